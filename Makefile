@@ -1,0 +1,49 @@
+# `make demo` and `make test` are all a newcomer needs; both set up what they use.
+VENV := .venv
+PY := $(VENV)/bin/python
+# A Python that other users of the machine can execute: pyenv under a 0700 home is not one.
+SYSTEM_PYTHON ?= $(shell tools/find-python)
+
+.PHONY: setup setup-dev demo down test test-all lint bench clean docs
+setup: $(VENV)/.runtime
+setup-dev: $(VENV)/.dev
+
+$(VENV)/bin/python:
+	@tools/system-packages
+	$(SYSTEM_PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml tools/envoyapi.py | $(VENV)/bin/python
+	@test -e $(VENV)/.dev || $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PY) tools/envoyapi.py
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml tools/envoyapi.py | $(VENV)/bin/python
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PY) tools/envoyapi.py --stubs
+	@touch $@ $(VENV)/.runtime
+
+demo: setup
+	$(VENV)/bin/meshwright up --profile demo --detach
+
+down: setup
+	$(VENV)/bin/meshwright down
+
+lint: setup-dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/pyright
+
+test: setup-dev lint
+	$(PY) -m pytest tests --ignore tests/slow
+
+test-all: test
+	$(PY) -m pytest tests/slow
+
+bench: setup-dev
+	$(PY) -m bench
+
+clean:
+	rm -rf $(VENV) .cache

@@ -1,0 +1,1 @@
+"""meshwright: a service mesh and its console, with or without Kubernetes."""

@@ -1,0 +1,1 @@
+"""argv becomes text and an exit code; one file per command, loaded lazily."""

@@ -1,0 +1,1 @@
+"""One file per feature: a model value becomes the Envoy messages that carry it."""

@@ -1,0 +1,1 @@
+"""YAML and JSON text becomes values in which every field knows its line and column."""

@@ -1,0 +1,1 @@
+"""Programs of ours behind well-known container images (Bookinfo, httpbin, helloworld, curl, sleep). Standard library only."""

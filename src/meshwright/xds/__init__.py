@@ -1,0 +1,1 @@
+"""Published sets go out over delta xDS: wire framing, sessions, phases, receipts."""

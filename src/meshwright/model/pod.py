@@ -1,0 +1,101 @@
+"""What a user wants to run: pods, and the Deployments that make them. Read by the agent, not by the compiler."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from meshwright.model.labels import Labels
+from meshwright.model.meta import Meta
+from meshwright.model.names import Milliseconds
+from meshwright.model.origin import Origin
+from meshwright.model.workload import ContainerPort
+
+
+class ProbeType(StrEnum):
+    """How a probe asks."""
+
+    HTTP = "httpGet"
+    TCP = "tcpSocket"
+    EXEC = "exec"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Kubernetes' probe. `port` is a number or the name of a container port."""
+
+    type: ProbeType
+    port: int | str = 0
+    path: str = "/"
+    scheme: str = "HTTP"
+    headers: tuple[tuple[str, str], ...] = ()
+    command: tuple[str, ...] = ()
+    initial_delay: Milliseconds = Milliseconds(0)
+    period: Milliseconds = Milliseconds(10_000)
+    timeout: Milliseconds = Milliseconds(1_000)
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentVariable:
+    """`field_path` is set for the downward API (metadata.name, metadata.namespace, status.podIP, ...);
+    `config_map`/`secret` with `key` for references.
+    """
+
+    name: str
+    value: str = ""
+    field_path: str = ""
+    config_map: str = ""
+    secret: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container. `command` and `args` are () when the image decides."""
+
+    name: str
+    image: str
+    origin: Origin
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[EnvironmentVariable, ...] = ()
+    working_dir: str = ""
+    ports: tuple[ContainerPort, ...] = ()
+    readiness: Probe | None = None
+    liveness: Probe | None = None
+    startup: Probe | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodTemplate:
+    """What each pod of a Deployment looks like; also the body of a bare Pod."""
+
+    labels: Labels
+    annotations: Labels
+    service_account: str
+    containers: tuple[Container, ...]
+    hostname: str = ""
+    subdomain: str = ""
+    termination_grace: Milliseconds = Milliseconds(30_000)
+    image_pull_hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod that a user wrote. `address` is status.podIP when the document has one (kubectl get -o yaml)."""
+
+    meta: Meta
+    template: PodTemplate
+    address: str = ""
+    ready: bool | None = None  # from status, None when there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A Deployment or StatefulSet: `replicas` pods of one template."""
+
+    meta: Meta
+    replicas: int
+    selector: Labels
+    template: PodTemplate
+    stateful: bool = False

@@ -1,0 +1,30 @@
+"""Mesh-wide settings: Istio's MeshConfig as far as it is used."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from meshwright.model.names import Milliseconds
+
+
+class OutboundMode(StrEnum):
+    """What happens to traffic for hosts that the mesh does not know."""
+
+    ALLOW_ANY = "ALLOW_ANY"
+    REGISTRY_ONLY = "REGISTRY_ONLY"
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSettings:
+    """Defaults are Istio's."""
+
+    trust_domain: str = "cluster.local"
+    trust_domain_aliases: tuple[str, ...] = ()
+    root_namespace: str = "istio-system"
+    cluster_domain: str = "cluster.local"
+    outbound_mode: OutboundMode = OutboundMode.ALLOW_ANY
+    auto_mutual_tls: bool = True
+    connect_timeout: Milliseconds = Milliseconds(10_000)
+    dns_refresh_rate: Milliseconds = Milliseconds(60_000)
+    access_log_file: str = ""  # "" = off; the demo profile writes /dev/stdout
+    access_log_format: str = ""  # "" = Istio's default text line
+    min_tls_version: str = "TLSV1_2"

@@ -1,0 +1,1 @@
+"""What a class sees becomes Envoy messages: clusters, endpoints, listeners, routes."""

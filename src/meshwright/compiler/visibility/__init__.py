@@ -1,0 +1,1 @@
+"""What one class of proxies may see of the resolved mesh."""

@@ -1,1 +1,1 @@
-"""A Snapshot becomes, per proxy class, encoded Envoy resources with origins and diagnostics. Pure; one door: compile.py."""
+"""A Snapshot becomes, per proxy class, encoded Envoy resources with origins and diagnostics. Pure; door: compile.py."""

@@ -15,7 +15,8 @@ Origins = tuple[tuple[ElementPath, Origin], ...]
 class Built:
     """One resource before encoding. `tail` holds bytes of further, already serialised fields of the message
     (protobuf allows appending): how a route configuration of a thousand virtual hosts is put together without
-    building them again."""
+    building them again.
+    """
 
     type_url: TypeUrl
     name: ResourceName

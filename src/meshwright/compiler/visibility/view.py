@@ -39,7 +39,8 @@ class VisibleService:
 class View:
     """`services` by host, sorted by host. `virtual_services`, visible to the class and bound to one of its
     gateways (`mesh` for sidecars), oldest first. `gateways`: those that select this class (routers only), oldest
-    first. `secrets` by name: those of the class's own namespace."""
+    first. `secrets` by name: those of the class's own namespace.
+    """
 
     proxy_class: ProxyClass
     settings: MeshSettings

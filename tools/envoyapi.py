@@ -19,7 +19,6 @@ import importlib.metadata
 import json
 import keyword
 import mmap
-import os
 import re
 import shutil
 import subprocess
@@ -304,7 +303,7 @@ OR_MAPPING = re.compile(r", _Mapping\]")
 
 
 def own_stub(text: str) -> str:
-    """protoc's stub with its proto imports inside this package and without untyped dicts in place of messages.
+    """The stub of protoc with its proto imports inside this package and without untyped dicts in place of messages.
 
     The constructors take dicts at run time as well; a misspelt key of a dict would pass the type checker, so the
     stubs offer messages only.

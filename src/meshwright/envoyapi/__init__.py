@@ -1,1 +1,1 @@
-"""Envoy's messages, generated from the descriptors inside the pinned Envoy binary (tools/envoyapi.py); see pool.py."""
+"""Envoy's messages, generated from the descriptors inside the pinned Envoy binary (tools/envoyapi.py)."""

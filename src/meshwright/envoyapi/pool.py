@@ -50,7 +50,7 @@ def pool() -> DescriptorPool:
 
 @cache
 def _loaded() -> tuple[DescriptorPool, tuple[str, ...]]:
-    """The pool and the names of its files; called under the lock, for two pools would make two classes per message."""
+    """The pool and its files; called under the lock, for two pools would make two classes per message."""
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
     try:

@@ -1,0 +1,83 @@
+"""Pods as they are to run: what a Deployment, or a Pod, comes to on this mesh, and how each of them is doing."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from meshwright.model.meta import Meta
+from meshwright.model.names import Milliseconds, PortNumber, ProxyName
+from meshwright.model.pod import PodTemplate
+from meshwright.model.proxy import Role
+from meshwright.model.workload import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPod:
+    """One pod to run. `meta.labels` are the pod's, `owner` is its Deployment's name (or its own).
+
+    `role` None = without a proxy and without interception. `address` is its IP in the pod network (or its
+    loopback address where there are no namespaces). Equal values = nothing to do.
+    """
+
+    meta: Meta
+    template: PodTemplate
+    address: str
+    owner: str
+    identity: Identity
+    role: Role | None
+
+    @property
+    def name(self) -> ProxyName:
+        return ProxyName(f"{self.meta.name}.{self.meta.namespace}")
+
+
+@dataclass(frozen=True, slots=True)
+class HostForward:
+    """A port on the host's 127.0.0.1 that leads to a gateway pod's listener (its unix-socket twin)."""
+
+    host_port: PortNumber
+    pod: ProxyName
+    listener_port: PortNumber
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """All that one machine's agent has to bring about. `names` is the DNS table: host name -> addresses."""
+
+    pods: tuple[PlannedPod, ...] = ()
+    names: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    forwards: tuple[HostForward, ...] = ()
+
+
+class PodPhase(StrEnum):
+    """Kubernetes' phases, and the two waiting reasons that users know."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    TERMINATING = "Terminating"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStatus:
+    """`reason` e.g. Running, ContainerCreating, CrashLoopBackOff, Completed, Error, NoImageEntry."""
+
+    name: str
+    ready: bool
+    restarts: int
+    reason: str
+    message: str = ""
+    pid: int | None = None
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodStatus:
+    """How one pod is doing. `ready` = all containers ready and the proxy synced. `started` in ms since the epoch."""
+
+    phase: PodPhase
+    ready: bool
+    proxy_ready: bool
+    containers: tuple[ContainerStatus, ...]
+    message: str = ""
+    started: Milliseconds | None = None

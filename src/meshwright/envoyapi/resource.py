@@ -1,0 +1,28 @@
+"""One message becomes the bytes that go on the wire: canonical value, content version, ready frame.
+
+This is the only place that serialises a resource, so equal messages give equal bytes in every process.
+"""
+
+from hashlib import blake2b
+
+from google.protobuf.message import Message
+
+from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse, Resource
+from meshwright.envoyapi.google.protobuf.any_pb2 import Any
+from meshwright.envoyapi.pool import TYPE_URL_PREFIX
+
+VERSION_BYTES = 12
+
+
+def encode(name: str, message: Message) -> tuple[str, bytes, bytes]:
+    """(version, value, frame) of the resource `name`.
+
+    `value` is the deterministic serialisation of `message`; `version` 24 hex digits that depend on nothing else;
+    `frame` a serialised DeltaDiscoveryResponse that holds just this resource. Protobuf merges concatenated messages,
+    so a head and any number of frames make one response without serialising anything again.
+    """
+    value = message.SerializeToString(deterministic=True)
+    version = blake2b(value, digest_size=VERSION_BYTES).hexdigest()
+    packed = Any(type_url=TYPE_URL_PREFIX + message.DESCRIPTOR.full_name, value=value)
+    resource = Resource(name=name, version=version, resource=packed)
+    return version, value, DeltaDiscoveryResponse(resources=[resource]).SerializeToString(deterministic=True)

@@ -1,1 +1,1 @@
-"""A Snapshot becomes encoded Envoy resources per proxy class, with origins and diagnostics. Pure; door: compile.py."""
+"""A Snapshot becomes encoded Envoy resources per proxy class, with origins and diagnostics. Pure."""

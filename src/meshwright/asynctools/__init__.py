@@ -1,0 +1,1 @@
+"""Tools for asyncio that carry no meaning of their own."""

@@ -30,3 +30,35 @@ def inbound_cluster(port: PortNumber) -> ResourceName:
 def object_path(group: str, version: str, namespace: str, kind: str, name: str) -> str:
     """The `config` path in Envoy metadata, e.g. /apis/networking.istio.io/v1/namespaces/x/virtual-service/y."""
     return f"/apis/{group}/{version}/namespaces/{namespace}/{kind}/{name}"
+
+
+def outbound_listener(bind: str, port: PortNumber) -> ResourceName:
+    """0.0.0.0_9080, 240.240.0.7_3306; inbound listeners of interception NONE are named the same way."""
+    return ResourceName(f"{bind}_{port}")
+
+
+def port_routes(port: PortNumber) -> ResourceName:
+    """The sidecar's routes of all HTTP services on one port: 9080."""
+    return ResourceName(str(port))
+
+
+def sniffed_routes(host: Hostname, port: PortNumber) -> ResourceName:
+    """The sidecar's routes of one port whose protocol is detected: db.default.svc.cluster.local:7000."""
+    return ResourceName(f"{host}:{port}")
+
+
+def inbound_routes(port: PortNumber) -> ResourceName:
+    """The routes of an inbound port have the name of its cluster: inbound|9080||."""
+    return ResourceName(f"inbound|{port}||")
+
+
+def gateway_http_routes(target_port: PortNumber, bind: str = "") -> ResourceName:
+    """The routes of all plain HTTP servers on one port of a gateway: http.8080."""
+    return ResourceName(f"http.{target_port}{'.' + bind if bind else ''}")
+
+
+def gateway_https_routes(
+    port: PortNumber, port_name: str, gateway: str, namespace: str, bind: str = ""
+) -> ResourceName:
+    """The routes of one TLS-terminating server, by the port its Gateway names: https.443.https.shop.default."""
+    return ResourceName(f"https.{port}.{port_name}.{gateway}.{namespace}{'.' + bind if bind else ''}")

@@ -1,0 +1,62 @@
+"""Which outbound listeners a service needs, and so which route configurations a sidecar refers to.
+
+Listeners and routes are made apart, by port and by host; both ask here, so that a listener never names
+routes that are not made.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from meshwright.compiler.names import port_routes, sniffed_routes
+from meshwright.model.names import ResourceName
+from meshwright.model.protocol import Protocol
+from meshwright.model.service import Resolution, Service, ServicePort
+
+WILDCARD = "0.0.0.0"  # noqa: S104 - Envoy is told to listen on every address of the pod
+
+
+class Shape(StrEnum):
+    """How a service port is listened for."""
+
+    HTTP = "http"  # the wildcard listener of the port, shared by all services
+    SNIFFED = "sniffed"  # a listener on the service's own address that looks what is spoken
+    STREAM = "stream"  # a listener that forwards connections (TCP, TLS by server name)
+    NONE = "none"  # not listened for
+
+
+def shape(service: Service, port: ServicePort) -> Shape:
+    """How sidecars listen for `port` of `service`."""
+    if port.protocol is Protocol.UDP or service.alias_of is not None:
+        return Shape.NONE
+    if port.protocol.is_http:
+        return Shape.HTTP
+    if port.protocol is Protocol.AUTO:
+        return Shape.SNIFFED if own_addresses(service) or service.headless else Shape.HTTP
+    return Shape.STREAM
+
+
+def own_addresses(service: Service) -> tuple[str, ...]:
+    """The addresses that are the service's alone and no address range."""
+    return tuple(address for address in service.addresses if "/" not in address)
+
+
+def routes_name(service: Service, port: ServicePort) -> ResourceName | None:
+    """The sidecar route configuration that serves this port; None for streams."""
+    match shape(service, port):
+        case Shape.HTTP:
+            return port_routes(port.number)
+        case Shape.SNIFFED:
+            return sniffed_routes(service.host, port.number)
+        case _:
+            return None
+
+
+def route_names(services: Iterable[Service]) -> tuple[ResourceName, ...]:
+    """All route configurations that sidecar listeners of these services refer to, sorted."""
+    found = {routes_name(service, port) for service in services for port in service.ports}
+    return tuple(sorted(name for name in found if name is not None))
+
+
+def needs_original_destination(service: Service) -> bool:
+    """Whether sidecars forward to the address that the client chose (headless, ServiceEntry NONE)."""
+    return service.resolution is Resolution.NONE

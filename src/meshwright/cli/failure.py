@@ -1,0 +1,26 @@
+"""How a command says that it cannot go on. Exit codes: 0 fine, 1 findings or refused, 2 usage, 3 no mesh."""
+
+from typing import IO, Any, ClassVar
+
+import click
+
+
+class Failure(click.ClickException):
+    """One sentence for the user, with the fix where there is one."""
+
+    exit_code: ClassVar[int] = 1
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"meshwright: {self.message}", file=file, err=file is None)
+
+
+class UsageFailure(Failure):
+    """The words of the command line do not fit: a path that is not there, an unknown proxy."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class UnreachableFailure(Failure):
+    """There is no running mesh to talk to."""
+
+    exit_code: ClassVar[int] = 3

@@ -1,0 +1,64 @@
+"""The command `meshwright` (alias `mw`): a table of commands, each loaded only when it is used."""
+
+import importlib
+import sys
+from dataclasses import dataclass
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the table: the command's module has a click command `command`."""
+
+    name: str
+    help: str
+
+    @property
+    def module(self) -> str:
+        return f"meshwright.cli.{self.name.replace('-', '_')}"
+
+
+COMMANDS: tuple[Entry, ...] = (
+    Entry("up", "Start the mesh on this machine, with configuration from files."),
+    Entry("down", "Stop the mesh and leave nothing behind."),
+    Entry("status", "What runs: addresses, pods, proxies, memory."),
+    Entry("logs", "Print a pod's output."),
+    Entry("exec", "Run a command inside a pod."),
+    Entry("compile", "Print the Envoy configuration of a proxy, offline."),
+    Entry("doctor", "Check whether this machine can run the mesh, and how well."),
+    Entry("version", "Print the versions of meshwright and Envoy."),
+    Entry("completion", "Print the completion script of a shell."),
+)
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and one-line helps without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [entry.name for entry in COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = next((entry for entry in COMMANDS if entry.name == cmd_name), None)
+        if entry is None:
+            return None
+        command: click.Command = importlib.import_module(entry.module).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(entry.name, entry.help) for entry in COMMANDS])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """A service mesh and its console: Istio's API, the real Envoy, with or without Kubernetes."""
+
+
+def main() -> None:
+    """The console script's entry."""
+    try:
+        cli(prog_name="meshwright")
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe went away, as `| head` does
+        sys.exit(0)

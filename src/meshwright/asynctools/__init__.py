@@ -1,1 +1,1 @@
-"""Tools for asyncio that carry no meaning of their own."""
+"""Small pieces of asyncio that every shell shares."""

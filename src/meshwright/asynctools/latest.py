@@ -7,20 +7,25 @@ T = TypeVar("T")
 
 
 class Latest(Generic[T]):
-    """One writer, many readers, no history. For use within one event loop."""
+    """One writer, many readers, no history: the back-pressure of a control plane."""
 
     def __init__(self, value: T) -> None:
-        self.value = value
+        self._value = value
         self._changed = asyncio.Event()
 
+    @property
+    def value(self) -> T:
+        """The newest value."""
+        return self._value
+
     def set(self, value: T) -> None:
-        """Make `value` the newest and wake everybody who waits."""
-        self.value = value
+        """Replace the value and wake every reader that waits; call it in the event loop's thread."""
+        self._value = value
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def newer_than(self, seen: T) -> T:
-        """The newest value as soon as it is another object than `seen`."""
-        while self.value is seen:
+        """The value, as soon as it is another object than `seen`; steps in between are skipped."""
+        while self._value is seen:
             await self._changed.wait()
-        return self.value
+        return self._value

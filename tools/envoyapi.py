@@ -165,6 +165,9 @@ def _scan(data: mmap.mmap) -> tuple[dict[str, "FileDescriptorProto"], set[str]]:
             continue
         name = match.group(2).decode("ascii")
         end = _end_of_descriptor(data, start)
+        if end is None:
+            rejected.add(name)
+            continue
         try:
             parsed = descriptor_pb2.FileDescriptorProto.FromString(data[start:end])
         except DecodeError:
@@ -188,10 +191,11 @@ def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
     raise ValueError
 
 
-def _end_of_descriptor(data: mmap.mmap, start: int) -> int:
+def _end_of_descriptor(data: mmap.mmap, start: int) -> int | None:
     """Where the FileDescriptorProto that begins at `start` ends: before the first byte that cannot be its next field.
 
-    The C++ generator writes fields in the order of their numbers and a zero byte behind the last one.
+    None when a field runs past the end of the file. The C++ generator writes fields in the order of their numbers,
+    and nothing that could be a higher field follows the last one (mostly a zero byte).
     """
     at, previous = start, 0
     while at < len(data):
@@ -208,7 +212,7 @@ def _end_of_descriptor(data: mmap.mmap, start: int) -> int:
         if wire_type == LENGTH_DELIMITED:
             behind += size
         if behind > len(data):
-            break
+            return None
         at, previous = behind, number
     return at
 

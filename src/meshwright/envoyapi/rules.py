@@ -127,7 +127,12 @@ def _required_oneofs(descriptor: Descriptor) -> Iterator[str]:
 
 
 def _when_absent(field: FieldDescriptor, rules: Any, visit: Visit | None) -> Found:
-    """What is to say when the field is unset: it is required, or its default value already breaks a rule."""
+    """What is to say when the field is unset: it is required, or its default value already breaks a rule.
+
+    In a oneof "required" means "when this one is chosen", and then it is set.
+    """
+    if field.containing_oneof is not None:
+        return NOTHING
     if field.has_presence:
         return (Violation(field.name, "required", "(unset)"),) if is_required(rules) else NOTHING
     if visit is None:
@@ -296,5 +301,5 @@ def _visit_packed(type_url: str, value: bytes) -> Found:
     except pool.UnknownTypeError:
         return (Violation("type_url", "any.known_type", repr(type_url)),)
     except DecodeError:
-        return (Violation("value", f"any.decodes as {type_url}", f"{len(value)} bytes"),)
+        return (Violation("value", f"any.decodes as {type_url.rpartition('/')[2]}", f"{len(value)} bytes"),)
     return violations(message)

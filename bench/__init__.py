@@ -1,0 +1,1 @@
+"""Measurements, printed by `make bench`; ratios are taken in one run."""

@@ -143,9 +143,19 @@ def in_a_new_process(code: str, *path: str) -> str:
 def test_importing_loads_no_descriptor() -> None:
     code = (
         "import meshwright.envoyapi.envoy.config.cluster.v3.cluster_pb2 as m; from meshwright.envoyapi import pool;"
-        "print(pool._loaded.cache_info().currsize); m.Cluster; print(pool._loaded.cache_info().currsize)"
+        "print(len(pool._loaded_once)); m.Cluster; print(len(pool._loaded_once))"
     )
     assert in_a_new_process(code).split() == ["0", "1"]
+
+
+def test_threads_that_start_at_once_share_one_pool() -> None:
+    code = (
+        "import concurrent.futures as f; from meshwright.envoyapi import pool\n"
+        "name = 'envoy.config.cluster.v3.Cluster'\n"
+        "with f.ThreadPoolExecutor(16) as threads:\n"
+        "    print(len(set(threads.map(lambda _: pool.pool().FindMessageTypeByName(name), range(64)))))"
+    )
+    assert in_a_new_process(code) == "1"
 
 
 def test_without_the_generated_files_it_says_what_to_do() -> None:

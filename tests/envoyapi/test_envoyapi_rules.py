@@ -53,7 +53,7 @@ def broken(rules: dict[str, Anything], value: Anything) -> str:
         ("ipv6", True, ["::1"], ["1.2.3.4"]),
         ("address", True, ["1.2.3.4", "a.example"], ["", "a b"]),
         ("uri", True, ["http://a/b"], ["/b", "http://a b"]),
-        ("uri_ref", True, ["http://a/b", "/b"], ["a b", "http://["]),
+        ("uri_ref", True, ["http://a/b", "/b", "", "a?b"], ["a b", "1:2", "a\nb"]),
         ("uuid", True, ["12345678-1234-1234-1234-1234567890ab"], ["", "12345678"]),
         ("well_known_regex", "HTTP_HEADER_NAME", [":path", "x-a"], ["", "a b", "a:", "x\n"]),
         ("well_known_regex", "HTTP_HEADER_VALUE", ["", "a\tb", "ä"], ["a\nb", "\x7f"]),

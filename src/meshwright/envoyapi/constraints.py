@@ -9,8 +9,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import UUID
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -26,6 +24,9 @@ WELL_KNOWN_REGEX = {
 }
 HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 LONGEST_HOST = 253
+UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"\\^`{|}\x7f]*")
+RELATIVE_URI = re.compile(r"[^\x00-\x20<>\"\\^`{|}\x7f:/?#]*([/?#][^\x00-\x20<>\"\\^`{|}\x7f]*)?")
 DEFAULTS = frozenset({"required", "skip", "ignore_empty", "strict", "items", "keys", "values"})
 """Rule fields that are no check of their own: they change others or are handled where presence is known."""
 
@@ -208,19 +209,16 @@ def _is_hostname(value: str) -> bool:
     return 0 < len(bare) <= LONGEST_HOST and all(HOST_LABEL.fullmatch(label) for label in bare.split("."))
 
 
-def _is_uri(value: str, *, absolute: bool) -> bool:
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return False
-    return not re.search(r"[\x00-\x20<>\"\\^`{|}\x7f]", value) and (bool(parts.scheme) or not absolute)
+def _is_uri(value: str) -> bool:
+    return URI.fullmatch(value) is not None
+
+
+def _is_uri_reference(value: str) -> bool:
+    return RELATIVE_URI.fullmatch(value) is not None or _is_uri(value)
 
 
 def _is_uuid(value: str) -> bool:
-    try:
-        return str(UUID(value)) == value.lower()
-    except ValueError:
-        return False
+    return UUID.fullmatch(value) is not None
 
 
 def _is_email(value: str) -> bool:
@@ -235,8 +233,8 @@ WELL_KNOWN_FORMS: dict[str, Callable[[Any], bool]] = {
     "hostname": _is_hostname,
     "address": lambda value: _is_ip(value) or _is_hostname(value),
     "email": _is_email,
-    "uri": lambda value: _is_uri(value, absolute=True),
-    "uri_ref": lambda value: _is_uri(value, absolute=False),
+    "uri": _is_uri,
+    "uri_ref": _is_uri_reference,
     "uuid": _is_uuid,
 }
 

@@ -8,7 +8,6 @@ The generated modules (``meshwright.envoyapi.envoy...``) are the usual way to a 
 that are known only at run time, and for JSON.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -23,7 +22,9 @@ from google.protobuf.message_factory import GetMessageClass
 DESCRIPTORS = Path(__file__).with_name("descriptors.binpb")
 TYPE_URL_PREFIX = "type.googleapis.com/"
 
-_loading = threading.Lock()
+_loaded_once: dict[str, tuple[DescriptorPool, tuple[str, ...]]] = {}
+"""At most one entry: the pool and the names of its files."""
+
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
@@ -44,13 +45,15 @@ class UnknownTypeError(LookupError):
 
 def pool() -> DescriptorPool:
     """The one private pool, filled at the first call (about 12 ms). Raises NotGeneratedError."""
-    with _loading:
-        return _loaded()[0]
+    return _loaded()[0]
 
 
-@cache
 def _loaded() -> tuple[DescriptorPool, tuple[str, ...]]:
-    """The pool and its files; called under the lock, for two pools would make two classes per message."""
+    """The pool and its files. Two threads may both read them, but all get the one that was first to be kept."""
+    return _loaded_once.get("") or _loaded_once.setdefault("", _read())
+
+
+def _read() -> tuple[DescriptorPool, tuple[str, ...]]:
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
     try:
@@ -66,8 +69,7 @@ def _loaded() -> tuple[DescriptorPool, tuple[str, ...]]:
 
 def file_names() -> tuple[str, ...]:
     """All proto files of this Envoy, imports before importers."""
-    with _loading:
-        return _loaded()[1]
+    return _loaded()[1]
 
 
 def find(full_name: str) -> Descriptor:

@@ -1,0 +1,1 @@
+"""The four services of Bookinfo: productpage, details, reviews, ratings."""

@@ -1,0 +1,83 @@
+"""A pure function that remembers: the same argument objects give the same result object.
+
+Keys are identities, so a look-up costs a few `id` calls however large the values
+are; that is sound because every value of the compiler is frozen. An entry holds
+its arguments, so an identity cannot be reused while its entry lives. Entries that
+one whole round did not ask for are forgotten: the size follows the mesh, and no
+limit has to be tuned. Equal results become one object, so that a change which
+changes nothing stops here instead of waking everything downstream.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar, TypeVarTuple, Unpack
+
+Result = TypeVar("Result", bound=Hashable)
+Value = TypeVar("Value", bound=Hashable)
+Arguments = TypeVarTuple("Arguments")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round cost: the numbers that a performance test asserts."""
+
+    reused: int
+    computed: int
+
+
+class ImpureError(Exception):
+    """A remembered function answered differently the second time: a bug of ours."""
+
+
+class Memo(Generic[Result, Unpack[Arguments]]):
+    """Wrap `function`; call it as before; call `turn` once after each compilation.
+
+    With `audit` every hit is computed again and must be equal; tests use that. Raises ImpureError then.
+    """
+
+    def __init__(self, function: Callable[[Unpack[Arguments]], Result], *, audit: bool = False) -> None:
+        self._function = function
+        self._audit = audit
+        self._old: dict[tuple[int, ...], tuple[tuple[object, ...], Result]] = {}
+        self._new: dict[tuple[int, ...], tuple[tuple[object, ...], Result]] = {}
+        self._results: dict[Result, Result] = {}
+        self._computed = 0
+
+    def __call__(self, *args: Unpack[Arguments]) -> Result:
+        key = tuple(map(id, args))
+        entry = self._new.get(key) or self._old.get(key)
+        if entry is None:
+            self._computed += 1
+            result = self._function(*args)
+            entry = (args, self._results.setdefault(result, result))
+        elif self._audit and self._function(*args) != entry[1]:
+            raise ImpureError(self._function, args)
+        self._new[key] = entry
+        return entry[1]
+
+    def turn(self) -> Round:
+        """End a round: forget what it did not ask for."""
+        done = Round(reused=len(self._new) - self._computed, computed=self._computed)
+        self._old, self._new, self._computed = self._new, {}, 0
+        self._results = {result: result for _, result in self._old.values()}
+        return done
+
+
+class Interner:
+    """Small values that are made anew in each round become one object, so that they can be arguments of a Memo."""
+
+    def __init__(self) -> None:
+        self._old: dict[object, object] = {}
+        self._new: dict[object, object] = {}
+
+    def same(self, value: Value) -> Value:
+        """The first object that is equal to `value` and of its type."""
+        key = (type(value), value)
+        kept = self._new.get(key, self._old.get(key, value))
+        self._new[key] = kept
+        assert isinstance(kept, type(value))
+        return kept
+
+    def turn(self) -> None:
+        """End a round: forget what it did not ask for."""
+        self._old, self._new = self._new, {}

@@ -10,7 +10,7 @@ changes nothing stops here instead of waking everything downstream.
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar, TypeVarTuple, Unpack
+from typing import Generic, TypeVar, TypeVarTuple
 
 Result = TypeVar("Result", bound=Hashable)
 Value = TypeVar("Value", bound=Hashable)
@@ -29,13 +29,13 @@ class ImpureError(Exception):
     """A remembered function answered differently the second time: a bug of ours."""
 
 
-class Memo(Generic[Result, Unpack[Arguments]]):
+class Memo(Generic[Result, *Arguments]):
     """Wrap `function`; call it as before; call `turn` once after each compilation.
 
     With `audit` every hit is computed again and must be equal; tests use that. Raises ImpureError then.
     """
 
-    def __init__(self, function: Callable[[Unpack[Arguments]], Result], *, audit: bool = False) -> None:
+    def __init__(self, function: Callable[[*Arguments], Result], *, audit: bool = False) -> None:
         self._function = function
         self._audit = audit
         self._old: dict[tuple[int, ...], tuple[tuple[object, ...], Result]] = {}
@@ -43,7 +43,7 @@ class Memo(Generic[Result, Unpack[Arguments]]):
         self._results: dict[Result, Result] = {}
         self._computed = 0
 
-    def __call__(self, *args: Unpack[Arguments]) -> Result:
+    def __call__(self, *args: *Arguments) -> Result:
         key = tuple(map(id, args))
         entry = self._new.get(key) or self._old.get(key)
         if entry is None:

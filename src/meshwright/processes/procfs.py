@@ -1,0 +1,150 @@
+"""What /proc tells about processes: identity, environment, namespaces, owners of ports.
+
+A pid alone names nothing for long; (pid, start time) does. Everything unreadable is simply absent here,
+because processes of other users and processes that end while we look are normal.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_LISTEN = "0A"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """One process for ever: its pid and its start time in clock ticks since boot."""
+
+    pid: int
+    start_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortOwner:
+    """The process that listens on a port; pid 0 and an empty command when /proc does not show it to us."""
+
+    pid: int
+    command: str
+
+
+def _stat_fields(pid: int) -> list[str] | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split()
+
+
+def start_time(pid: int) -> int | None:
+    """Start time of a process in clock ticks since boot; None when there is none (a zombie counts as none)."""
+    fields = _stat_fields(pid)
+    if fields is None or fields[0] in {"Z", "X"}:
+        return None
+    return int(fields[19])
+
+
+def identify(pid: int) -> ProcessId | None:
+    """The lasting identity of the process that has this pid now."""
+    started = start_time(pid)
+    return None if started is None else ProcessId(pid, started)
+
+
+def alive(process: ProcessId) -> bool:
+    """Whether exactly this process still runs."""
+    return start_time(process.pid) == process.start_time
+
+
+def pids() -> Iterator[int]:
+    """Every pid that /proc lists now."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            yield int(name)
+
+
+def marked_by(variable: str, value: str) -> list[ProcessId]:
+    """Processes that were started with `variable=value` in their environment, as far as we may read it."""
+    wanted = f"{variable}={value}".encode()
+    found: list[ProcessId] = []
+    for pid in pids():
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            continue
+        if wanted in environment.split(b"\0") and (process := identify(pid)) is not None:
+            found.append(process)
+    return found
+
+
+def in_network_namespace(inode: int) -> list[int]:
+    """Pids of the processes whose network namespace has this inode number."""
+    found: list[int] = []
+    for pid in pids():
+        try:
+            if Path(f"/proc/{pid}/ns/net").stat().st_ino == inode:
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process, at most 200 characters; empty when unreadable."""
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return raw.replace(b"\0", b" ").decode(errors="replace").strip()[:200]
+
+
+def pid_of_pidfd(pidfd: int) -> int | None:
+    """The pid behind a pidfd as this process's /proc counts; None when it is gone or not visible from here."""
+    try:
+        text = Path(f"/proc/self/fdinfo/{pidfd}").read_text(encoding="ascii")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith("Pid:"):
+            pid = int(line.partition(":")[2])
+            return pid if pid > 0 else None
+    return None
+
+
+def _listening_inodes(port: int) -> set[str]:
+    inodes: set[str] = set()
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                inodes.add(fields[9])
+    return inodes
+
+
+def _has_socket(pid: int, links: set[str]) -> bool:
+    folder = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    for name in names:
+        try:
+            if os.readlink(f"{folder}/{name}") in links:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def owner_of_port(port: int) -> PortOwner | None:
+    """Who listens on this TCP port in our network namespace; None when nobody does."""
+    links = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    if not links:
+        return None
+    for pid in pids():
+        if _has_socket(pid, links):
+            return PortOwner(pid, command_of(pid))
+    return PortOwner(0, "")

@@ -1,0 +1,51 @@
+"""Traffic that leaves the mesh: known hosts, unknown hosts, and REGISTRY_ONLY."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live.mesh import Mesh, fill_in, new_mesh
+
+REGISTRY_ONLY = """
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: istio
+  namespace: istio-system
+data:
+  mesh: |
+    outboundTrafficPolicy:
+      mode: REGISTRY_ONLY
+"""
+
+
+@pytest.fixture(scope="module")
+def closed_mesh() -> Iterator[Mesh]:
+    made = new_mesh()
+    try:
+        files = fill_in(made, ["base", "egress"])
+        settings = files[0].with_name("registry-only.yaml")
+        settings.write_text(REGISTRY_ONLY)
+        (made.programs / "server.pem").write_text("")
+        made.up([*files, settings], profile="minimal")
+        yield made
+    finally:
+        made.run("down", "--purge", check=False)
+        shutil.rmtree(made.programs.parent, ignore_errors=True)
+
+
+def test_a_declared_host_is_reached(mesh: Mesh) -> None:
+    assert mesh.one("http://outside.example.com/").version == "outside"
+
+
+def test_an_undeclared_address_is_reached_by_default(mesh: Mesh) -> None:
+    assert mesh.one("http://10.244.250.10:8000/").version == "outside"
+
+
+@pytest.mark.timeout(180)
+def test_registry_only_refuses_what_is_not_declared(closed_mesh: Mesh) -> None:
+    assert closed_mesh.one("http://outside.example.com/").version == "outside"
+    refused = closed_mesh.one("http://10.244.250.10:8000/")
+    assert refused.status in (0, 502)
+    assert closed_mesh.one("http://echo:8000/").status == 200

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 
 def connect(spec: dict[str, Any]) -> http.client.HTTPConnection:
-    url = urlsplit(spec["url"])
+    url = urlsplit(str(spec["url"]))
     timeout = spec.get("timeout", 10)
     host = url.hostname or ""
     if url.scheme == "https":
@@ -28,7 +28,7 @@ def connect(spec: dict[str, Any]) -> http.client.HTTPConnection:
 
 
 def ask(connection: http.client.HTTPConnection, spec: dict[str, Any]) -> dict[str, Any]:
-    url = urlsplit(spec["url"])
+    url = urlsplit(str(spec["url"]))
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     began = time.monotonic()
     try:

@@ -80,6 +80,8 @@ class DataDirectory:
         """Make the folders, readable by the owner only."""
         for folder in (self.root, self.run, self.upstream, self.logs, self.pods):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The DNS server reaches it under another uid, by a mount that skips the folders above.
+        self.upstream.chmod(0o711)
 
     def mesh_id(self) -> str:
         """The id of this mesh, made at the first call."""

@@ -1,0 +1,204 @@
+"""The host's way into the mesh: addresses on 127.0.0.1 that lead to unix sockets of gateways.
+
+`python -m meshwright.processes forwarder --data DIR` lives in the host's network namespace, outside the sandbox, and
+outlives agent, holder and supervisor. It is told what to forward over its control socket and remembers it in a file,
+so that a restarted one goes on. It also asks the host's resolver on behalf of the sandbox's DNS server.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import cast
+
+from meshwright.processes import procfs, state, unixsockets, upstream
+from meshwright.processes.messages import BadRequest, Fields
+from meshwright.processes.server import Answer, Connection, Server, log
+
+_MOST_CONNECTIONS = 4096
+# Above this many unsent bytes one side is no longer read until the other has caught up.
+_HIGH_WATER = 256 * 1024
+
+
+class _Side(asyncio.Protocol):
+    """One end of a forwarded connection. Bytes, the end of bytes, pauses and resets pass to the other end."""
+
+    def __init__(self, forwarder: "Forwarder", peer: "_Side | None") -> None:
+        self.forwarder = forwarder
+        self.peer = peer
+        self.transport: asyncio.Transport | None = None
+        self.ended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=_HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.write(data)
+
+    def eof_received(self) -> bool:
+        """Pass the half-close on and keep our other half open."""
+        self.ended = True
+        if self.peer is not None and self.peer.transport is not None and self.peer.transport.can_write_eof():
+            self.peer.transport.write_eof()
+        return self.peer is not None and not self.peer.ended
+
+    def pause_writing(self) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        peer, self.peer = self.peer, None
+        if peer is None or peer.transport is None:
+            return
+        peer.peer = None
+        if exc is not None or not self.ended:
+            peer.transport.abort()  # a reset on one side is a reset on the other
+        else:
+            peer.transport.close()
+
+
+class _Client(_Side):
+    """The side of the host. It is read only once its gateway's socket is connected."""
+
+    def __init__(self, forwarder: "Forwarder", target: Path) -> None:
+        super().__init__(forwarder, None)
+        self._target = target
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.forwarder.open_connections += 1
+        if self.transport is None:
+            return
+        self.transport.pause_reading()
+        if self.forwarder.open_connections > _MOST_CONNECTIONS:
+            self.transport.abort()
+            return
+        self.forwarder.group.create_task(self._reach())
+
+    async def _reach(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_unix_connection(self._attach, sock=unixsockets.connect(self._target))
+        except OSError:
+            self.peer = None
+            if self.transport is not None:
+                self.transport.abort()  # nothing behind this address: refused, cleanly
+            return
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _attach(self) -> _Side:
+        self.peer = _Side(self.forwarder, self)
+        return self.peer
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.forwarder.open_connections -= 1
+        super().connection_lost(exc)
+
+
+class Forwarder:
+    """The listening addresses and where they lead."""
+
+    def __init__(self, data: state.DataDirectory, group: asyncio.TaskGroup) -> None:
+        self.group = group
+        self.open_connections = 0
+        self._data = data
+        self._listeners: dict[str, tuple[asyncio.Server, str]] = {}
+
+    async def restore(self) -> None:
+        """Listen again where a former process did."""
+        for listen, target in state.read_json(self._data.forwards).items():
+            try:
+                await self.forward(listen, str(target))
+            except BadRequest as error:
+                log("an address could not be taken again", listen=listen, why=str(error))
+
+    async def forward(self, listen: str, target: str) -> str:
+        """Lead the address `listen` to the socket `target`, which need not exist yet; the address."""
+        host, _, port = listen.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65_535:
+            raise BadRequest(f"{listen!r} is not an address like 127.0.0.1:8080")
+        known = self._listeners.get(listen)
+        if known is not None and known[1] == target:
+            return listen
+        if known is not None:
+            await self.unforward(listen)
+        loop = asyncio.get_running_loop()
+        try:
+            server = await loop.create_server(lambda: _Client(self, Path(target)), host.strip("[]"), int(port))
+        except OSError as error:
+            raise self._refused(listen, int(port), error) from None
+        taken = f"{host}:{cast('tuple[str, int]', server.sockets[0].getsockname())[1]}"
+        self._listeners[taken] = (server, target)
+        self._save()
+        return taken
+
+    def _refused(self, listen: str, port: int, error: OSError) -> BadRequest:
+        owner = procfs.owner_of_port(port)
+        by = f"; process {owner.pid} has it: {owner.command}" if owner and owner.pid else ""
+        return BadRequest(f"cannot listen on {listen}: {error.strerror or error}{by}", "busy")
+
+    async def unforward(self, listen: str) -> None:
+        known = self._listeners.pop(listen, None)
+        if known is not None:
+            known[0].close()
+            self._save()
+
+    def _save(self) -> None:
+        table = {listen: target for listen, (_, target) in self._listeners.items() if not listen.endswith(":0")}
+        state.write_json(self._data.forwards, table)
+
+    async def handle(self, _connection: Connection, operation: str, fields: Fields) -> Answer:
+        """The control socket's operations."""
+        match operation:
+            case "forward":
+                return {"listen": await self.forward(fields.text("listen"), fields.text("target"))}, []
+            case "unforward":
+                await self.unforward(fields.text("listen"))
+                return {}, []
+            case "list":
+                table = {listen: target for listen, (_, target) in self._listeners.items()}
+                return {"forwards": table, "connections": self.open_connections}, []
+            case _:
+                raise BadRequest(f"there is no operation {operation[:80]!r}", "unknown-operation")
+
+
+async def _serve(data: state.DataDirectory) -> None:
+    loop = asyncio.get_running_loop()
+    finish = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, finish.set)
+    async with asyncio.TaskGroup() as group:
+        forwarder = Forwarder(data, group)
+        await forwarder.restore()
+        relay = await upstream.listen(data.upstream_socket)
+        server = Server(data.forwarder_socket, forwarder.handle)
+        serving = group.create_task(server.serve(group))
+        log("the forwarder serves")
+        await finish.wait()
+        serving.cancel()
+        server.close()
+        relay.close()
+        for connection in list(server.connections):
+            connection.cut()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="meshwright-forwarder", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    data = state.DataDirectory(parser.parse_args(argv).data.resolve())
+    data.prepare()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    asyncio.run(_serve(data))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 from tests.live.mesh import Mesh
 
-URL = "http://hash-policy:8000/"
+URL = "http://consistent-hash:8000/"
 
 
 def test_a_user_stays(mesh: Mesh) -> None:

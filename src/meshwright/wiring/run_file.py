@@ -1,0 +1,70 @@
+"""What `up` decided, kept in the data directory so that every process, and every restart, does the same."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """One text of configuration with the name that messages give it."""
+
+    file: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """127.0.0.1:`host_port` leads to the ingress gateway's listener `listener_port`. `name` is http or https."""
+
+    name: str
+    host_port: int
+    listener_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """`rung` is root, user or loopback. The texts are kept here: configuration is loaded once, at `up`."""
+
+    rung: str
+    profile: str
+    forwards: tuple[Forward, ...]
+    texts: tuple[SourceText, ...]
+
+    def same_configuration(self, other: "RunFile") -> bool:
+        """Whether another `up` asks for what already runs."""
+        return (self.profile, self.forwards, self.texts) == (other.profile, other.forwards, other.texts)
+
+
+def write_run_file(data_dir: Path, run: RunFile) -> Path:
+    """Keep `run`, readable by its owner alone (Secrets may be in the texts). Atomic."""
+    path = data_dir / RUN_FILE
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(asdict(run), file)
+    temporary.replace(path)
+    return path
+
+
+def read_run_file(data_dir: Path) -> RunFile | None:
+    """What the last `up` on this data directory decided, or None."""
+    try:
+        kept = json.loads((data_dir / RUN_FILE).read_text())
+    except FileNotFoundError:
+        return None
+    return RunFile(
+        kept["rung"],
+        kept["profile"],
+        tuple(Forward(**forward) for forward in kept["forwards"]),
+        tuple(SourceText(**text) for text in kept["texts"]),
+    )
+
+
+def texts_of(pairs: Sequence[tuple[str, str]]) -> tuple[SourceText, ...]:
+    """(file, text) pairs as the run file keeps them."""
+    return tuple(SourceText(file, text) for file, text in pairs)

@@ -23,8 +23,10 @@ def meta(kind: str, name: str, namespace: str = "default", **labels: str) -> Met
     return Meta(ObjectRef(kind, namespace, name), labels=Labels.of(labels))
 
 
-def template(annotations: dict[str, str] | None = None, **labels: str) -> PodTemplate:
-    return PodTemplate(Labels.of(labels), Labels.of(annotations or {}), "bookinfo", ())
+def template(**labels: str) -> PodTemplate:
+    """Underscores in label names stand for dashes."""
+    dashed = {name.replace("_", "-"): value for name, value in labels.items()}
+    return PodTemplate(Labels.of(dashed), Labels(), "bookinfo", ())
 
 
 def deployment(name: str, replicas: int = 1, **labels: str) -> Deployment:
@@ -57,7 +59,7 @@ def test_stateful_pods_are_numbered() -> None:
 
 
 def test_a_deployment_whose_pods_are_there_is_not_expanded_again() -> None:
-    pod = Pod(meta("Pod", "a-7d9c-x2x4z"), template({}, **{"app": "a", "pod-template-hash": "7d9c"}), "10.0.0.9")
+    pod = Pod(meta("Pod", "a-7d9c-x2x4z"), template(app="a", pod_template_hash="7d9c"), "10.0.0.9")
     pods = plan(MeshObjects(deployments=(deployment("a", 2, app="a"),), pods=(pod,)), SETTINGS)
     assert [(pod.meta.name, pod.address, pod.owner) for pod in pods] == [("a-7d9c-x2x4z", "10.0.0.9", "a")]
     assert owner_of(pod) == "a"
@@ -81,7 +83,9 @@ def test_roles(
     objects = MeshObjects(
         namespaces=(MeshNamespace(Meta(ObjectRef("Namespace", "", "default"), labels=Labels.of(namespace))),),
         gateways=(Gateway(meta("Gateway", "g"), Labels.of({"istio": "ingressgateway"}), ()),),
-        pods=(Pod(meta("Pod", "p"), template(annotations, **labels)),),
+        pods=(
+            Pod(meta("Pod", "p"), replace(template(), labels=Labels.of(labels), annotations=Labels.of(annotations))),
+        ),
     )
     assert plan(objects, SETTINGS)[0].role is role
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-RUN_FILE = "run.json"
+RUN_FILE = "mesh.json"
 
 
 @dataclass(frozen=True, slots=True)

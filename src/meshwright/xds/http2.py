@@ -57,6 +57,9 @@ class Limits:
     rate: float = 500.0
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class RequestStarted:
     """The headers of a request came."""
@@ -123,7 +126,7 @@ class _HeaderBlock:
 class Http2Server:
     """Feed it with `receive`, answer with `send_*`, write what `take_output` gives."""
 
-    def __init__(self, limits: Limits = Limits()) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._streams: dict[int, _Stream] = {}
         self._highest = 0

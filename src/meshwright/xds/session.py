@@ -1,0 +1,242 @@
+"""One stream's decisions: what the proxy gets next, and when. No I/O, no clock, no tasks.
+
+Feed it requests with `receive` and newer resources with `update`; ask `reply` until it says None, whenever something
+moved or `wake_at` is reached. The order within one flush, and what waits for what:
+
+1. secrets, then clusters, then the endpoints of every cluster that was just sent (a changed cluster warms until its
+   endpoints come again, and Envoy does not ask for them);
+2. once the clusters are acknowledged (that is: warm), or after `Timing.warming`: filter configurations, listeners
+   (with their removals) and routes;
+3. what is gone (clusters, endpoints, routes) once the proxy acknowledged everything that came with the removal and
+   `Timing.removal` has passed on top.
+
+While a response of a type is in flight, later changes of that type gather, at most for `Timing.patience`: one
+warming cluster must not freeze the others. What the proxy asked for is answered at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import (
+    DeltaDiscoveryRequest,
+    DeltaDiscoveryResponse,
+)
+from meshwright.model.names import (
+    CLUSTER,
+    ENDPOINTS,
+    EXTENSION,
+    LISTENER,
+    ROUTES,
+    SECRET,
+    ProxyName,
+    ResourceName,
+    TypeUrl,
+    Version,
+)
+from meshwright.model.published import Resources
+from meshwright.xds.culprit import culprits
+from meshwright.xds.subscription import NOTHING, Plan, Sent, Subscription
+
+SEND_ORDER: tuple[TypeUrl, ...] = (SECRET, CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES)
+AFTER_CLUSTERS = (EXTENSION, LISTENER, ROUTES)
+HELD_BACK = frozenset({CLUSTER, ENDPOINTS, EXTENSION, ROUTES})
+REFERRED_TO = (ENDPOINTS, EXTENSION, ROUTES)
+MOST_TYPES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Bounds in seconds; see the module's text."""
+
+    warming: float = 5.0
+    removal: float = 5.0
+    patience: float = 0.2
+
+
+DEFAULT_TIMING = Timing()
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A proxy refused something; `resource_name` is None when its words do not say which resource it was."""
+
+    proxy: ProxyName
+    type_url: TypeUrl
+    nonce: str
+    message: str
+    resource_name: ResourceName | None
+
+
+class SubscriptionError(Exception):
+    """The stream asks for what no real proxy asks for; it should be ended."""
+
+
+class Session:
+    """The state of one delta stream (ADS, or one type alone) of one proxy."""
+
+    def __init__(
+        self,
+        proxy: ProxyName,
+        complain: Callable[[Complaint], None],
+        timing: Timing = DEFAULT_TIMING,
+        *,
+        only: TypeUrl | None = None,
+    ) -> None:
+        """`only` is the one type that a stream of another service than ADS carries."""
+        self.proxy = proxy
+        self.node_id = ""
+        self._complain = complain
+        self._timing = timing
+        self.only = only
+        self._types = {url: Subscription(url) for url in ((only,) if only else SEND_ORDER)}
+        self._nonce = 0
+        self._generation = 0
+        self._ready = False
+
+    # ------------------------------------------------------------ in
+
+    def update(self, resources: Resources) -> None:
+        """The newest resources of this proxy, by type. Before the first call nothing is answered."""
+        moved = [state.aim(resources.get(url, NOTHING)) for url, state in self._types.items()]
+        if any(moved):
+            self._generation += 1
+        self._ready = True
+
+    def receive(self, request: DeltaDiscoveryRequest) -> None:
+        """Take a request in: subscriptions, and the fate of a response. Raises SubscriptionError."""
+        if not self.node_id and request.HasField("node"):
+            self.node_id = request.node.id
+        state = self._state(TypeUrl(request.type_url))
+        self._settle(state, request)
+        subscribe = {ResourceName(name) for name in request.resource_names_subscribe}
+        unsubscribe = {ResourceName(name) for name in request.resource_names_unsubscribe}
+        if not state.known:
+            held = {ResourceName(n): Version(v) for n, v in request.initial_resource_versions.items()}
+            state.first(subscribe, held)
+        elif subscribe:
+            state.subscribe(subscribe)
+        if unsubscribe:
+            state.unsubscribe(unsubscribe)
+
+    def _state(self, url: TypeUrl) -> Subscription:
+        if self.only is not None and url not in {self.only, ""}:
+            raise SubscriptionError(f"this stream carries {self.only}, not {url}")
+        state = self._types.get(self.only or url)
+        if state is None:
+            if not url or len(self._types) >= MOST_TYPES:
+                raise SubscriptionError(f"not a resource type: {url!r}")
+            state = self._types[url] = Subscription(url)
+        return state
+
+    def _settle(self, state: Subscription, request: DeltaDiscoveryRequest) -> None:
+        """What the request says about an earlier response, if it does."""
+        nonce = request.response_nonce
+        sent = state.in_flight.pop(nonce, None) if nonce else None
+        if request.HasField("error_detail"):
+            self._refused(state, sent, nonce, request.error_detail.message)
+        elif sent is not None:
+            state.accept(sent)
+
+    def _refused(self, state: Subscription, sent: Sent | None, nonce: str, message: str) -> None:
+        blamed: tuple[ResourceName, ...] = ()
+        if sent is not None and sent.added:
+            blamed = culprits([item.name for item in sent.added], message)
+            state.refuse(sent, blamed)
+        for name in blamed or (None,):
+            self._complain(Complaint(self.proxy, state.url, nonce, message, name))
+
+    # ------------------------------------------------------------ out
+
+    def reply(self, now: float) -> bytes | None:
+        """The next response (serialised), or None when there is nothing to say now."""
+        if not self._ready:
+            return None
+        self._release(now)
+        warm = self._is_warm(now)
+        for state in list(self._types.values()):
+            if state.url in AFTER_CLUSTERS and not warm:
+                continue
+            plan = state.plan(now, self._generation, hold_back=state.url in HELD_BACK)
+            if plan and (plan.urgent or not self._gathers(state, now)):
+                return self._write(state, plan, now)
+        return None
+
+    def _write(self, state: Subscription, plan: Plan, now: float) -> bytes:
+        self._nonce += 1
+        nonce = str(self._nonce)
+        state.record(plan, nonce, now, self._generation)
+        if state.url == CLUSTER:
+            self._types[ENDPOINTS].owe(item.name for item in plan.fresh)
+        head = DeltaDiscoveryResponse(type_url=state.url, nonce=nonce, removed_resources=plan.gone)
+        return b"".join((head.SerializeToString(), *(item.frame for item in plan.fresh)))
+
+    def _gathers(self, state: Subscription, now: float) -> bool:
+        """Whether a change waits a moment for the response that is in flight."""
+        return any(now - sent.at < self._timing.patience for sent in state.in_flight.values())
+
+    def _is_warm(self, now: float) -> bool:
+        """Whether every cluster that was sent is ready to take traffic, or had its time."""
+        clusters = self._types.get(CLUSTER)
+        if clusters is None or not clusters.known:
+            return True
+        if clusters.plan(now, self._generation, hold_back=True).fresh:
+            return not self._waits_for_clusters(clusters, now)
+        return not any(now - sent.at < self._timing.warming for sent in clusters.in_flight.values())
+
+    def _waits_for_clusters(self, clusters: Subscription, now: float) -> bool:
+        """Unsent clusters hold the rest back, unless what keeps them is older than the bound."""
+        oldest = min((sent.at for sent in clusters.in_flight.values()), default=now)
+        return now - oldest < self._timing.warming
+
+    def _release(self, now: float) -> None:
+        """Removals become due when the proxy runs all that came with them."""
+        after = [state for url in AFTER_CLUSTERS if (state := self._types.get(url)) is not None and state.known]
+        for state in after:
+            if state.quiet:
+                state.acknowledged = self._generation
+        acknowledged = min((state.acknowledged for state in after), default=self._generation)
+        for url in HELD_BACK & self._types.keys():
+            self._types[url].release(acknowledged, now + self._timing.removal)
+
+    def wake_at(self, now: float) -> float | None:
+        """When `reply` may have something to say though nothing moved; None when never."""
+        times = [
+            sent.at + bound
+            for state in self._types.values()
+            for sent in state.in_flight.values()
+            for bound in (self._timing.patience, self._timing.warming if state.url == CLUSTER else 0.0)
+        ]
+        times += [
+            leaving.due
+            for state in self._types.values()
+            for leaving in state.leaving.values()
+            if leaving.due is not None
+        ]
+        return min((time for time in times if time > now), default=None)
+
+    # ------------------------------------------------------------ what is known
+
+    def synced(self) -> bool:
+        """Whether the proxy runs everything it should: all sent, all acknowledged, all that is named asked for.
+
+        Removals that are held back do not count. Resources that nothing refers to must not be in the target,
+        and so an unasked name means that a listener or cluster has not got so far; unless one was refused.
+        """
+        if not self._ready or not all(state.quiet for state in self._types.values()):
+            return False
+        if self.only is not None:
+            return self._types[self.only].known
+        listeners, clusters = self._types[LISTENER], self._types[CLUSTER]
+        if not (listeners.known and clusters.known):
+            return False
+        if listeners.refused or clusters.refused:
+            return True
+        return all(self._types[url].names >= self._types[url].target.keys() for url in REFERRED_TO)
+
+    def acknowledged(self) -> dict[TypeUrl, dict[ResourceName, Version]]:
+        """What the proxy runs, as far as it said so."""
+        return {url: state.versions() for url, state in self._types.items() if state.known}
+
+    def refused(self) -> dict[tuple[TypeUrl, ResourceName], Version]:
+        """What this proxy does not get again, because it refused that very version."""
+        return {(url, n): version for url, state in self._types.items() for n, version in state.refused.items()}

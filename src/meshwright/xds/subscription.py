@@ -1,0 +1,321 @@
+"""One resource type on one stream: what the proxy asked for, holds and refused, and what it must get.
+
+What it holds is kept as one shared mapping plus exceptions, and what may differ as a set of names, so that
+a change costs what changed and a settled stream costs next to nothing, however large the mesh is.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+
+from meshwright.model.names import CLUSTER, LISTENER, ResourceName, TypeUrl, Version
+from meshwright.model.published import EncodedResource
+
+NamedResources = Mapping[ResourceName, EncodedResource]
+NOTHING: NamedResources = MappingProxyType({})
+WILDCARD = ResourceName("*")
+LEGACY_WILDCARD_TYPES = frozenset({CLUSTER, LISTENER})
+MOST_NAMES = 50_000
+
+
+class TooManyNamesError(Exception):
+    """A stream subscribed to more names than any real proxy does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One response that waits for its acknowledgement. `before` is what the proxy held of the added ones."""
+
+    nonce: str
+    at: float
+    generation: int
+    added: tuple[EncodedResource, ...]
+    removed: tuple[ResourceName, ...]
+    before: dict[ResourceName, "EncodedResource | Version | None"]
+
+
+@dataclass(slots=True)
+class Leaving:
+    """A removal that is held back: since which generation, and (once that is acknowledged) until when."""
+
+    noted: int
+    due: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the next response of a type must carry."""
+
+    fresh: tuple[EncodedResource, ...] = ()
+    gone: tuple[ResourceName, ...] = ()
+    answer: bool = False  # to be sent though it is empty
+    urgent: bool = False  # the proxy asked and waits, or a warming cluster does
+
+    def __bool__(self) -> bool:
+        return bool(self.fresh or self.gone or self.answer)
+
+
+@lru_cache(maxsize=16)
+def _changed(old: "_Same", new: "_Same") -> frozenset[ResourceName]:
+    before, after = old.resources, new.resources
+    return frozenset(
+        name
+        for name in before.keys() | after.keys()
+        if (a := before.get(name)) is not (b := after.get(name))
+        and (a is None or b is None or a.version != b.version)
+    )
+
+
+class _Same:
+    """A mapping as a key by identity; holding it keeps the identity from being reused."""
+
+    __slots__ = ("resources",)
+
+    def __init__(self, resources: NamedResources) -> None:
+        self.resources = resources
+
+    def __hash__(self) -> int:
+        return id(self.resources)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.resources is self.resources
+
+
+def changed_names(old: NamedResources, new: NamedResources) -> frozenset[ResourceName]:
+    """Names whose version differs; remembered, for many streams take the same step."""
+    return frozenset[ResourceName]() if old is new else _changed(_Same(old), _Same(new))
+
+
+@dataclass(slots=True)
+class Subscription:
+    """The state of one type on one stream."""
+
+    url: TypeUrl
+    known: bool = False  # a request for this type came
+    wildcard: bool = False
+    names: set[ResourceName] = field(default_factory=set[ResourceName])
+    target: NamedResources = field(default_factory=lambda: NOTHING)
+    in_flight: dict[str, Sent] = field(default_factory=dict[str, Sent])
+    leaving: dict[ResourceName, Leaving] = field(default_factory=dict[ResourceName, Leaving])
+    refused: dict[ResourceName, Version] = field(default_factory=dict[ResourceName, Version])
+    acknowledged: int = 0  # the generation up to which the proxy runs this type
+    _last_good: dict[ResourceName, EncodedResource] = field(default_factory=dict[ResourceName, EncodedResource])
+    _base: NamedResources = field(default_factory=lambda: NOTHING)
+    _exceptions: dict[ResourceName, EncodedResource | Version | None] = field(
+        default_factory=dict[ResourceName, EncodedResource | Version | None]
+    )
+    _dirty: set[ResourceName] = field(default_factory=set[ResourceName])
+    _asked: set[ResourceName] = field(default_factory=set[ResourceName])
+    _owed: set[ResourceName] = field(default_factory=set[ResourceName])
+    _apart: list[tuple[ResourceName, ...]] = field(default_factory=list[tuple[ResourceName, ...]])
+    _answer: bool = False
+
+    # ------------------------------------------------------------ what is wanted
+
+    def aim(self, target: NamedResources) -> bool:
+        """The newest resources of this type are `target`; whether those are others than before."""
+        if target is self.target:
+            return False
+        if self.known:
+            changed = changed_names(self.target, target)
+            self._dirty |= changed
+            for name in changed & self.refused.keys():
+                del self.refused[name]
+        self.target = target
+        return True
+
+    def owe(self, names: Iterable[ResourceName]) -> None:
+        """These must be sent though nobody asks and nothing changed: a warming cluster waits for them."""
+        self._owed.update(name for name in names if name in self.target)
+
+    def first(self, subscribe: set[ResourceName], held: Mapping[ResourceName, Version]) -> None:
+        """The first request of this type on the stream; `held` is what the proxy says it has."""
+        self.known = True
+        self.wildcard = WILDCARD in subscribe or (not subscribe and self.url in LEGACY_WILDCARD_TYPES)
+        self._add_names(subscribe)
+        self._exceptions = {n: v for n, v in held.items() if self.wildcard or n in self.names}
+        self._asked |= self.names - self._exceptions.keys()
+        self._dirty |= self.names | self._exceptions.keys()
+        if self.wildcard:
+            self._dirty |= self.target.keys()
+            self._answer = not held
+        if not held:
+            self._owed.clear()  # a proxy without anything will ask for what it needs
+
+    def subscribe(self, names: set[ResourceName]) -> None:
+        """Later requests: each name is answered, known or not, changed or not."""
+        if WILDCARD in names:
+            held = {name: self._held(name) for name in self.names}
+            self._base, self._exceptions = NOTHING, held
+            self.wildcard = self._answer = True
+            self._dirty |= self.target.keys()
+        self._add_names(names)
+        self._asked |= names - {WILDCARD}
+
+    def unsubscribe(self, names: set[ResourceName]) -> None:
+        """The proxy does not want these any more, and forgets them."""
+        self.names -= names
+        if WILDCARD in names:
+            self.wildcard = False
+            self._base, self._exceptions = NOTHING, {name: self._held(name) for name in self.names}
+        elif not self.wildcard:
+            self._exceptions.update(dict.fromkeys(names, None))
+        for name in names:
+            self.refused.pop(name, None)
+            if not self.wildcard:
+                self.leaving.pop(name, None)
+
+    def _add_names(self, names: set[ResourceName]) -> None:
+        self.names |= names - {WILDCARD}
+        if len(self.names) > MOST_NAMES:
+            raise TooManyNamesError
+
+    def _interesting(self, name: ResourceName) -> bool:
+        return self.wildcard or name in self.names
+
+    # ------------------------------------------------------------ what it holds
+
+    def _held(self, name: ResourceName) -> EncodedResource | Version | None:
+        if name in self._exceptions:
+            return self._exceptions[name]
+        return self._base.get(name)
+
+    def _holds(self, name: ResourceName) -> Version | None:
+        held = self._held(name)
+        return held.version if isinstance(held, EncodedResource) else held
+
+    def versions(self) -> dict[ResourceName, Version]:
+        """What the proxy has acknowledged, by name. Slow: for people and tests."""
+        unsure = {item.name for sent in self.in_flight.values() for item in sent.added}
+        names = self._base.keys() | self._exceptions.keys()
+        held = {name: self._holds(name) for name in names if self._interesting(name) and name not in unsure}
+        return {name: version for name, version in held.items() if version is not None}
+
+    def _effective(self, name: ResourceName) -> EncodedResource | None:
+        """What the proxy should have: the target, or what it had before when it refused that very version."""
+        wanted = self.target.get(name)
+        if wanted is not None and self.refused.get(name) == wanted.version:
+            return self._last_good.get(name)
+        return wanted
+
+    # ------------------------------------------------------------ what it must get
+
+    def plan(self, now: float, generation: int, *, hold_back: bool) -> Plan:
+        """The next response. Removals are kept in `leaving` until they are due when `hold_back`."""
+        if not self.known:
+            return Plan()
+        if self._apart:
+            names = (name for name in self._apart[0] if self._interesting(name))
+            fresh = [item for name in names if (item := self._effective(name)) is not None]
+            if fresh:
+                return Plan(tuple(fresh), urgent=True)
+            self._apart.pop(0)
+            return self.plan(now, generation, hold_back=hold_back)
+        fresh, gone = list[EncodedResource](), list[ResourceName]()
+        for name in sorted(self._dirty | self._asked | self._owed):
+            self._examine(name, fresh, gone)
+        if hold_back:
+            gone = [name for name in gone if name in self._asked or self._is_due(name, now, generation)]
+        urgent = bool(self._asked or self._owed or self._answer)
+        return Plan(tuple(fresh), tuple(gone), answer=self._answer, urgent=urgent)
+
+    def _examine(self, name: ResourceName, fresh: list[EncodedResource], gone: list[ResourceName]) -> None:
+        asked = name in self._asked or name in self._owed
+        if not self._interesting(name) and name not in self._owed:
+            self._dirty.discard(name)
+            self._asked.discard(name)
+            return
+        wanted, holds = self._effective(name), self._holds(name)
+        if wanted is not None:
+            self.leaving.pop(name, None)
+            if asked or holds != wanted.version:
+                fresh.append(wanted)
+            else:
+                self._dirty.discard(name)
+        elif name in self.target:  # refused, and what it had before is not known: leave it alone
+            self._dirty.discard(name)
+            self._asked.discard(name)
+        elif holds is not None or name in self._asked:
+            gone.append(name)
+        else:
+            self._dirty.discard(name)
+            self._owed.discard(name)
+
+    def _is_due(self, name: ResourceName, now: float, generation: int) -> bool:
+        leaving = self.leaving.setdefault(name, Leaving(generation))
+        return leaving.due is not None and leaving.due <= now
+
+    def release(self, acknowledged: int, due: float) -> None:
+        """Removals noted up to the generation `acknowledged` may be sent at `due`."""
+        for leaving in self.leaving.values():
+            if leaving.due is None and leaving.noted <= acknowledged:
+                leaving.due = due
+
+    def record(self, plan: Plan, nonce: str, now: float, generation: int) -> None:
+        """`plan` is on its way."""
+        before = {item.name: self._held(item.name) for item in plan.fresh}
+        before.update((name, self._held(name)) for name in plan.gone)
+        covered = 0 if self._apart else generation
+        self.in_flight[nonce] = Sent(nonce, now, covered, plan.fresh, plan.gone, before)
+        self._exceptions.update((item.name, item) for item in plan.fresh)
+        self._exceptions.update((name, None) for name in plan.gone)
+        self._answer = False
+        if self._apart:
+            self._apart.pop(0)
+        names = before.keys()
+        self._dirty -= names
+        self._asked -= names
+        self._owed -= names
+        for name in names:
+            self.leaving.pop(name, None)
+
+    # ------------------------------------------------------------ what it answered
+
+    def accept(self, sent: Sent) -> None:
+        """The proxy took a response."""
+        self.acknowledged = max(self.acknowledged, sent.generation)
+        if self.quiet and not self._dirty and not self.refused:
+            self._base, self._exceptions = self.target, {}
+            self._last_good.clear()
+
+    def refuse(self, sent: Sent, culprits: Iterable[ResourceName]) -> None:
+        """The proxy refused a response because of `culprits`; none means that nobody knows which it was.
+
+        Envoy took the siblings, or none of them: so they go out again, without the culprits, or in halves.
+        """
+        bad = set(culprits)
+        again = [item for item in sent.added if item.name not in bad and self._held(item.name) is item]
+        for item in sent.added:
+            if item.name in bad:
+                self._quarantine(item, sent)
+        for name in sent.removed if sent.added else ():
+            if self._held(name) is None and sent.before[name] is not None:
+                self._exceptions[name] = sent.before[name]
+                self._dirty.add(name)
+        names = [item.name for item in again]
+        if not bad and len(names) > 1:
+            half = len(names) // 2
+            self._apart += [tuple(names[:half]), tuple(names[half:])]
+        else:
+            self._owed.update(names)
+
+    def _quarantine(self, item: EncodedResource, sent: Sent) -> None:
+        before = sent.before[item.name]
+        self._last_good.pop(item.name, None)
+        if isinstance(before, EncodedResource) and before.version != item.version:
+            self._last_good[item.name] = before
+        if (wanted := self.target.get(item.name)) is not None and wanted.version == item.version:
+            self.refused[item.name] = item.version
+        for other in self.in_flight.values():
+            if other.before.get(item.name) is item:
+                other.before[item.name] = before
+        if self._held(item.name) is item:
+            self._exceptions[item.name] = before
+            self._dirty.add(item.name)
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is on its way and nothing must be sent, except removals that are held back."""
+        waits = self._dirty - self.leaving.keys()
+        return not (self.in_flight or waits or self._asked or self._owed or self._apart or self._answer)

@@ -1,0 +1,116 @@
+"""What is remembered of routes between compilations, and the questions that sidecar and gateway routes share."""
+
+from collections.abc import Mapping
+
+from meshwright.compiler.built import Built
+from meshwright.compiler.envoy.targets import Target, target_of, unknown_host_hint
+from meshwright.compiler.envoy.virtual_hosts import WHOLE, Frame, Part, Ruled, Selection, virtual_host
+from meshwright.compiler.memo import Interner, Memo, Round
+from meshwright.compiler.proto import flag, uint
+from meshwright.compiler.visibility.conditions import holds
+from meshwright.compiler.visibility.view import View, VisibleService
+from meshwright.envoyapi.envoy.config.route.v3.route_pb2 import RouteConfiguration
+from meshwright.model.destination_rule import DestinationRule
+from meshwright.model.diagnostic import Diagnostic
+from meshwright.model.names import ROUTES, Hostname, PortNumber, ResourceName
+from meshwright.model.service import Service
+from meshwright.model.virtual_service import HttpRule, VirtualService
+
+MOST_BODY_BYTES = 1 << 20
+
+
+class RouteBuilder:
+    """One per Compiler. Call `turn` once after each compilation."""
+
+    def __init__(self, *, audit: bool = False) -> None:
+        """`audit`: tests make every remembered answer be computed again."""
+        self._values = Interner()
+        self._target = Memo(Target, audit=audit)
+        self._targets: Memo[tuple[Target, ...], *tuple[Target, ...]] = Memo(_gather_targets, audit=audit)
+        self._ruled = Memo(Ruled, audit=audit)
+        self._rulings: Memo[tuple[Ruled, ...], *tuple[Ruled, ...]] = Memo(_gather_ruled, audit=audit)
+        self._hosts = Memo(destination_hosts, audit=audit)
+        self._part = Memo(virtual_host, audit=audit)
+
+    def part(self, frame: Frame, own: VisibleService | None, ruled: tuple[Ruled, ...]) -> Part:
+        """One virtual host, built only when something it is made of has changed."""
+        target = None if own is None else self._target_of(own.service.host, own.service, own.rule, "")
+        return self._part(self._values.same(frame), target, self.together(ruled))
+
+    def together(self, ruled: tuple[Ruled, ...]) -> tuple[Ruled, ...]:
+        """The same parts in the same order are the same tuple."""
+        return self._rulings(*ruled)
+
+    def ruled(self, rules: VirtualService, view: View, port: PortNumber, gateways: frozenset[str]) -> Ruled | None:
+        """What the view's class gets of a VirtualService on a port; None when that is nothing."""
+        selection = self._values.same(_select(rules, view, port, gateways))
+        if not any(selection):
+            return None
+        targets = (self._find(host, view.services) for host in self._hosts(rules))
+        return self._ruled(rules, selection, self._targets(*targets))
+
+    def turn(self) -> Round:
+        """End a compilation; says how many virtual hosts were built and how many were kept."""
+        for memory in (self._target, self._targets, self._ruled, self._rulings, self._hosts):
+            memory.turn()
+        self._values.turn()
+        return self._part.turn()
+
+    def _find(self, host: Hostname, services: Mapping[Hostname, VisibleService]) -> Target:
+        found = target_of(host, services)
+        if found is None:
+            return self._target_of(host, None, None, unknown_host_hint(host, services))
+        return self._target_of(host, found.service, found.rule, "")
+
+    def _target_of(self, host: Hostname, service: Service | None, rule: DestinationRule | None, hint: str) -> Target:
+        return self._target(self._values.same(host), service, rule, self._values.same(hint))
+
+
+def configuration(
+    name: ResourceName, parts: list[Part], *, ignore_port: bool = True, findings: tuple[Diagnostic, ...] = ()
+) -> Built:
+    """Virtual hosts become a route configuration by being joined."""
+    message = RouteConfiguration(
+        name=name,
+        validate_clusters=flag(value=False),
+        max_direct_response_body_size_bytes=uint(MOST_BODY_BYTES),
+        ignore_port_in_host_matching=ignore_port,
+    )
+    origins = tuple(origin for part in parts for origin in part.origins)
+    found = dict.fromkeys((*findings, *(finding for part in parts for finding in part.findings)))
+    tail = b"".join(part.value for part in parts)
+    return Built(ROUTES, name, message, origins, tail, tuple(found))
+
+
+def destination_hosts(rules: VirtualService) -> tuple[Hostname, ...]:
+    """Every host that the http rules send or copy requests to, once, in their order."""
+    named = (
+        destination.host
+        for rule in rules.http
+        for destination in (
+            *(share.destination for share in rule.route),
+            *(mirror.destination for mirror in rule.mirrors),
+        )
+    )
+    return tuple(dict.fromkeys(named))
+
+
+def _select(rules: VirtualService, view: View, port: PortNumber, gateways: frozenset[str]) -> Selection:
+    def chosen(rule: HttpRule) -> tuple[int, ...]:
+        if not rule.matches:
+            return (WHOLE,)
+        return tuple(
+            index
+            for index, match in enumerate(rule.matches)
+            if match.port in (None, port) and holds(match, rules, view.proxy_class, gateways)
+        )
+
+    return tuple(chosen(rule) for rule in rules.http)
+
+
+def _gather_targets(*targets: Target) -> tuple[Target, ...]:
+    return targets
+
+
+def _gather_ruled(*ruled: Ruled) -> tuple[Ruled, ...]:
+    return ruled

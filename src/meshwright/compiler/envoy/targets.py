@@ -1,0 +1,127 @@
+"""A destination that a rule names becomes what one class of proxies knows of it: cluster, hash policy, or a finding.
+
+A destination that does not exist keeps the name of the cluster it would have: Envoy answers 503 for it, as with
+Istio, instead of sending the requests anywhere else.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from meshwright.compiler.names import outbound_cluster
+from meshwright.compiler.visibility.view import VisibleService
+from meshwright.model import codes
+from meshwright.model.destination import Destination
+from meshwright.model.destination_rule import DestinationRule, TrafficPolicy
+from meshwright.model.diagnostic import Diagnostic
+from meshwright.model.load_balancing import ConsistentHash, LoadBalancing
+from meshwright.model.names import Hostname, PortNumber, ResourceName, SubsetName
+from meshwright.model.origin import Origin
+from meshwright.model.protocol import Protocol
+from meshwright.model.service import Service
+
+TYPING_ERRORS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One host: its service (None: no such service is visible) and DestinationRule; `hint` fixes a wrong name."""
+
+    host: Hostname
+    service: Service | None
+    rule: DestinationRule | None
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """What of a request is hashed, and the field that says so."""
+
+    settings: ConsistentHash
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where requests for one destination go, and what was wrong with it."""
+
+    cluster: ResourceName
+    hashed: Hashed | None = None
+    findings: tuple[Diagnostic, ...] = ()
+
+
+def aim(destination: Destination, target: Target, listener_port: PortNumber, origin: Origin) -> Aim:
+    """`origin` is the destination's own field. `listener_port` stands in for a port that nobody named."""
+    service, host = target.service, target.host
+    if service is None:
+        port = destination.port or listener_port
+        missing = Diagnostic(codes.UNKNOWN_HOST, origin.field("host"), (destination.host, target.hint))
+        return Aim(outbound_cluster(port, host, destination.subset), findings=(missing,))
+    port, wrong_port = _port(destination, service, listener_port, origin)
+    wrong_subset = _check_subset(destination, target, origin)
+    cluster = outbound_cluster(port, service.host, destination.subset)
+    return Aim(cluster, hash_of(target.rule, destination.subset, port), wrong_port + wrong_subset)
+
+
+def hash_of(rule: DestinationRule | None, subset: SubsetName | None, port: PortNumber) -> Hashed | None:
+    """What is hashed for this destination: the subset's policy before the rule's, the port's before both."""
+    if rule is None:
+        return None
+    chosen = next((part.policy for part in rule.subsets if part.name == subset), None)
+    own = _balancing(chosen, port)
+    found = own if own is not None else _balancing(rule.policy, port)
+    if found is None or found[0].consistent_hash is None:
+        return None
+    return Hashed(found[0].consistent_hash, found[1].field("loadBalancer").field("consistentHash"))
+
+
+def unknown_host_hint(host: Hostname, known: Iterable[Hostname]) -> str:
+    """Words for the fix of UNKNOWN_HOST."""
+    near = get_close_matches(host, [one for one in known if abs(len(one) - len(host)) <= TYPING_ERRORS], n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"create the Service, or a ServiceEntry for {host}"
+
+
+def target_of(host: Hostname, services: Mapping[Hostname, VisibleService]) -> VisibleService | None:
+    """The service that a host stands for; ExternalName services stand for another."""
+    found = services.get(host)
+    if found is not None and found.service.alias_of is not None:
+        return services.get(found.service.alias_of)
+    return found
+
+
+def _balancing(policy: TrafficPolicy | None, port: PortNumber) -> tuple[LoadBalancing, Origin] | None:
+    """A port's settings replace those above them entirely, even where they say nothing."""
+    if policy is None:
+        return None
+    for settings in policy.ports:
+        if settings.port == port:
+            return settings.load_balancing or LoadBalancing(), settings.origin or policy.origin
+    return None if policy.load_balancing is None else (policy.load_balancing, policy.origin)
+
+
+def _port(
+    destination: Destination, service: Service, listener_port: PortNumber, origin: Origin
+) -> tuple[PortNumber, tuple[Diagnostic, ...]]:
+    ports = tuple(port.number for port in service.ports if port.protocol is not Protocol.UDP)
+    known = ", ".join(map(str, ports))
+    if destination.port is not None:
+        if destination.port in ports:
+            return destination.port, ()
+        at = origin.field("port").field("number")
+        return destination.port, (Diagnostic(codes.UNKNOWN_PORT, at, (service.host, str(destination.port), known)),)
+    if len(ports) == 1:
+        return ports[0], ()
+    if listener_port in ports:
+        return listener_port, ()
+    return listener_port, (Diagnostic(codes.PORT_NEEDED, origin, (service.host, known)),)
+
+
+def _check_subset(destination: Destination, target: Target, origin: Origin) -> tuple[Diagnostic, ...]:
+    if destination.subset is None:
+        return ()
+    subsets = target.rule.subsets if target.rule is not None else ()
+    if any(subset.name == destination.subset for subset in subsets):
+        return ()
+    return (Diagnostic(codes.UNKNOWN_SUBSET, origin.field("subset"), (destination.subset, target.host)),)

@@ -59,7 +59,7 @@ class RouteBuilder:
     def _find(self, host: Hostname, services: Mapping[Hostname, VisibleService]) -> Target:
         found = target_of(host, services)
         if found is None:
-            return self._target_of(host, None, None, unknown_host_hint(host, services))
+            return self._target_of(host, None, None, unknown_host_hint(host, services.keys()))
         return self._target_of(host, found.service, found.rule, "")
 
     def _target_of(self, host: Hostname, service: Service | None, rule: DestinationRule | None, hint: str) -> Target:

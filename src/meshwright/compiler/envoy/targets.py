@@ -4,23 +4,22 @@ A destination that does not exist keeps the name of the cluster it would have: E
 Istio, instead of sending the requests anywhere else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from meshwright.compiler.names import outbound_cluster
+from meshwright.compiler.resolve.traffic_policy import policy_of
 from meshwright.compiler.visibility.view import VisibleService
 from meshwright.model import codes
 from meshwright.model.destination import Destination
-from meshwright.model.destination_rule import DestinationRule, TrafficPolicy
+from meshwright.model.destination_rule import DestinationRule
 from meshwright.model.diagnostic import Diagnostic
-from meshwright.model.load_balancing import ConsistentHash, LoadBalancing
+from meshwright.model.load_balancing import ConsistentHash
 from meshwright.model.names import Hostname, PortNumber, ResourceName, SubsetName
 from meshwright.model.origin import Origin
 from meshwright.model.protocol import Protocol
 from meshwright.model.service import Service
-
-TYPING_ERRORS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +63,22 @@ def aim(destination: Destination, target: Target, listener_port: PortNumber, ori
 
 
 def hash_of(rule: DestinationRule | None, subset: SubsetName | None, port: PortNumber) -> Hashed | None:
-    """What is hashed for this destination: the subset's policy before the rule's, the port's before both."""
-    if rule is None:
+    """What is hashed for this destination, as the policy that its cluster gets says."""
+    chosen = None if rule is None else next((part for part in rule.subsets if part.name == subset), None)
+    policy = policy_of(rule, chosen, port)
+    hashed = None if policy.load_balancing is None else policy.load_balancing.consistent_hash
+    if hashed is None or policy.origin is None:
         return None
-    chosen = next((part.policy for part in rule.subsets if part.name == subset), None)
-    own = _balancing(chosen, port)
-    found = own if own is not None else _balancing(rule.policy, port)
-    if found is None or found[0].consistent_hash is None:
-        return None
-    return Hashed(found[0].consistent_hash, found[1].field("loadBalancer").field("consistentHash"))
+    return Hashed(hashed, policy.origin.field("loadBalancer").field("consistentHash"))
 
 
-def unknown_host_hint(host: Hostname, known: Iterable[Hostname]) -> str:
+def unknown_host_hint(host: Hostname, known: Collection[Hostname]) -> str:
     """Words for the fix of UNKNOWN_HOST."""
-    near = get_close_matches(host, [one for one in known if abs(len(one) - len(host)) <= TYPING_ERRORS], n=1)
-    if near:
-        return f"did you mean {near[0]}?"
-    return f"create the Service, or a ServiceEntry for {host}"
+    name, _, rest = host.partition(".")
+    beside = {one.partition(".")[0]: one for one in known if one.partition(".")[2] == rest}
+    near = [beside[one] for one in get_close_matches(name, beside, n=1)]
+    near = near or sorted(one for one in known if one.partition(".")[0] == name)
+    return f"did you mean {near[0]}?" if near else f"create the Service, or a ServiceEntry for {host}"
 
 
 def target_of(host: Hostname, services: Mapping[Hostname, VisibleService]) -> VisibleService | None:
@@ -89,16 +87,6 @@ def target_of(host: Hostname, services: Mapping[Hostname, VisibleService]) -> Vi
     if found is not None and found.service.alias_of is not None:
         return services.get(found.service.alias_of)
     return found
-
-
-def _balancing(policy: TrafficPolicy | None, port: PortNumber) -> tuple[LoadBalancing, Origin] | None:
-    """A port's settings replace those above them entirely, even where they say nothing."""
-    if policy is None:
-        return None
-    for settings in policy.ports:
-        if settings.port == port:
-            return settings.load_balancing or LoadBalancing(), settings.origin or policy.origin
-    return None if policy.load_balancing is None else (policy.load_balancing, policy.origin)
 
 
 def _port(

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-_NAMES = ("holder", "dns", "forwarder", "supervisor", "preflight", "sweep")
+_NAMES = ("holder", "dns", "forwarder", "supervisor", "preflight", "trial", "sweep")
 
 
 def main() -> int:

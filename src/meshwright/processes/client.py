@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -157,12 +157,10 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(path: Path) -> AsyncIterator[Client]:
+async def connected(path: Path) -> AsyncGenerator[Client]:
     """A connection for the length of a `with` block."""
     client = Client.open(path)
     try:
         yield client
     finally:
         client.close()
-
-

@@ -7,7 +7,6 @@ not be started (exit status 1, the reason on stderr). The holder does not die wi
 
 import argparse
 import asyncio
-import getpass
 import os
 import select
 import signal
@@ -18,9 +17,9 @@ from typing import cast
 
 from meshwright.processes import identities, network, procfs, sandbox, state, syscalls
 from meshwright.processes.operations import Holder, Sandbox
+from meshwright.processes.runplan import DEFAULT_SUBNET
 from meshwright.processes.server import Server, log
 
-DEFAULT_SUBNET = "10.244.0.0/16"
 _READY_SECONDS = 15.0
 _STOP_SECONDS = 5.0
 
@@ -47,7 +46,7 @@ def start(options: Options) -> int:
     ready, tell = os.pipe()
     ranges = None
     if options.rung == "user" and not options.single_uid:
-        ranges = identities.subordinate_ranges(getpass.getuser(), os.getuid())
+        ranges = identities.own_ranges()
     pid = sandbox.start(options.rung, ranges, keep=(data.root.resolve(),))
     if pid == 0:
         os.close(ready)

@@ -1,13 +1,13 @@
 """The holder's operations as typed calls, for the agent, the CLI and tests.
 
-    async with HolderClient.session(data.holder_socket) as holder:
-        [pod] = await holder.add_pods([PodSpec("a.demo", "10.244.0.11", interception=Interception())])
-        await holder.spawn(SpawnSpec("a.demo", "app", ("python3", "-m", "http.server"), output="/..../app.log"))
+async with HolderClient.session(data.holder_socket) as holder:
+    [pod] = await holder.add_pods([PodSpec("a.demo", "10.244.0.11", interception=Interception())])
+    await holder.spawn(SpawnSpec("a.demo", "app", ("python3", "-m", "http.server"), output="/..../app.log"))
 """
 
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +144,7 @@ class HolderClient:
 
     @classmethod
     @asynccontextmanager
-    async def session(cls, path: Path) -> "AsyncIterator[HolderClient]":
+    async def session(cls, path: Path) -> "AsyncGenerator[HolderClient]":
         """A connection for the length of a `with` block."""
         holder = cls.open(path)
         try:
@@ -226,7 +226,7 @@ class HolderClient:
         """
         _, descriptors = await self._client.call("socket", {"pod": pod, "kind": kind})
         made = socket.socket(fileno=descriptors[0])
-        made.setblocking(False)
+        made.settimeout(0.0)
         return made
 
     async def replace_dns(self, names: dict[str, Sequence[str]], zones: Sequence[str] = ("cluster.local",)) -> None:

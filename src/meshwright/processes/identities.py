@@ -4,6 +4,8 @@ Where the user namespace maps many uids every pod's application gets one of its 
 Istio. Where only one uid is mapped all share it; then Envoy marks its packets (SO_MARK 1337) instead.
 """
 
+import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -92,6 +94,16 @@ def _range_for(text: str, names: tuple[str, ...]) -> tuple[int, int] | None:
             if count >= _SMALLEST_RANGE:
                 return first, count
     return None
+
+
+def own_ranges() -> SubordinateRanges | None:
+    """The subordinate ids of the user who runs this process."""
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    return subordinate_ranges(name, uid)
 
 
 def subordinate_ranges(user: str, uid: int, etc: Path = Path("/etc")) -> SubordinateRanges | None:

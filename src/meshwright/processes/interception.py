@@ -80,5 +80,7 @@ def _chain(name: str, hook: str, lines: list[str]) -> str:
 def ruleset(rules: Interception, exclusion: Exclusion, nameserver: str) -> str:
     """Text for `nft -f` inside a pod's network namespace; `nameserver` may be empty (DNS is then left alone)."""
     proxy = f"meta skuid {PROXY_UID}" if exclusion == "uid" else f"meta mark {PROXY_MARK}"
-    chains = _chain("out", "output", _outbound(rules, proxy, nameserver)) + _chain("in", "prerouting", _inbound(rules))
+    chains = _chain("out", "output", _outbound(rules, proxy, nameserver)) + _chain(
+        "in", "prerouting", _inbound(rules)
+    )
     return f"table inet meshwright {{\n{chains}}}\n"

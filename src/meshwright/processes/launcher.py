@@ -120,8 +120,8 @@ def _become(spec: Launch, parent: int, tell: int, step: list[str]) -> None:
     step[0] = spec.argv[0]
     _reset_signals()
     for descriptor in spec.inherit:
-        os.set_inheritable(descriptor, True)
-    os.execve(find_program(spec.argv[0], spec.env), list(spec.argv), spec.env)
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only form
+    os.execve(find_program(spec.argv[0], spec.env), list(spec.argv), spec.env)  # noqa: S606 - no shell wanted
 
 
 def _settle_streams(spec: Launch, keep: set[int]) -> None:

@@ -197,7 +197,9 @@ class Holder:
     async def _dns(self, fields: Fields) -> dict[str, Any]:
         if self.resolver is None:
             raise BadRequest("this rung has no DNS", "not-supported")
-        await self.resolver.replace_table({"zones": list(fields.texts("zones", ("cluster.local",))), **self._names(fields)})
+        await self.resolver.replace_table(
+            {"zones": list(fields.texts("zones", ("cluster.local",))), **self._names(fields)}
+        )
         return {}
 
     def _names(self, fields: Fields) -> dict[str, Any]:

@@ -6,7 +6,7 @@ In the rung `loopback` a pod is only a name with a folder: there is nothing to i
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from meshwright.processes.children import Children
 from meshwright.processes.identities import UidPlan
 from meshwright.processes.messages import BadRequest, PodSpec, SpawnSpec
 from meshwright.processes.sandbox import INSIDE, NETNS_FOLDER, POD_FILES
-from meshwright.processes.state import MARKER, DataDirectory
+from meshwright.processes.state import MARKER, POD_MARKER, DataDirectory
 
 _TOOLS_AT_ONCE = 4
 _PRIVATE = (Path("/tmp"), Path("/dev/shm"))  # noqa: S108 - these are mounted over, not used
@@ -155,7 +155,7 @@ class Pods:
             failures.append(error)
 
     @contextmanager
-    def within(self, pod: Pod | None) -> Iterator[None]:
+    def within(self, pod: Pod | None) -> Generator[None]:
         """Be in a pod's network namespace for a moment. No `await` inside: the whole process is there."""
         if pod is None or pod.namespace is None:
             yield
@@ -223,7 +223,7 @@ class Pods:
     def launch_for(self, spec: SpawnSpec, streams: tuple[int | None, int | None, int | None]) -> launcher.Launch:
         """How to start a program in its pod."""
         pod = self.get(spec.pod)
-        env = {"PATH": launcher.DEFAULT_PATH, **spec.env, MARKER: self._data.mesh_id()}
+        env = {"PATH": launcher.DEFAULT_PATH, **spec.env, MARKER: self._data.mesh_id(), POD_MARKER: spec.pod}
         proxy = spec.role == "proxy"
         if pod.namespace is None:
             return launcher.Launch(spec.argv, env, spec.cwd, streams, terminal=spec.terminal)
@@ -276,6 +276,6 @@ def remove_tree(folder: Path) -> None:
             remove_tree(Path(entry.path))
         else:
             with suppress(OSError):
-                os.unlink(entry.path)
+                Path(entry.path).unlink()
     with suppress(OSError):
         folder.rmdir()

@@ -55,23 +55,36 @@ def alive(process: ProcessId) -> bool:
     return start_time(process.pid) == process.start_time
 
 
+def parent_of(pid: int) -> int | None:
+    """The pid of a process's parent; None when there is no such process."""
+    fields = _stat_fields(pid)
+    return None if fields is None else int(fields[1])
+
+
 def pids() -> Iterator[int]:
     """Every pid that /proc lists now."""
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names, cheaply
         if name.isdigit():
             yield int(name)
 
 
-def marked_by(variable: str, value: str) -> list[ProcessId]:
-    """Processes that were started with `variable=value` in their environment, as far as we may read it."""
+def marked_by(variable: str, value: str, also: str = "") -> list[ProcessId]:
+    """Processes started with `variable=value` in their environment, as far as we may read it.
+
+    `also` names a further variable that must be there, whatever its value.
+    """
     wanted = f"{variable}={value}".encode()
+    prefix = f"{also}=".encode() if also else b""
     found: list[ProcessId] = []
     for pid in pids():
         try:
             environment = Path(f"/proc/{pid}/environ").read_bytes()
         except OSError:
             continue
-        if wanted in environment.split(b"\0") and (process := identify(pid)) is not None:
+        entries = environment.split(b"\0")
+        if wanted not in entries or not any(entry.startswith(prefix) for entry in entries):
+            continue
+        if (process := identify(pid)) is not None:
             found.append(process)
     return found
 
@@ -127,12 +140,12 @@ def _listening_inodes(port: int) -> set[str]:
 def _has_socket(pid: int, links: set[str]) -> bool:
     folder = f"/proc/{pid}/fd"
     try:
-        names = os.listdir(folder)
+        names = os.listdir(folder)  # noqa: PTH208 - names, cheaply
     except OSError:
         return False
     for name in names:
         try:
-            if os.readlink(f"{folder}/{name}") in links:
+            if os.readlink(f"{folder}/{name}") in links:  # noqa: PTH115 - thousands of them
                 return True
         except OSError:
             continue

@@ -71,7 +71,9 @@ class Resolver:
     async def _run_once(self) -> None:
         ours, theirs = socket.socketpair()
         try:
-            output = os.open(self._data.logs / "dns.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            output = os.open(
+                self._data.logs / "dns.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+            )
             try:
                 child = self._children.start(POD, _NAME, "dns", self._launch(theirs.fileno(), output))
             finally:

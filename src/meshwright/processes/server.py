@@ -149,8 +149,11 @@ class Server:
             except OSError:
                 await asyncio.sleep(0.05)
                 continue
-            endpoint.setblocking(False)
-            if syscalls.peer_credentials(endpoint)[1] not in {0, os.geteuid()} or len(self.connections) >= _MOST_CLIENTS:
+            endpoint.settimeout(0.0)
+            if (
+                syscalls.peer_credentials(endpoint)[1] not in {0, os.geteuid()}
+                or len(self.connections) >= _MOST_CLIENTS
+            ):
                 endpoint.close()
                 continue
             group.create_task(self._converse(Connection(endpoint)))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 MARKER = "MESHWRIGHT_RUN"
+POD_MARKER = "MESHWRIGHT_POD"
 
 
 @dataclass(frozen=True, slots=True)

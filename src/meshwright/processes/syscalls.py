@@ -65,7 +65,7 @@ def setns(namespace: int, kind: int) -> None:
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
-    """mount(2); `kind` is the file system type, None for bind mounts and changes of propagation."""
+    """Mount; `kind` is the file system type, None for bind mounts and changes of propagation."""
     result = _libc().mount(
         source.encode(),
         target.encode(),

@@ -6,7 +6,7 @@ A socket address holds 107 bytes. A longer path is reached through the descripto
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _LONGEST = 107
 
 
 @contextmanager
-def short_name(path: str | os.PathLike[str]) -> Iterator[str]:
+def short_name(path: str | os.PathLike[str]) -> Generator[str]:
     """A name of `path` that fits into a socket address, valid inside the `with` block."""
     full = os.fspath(path)
     if len(os.fsencode(full)) <= _LONGEST:
@@ -37,7 +37,7 @@ def listen(path: Path, mode: int = 0o600, backlog: int = 64) -> socket.socket:
             server.bind(name)
         path.chmod(mode)
         server.listen(backlog)
-        server.setblocking(False)
+        server.settimeout(0.0)
     except BaseException:
         server.close()
         raise
@@ -54,7 +54,7 @@ def connect(path: str | os.PathLike[str]) -> socket.socket:
         with short_name(path) as name:
             client.settimeout(5)
             client.connect(name)
-        client.setblocking(False)
+        client.settimeout(0.0)
     except BaseException:
         client.close()
         raise

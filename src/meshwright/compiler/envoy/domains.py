@@ -1,6 +1,5 @@
 """The names that clients of one namespace may use for a service become the domains of its virtual host."""
 
-from meshwright.model.names import Hostname
 from meshwright.model.service import Registry, Service
 
 
@@ -33,20 +32,6 @@ def with_port(names: tuple[str, ...], port: int) -> tuple[str, ...]:
     usual_port = 80
     numbered = tuple(f"{name}:{port}" for name in names)
     return names + numbered if port == usual_port else numbered
-
-
-def covers(pattern: str, host: str) -> bool:
-    """Whether a host that may start with a wildcard (`*`, `*.shop.test`) includes another one."""
-    if pattern in (host, "*"):
-        return True
-    return pattern.startswith("*.") and host.endswith(pattern[1:])
-
-
-def common(one: str, other: str) -> Hostname | None:
-    """The hosts that both include, None when there are none."""
-    if covers(one, other):
-        return Hostname(other)
-    return Hostname(one) if covers(other, one) else None
 
 
 def _bracketed(address: str) -> str:

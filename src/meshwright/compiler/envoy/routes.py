@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from meshwright.compiler.built import Built
-from meshwright.compiler.envoy.domains import covers, domains, full_names, with_port
+from meshwright.compiler.envoy.domains import domains, full_names, with_port
 from meshwright.compiler.envoy.gateway_routes import gateway_routes
 from meshwright.compiler.envoy.route_builder import RouteBuilder, configuration
 from meshwright.compiler.envoy.virtual_hosts import Frame, Part, Ruled, packed
 from meshwright.compiler.features.timeout import set_timeout
 from meshwright.compiler.names import HTTP_PROXY, PASSTHROUGH, port_routes
+from meshwright.compiler.resolve.hosts import covers
 from meshwright.compiler.visibility.outbound_ports import route_names, routes_name
 from meshwright.compiler.visibility.view import View, VisibleService
 from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import Route, RouteMatch, VirtualHost

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from meshwright.compiler.features.request_match import is_catch_all
+from meshwright.compiler.resolve.hosts import common
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.gateway import Gateway
@@ -62,13 +63,7 @@ def _serves(gateway: Gateway, namespace: str, host: str) -> Iterator[bool]:
     for server in gateway.servers:
         for served in server.hosts:
             here = served.namespace in ("*", namespace)
-            yield here and (_covers(served.host, host) or _covers(host, served.host))
-
-
-def _covers(pattern: str, host: str) -> bool:
-    if pattern in (host, "*"):
-        return True
-    return pattern.startswith("*.") and host.endswith(pattern[1:])
+            yield here and common(served.host, host) is not None
 
 
 def _hosts(rule: VirtualService, hosts: frozenset[Hostname], suffix: str) -> Iterator[Diagnostic]:

@@ -1,0 +1,17 @@
+"""Hosts with wildcards: which includes which. A wildcard is `*` or stands at the left, as in `*.shop.test`."""
+
+from meshwright.model.names import Hostname
+
+
+def covers(pattern: str, host: str) -> bool:
+    """Whether every host that `host` stands for is one that `pattern` stands for."""
+    if pattern in (host, "*"):
+        return True
+    return pattern.startswith("*.") and host.endswith(pattern[1:])
+
+
+def common(one: str, other: str) -> Hostname | None:
+    """The hosts that both include, None when there are none."""
+    if covers(one, other):
+        return Hostname(other)
+    return Hostname(one) if covers(other, one) else None

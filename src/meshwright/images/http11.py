@@ -22,6 +22,7 @@ UNTIL_CLOSE = -2
 
 _PIECE = 64 * 1024
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_LINE_ENDS = {0: " ", 10: " ", 13: " "}
 _DIGITS = frozenset("0123456789")
 _HEX = frozenset("0123456789abcdefABCDEF")
 
@@ -302,8 +303,8 @@ def read_body(wire: Wire, length: int, limit: int = BODY_LIMIT) -> bytes:
 
 
 def head_bytes(first: str, fields: Iterable[tuple[str, str]]) -> bytes:
-    """A start line and fields as bytes on the wire, with the empty line."""
-    lines = [first, *(f"{name}: {value}" for name, value in fields), "", ""]
+    """A start line and fields as bytes on the wire, with the empty line; a value cannot end its line."""
+    lines = [first, *(f"{name}: {value.translate(_LINE_ENDS)}" for name, value in fields), "", ""]
     return "\r\n".join(lines).encode("latin-1", "replace")
 
 

@@ -147,7 +147,7 @@ def send_response(wire: Wire, request: Request | None, response: Response, *, cl
     fields = [("date", _date()), *response.headers]
     names = {name.lower() for name, _ in fields}
     bodiless = status < 200 or status in {204, 304}
-    chunked = not isinstance(body, bytes) and not bodiless
+    chunked = not isinstance(body, bytes) and not bodiless and "content-length" not in names
     old = request is not None and request.http10
     if chunked and old:
         close = True  # the end of the stream is then the end of the body
@@ -166,7 +166,7 @@ def send_response(wire: Wire, request: Request | None, response: Response, *, cl
     elif isinstance(body, bytes):
         wire.send(head + body)
     else:
-        _send_pieces(wire, head, body, framed=not old)
+        _send_pieces(wire, head, body, framed=chunked and not old)
     return close
 
 

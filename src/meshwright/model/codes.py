@@ -7,7 +7,7 @@ workloads, MW05xx security.
 from meshwright.model.diagnostic import Code, Effect
 
 NOT_YAML = Code("MW0001", Effect.REFUSED, "not readable as YAML or JSON: {0}", "correct the text: {1}")
-WRONG_TYPE = Code("MW0002", Effect.REFUSED, "expected {0}, found {1}", "write {0} here")
+WRONG_TYPE = Code("MW0002", Effect.REFUSED, "expected {0}, found {1}", "{2}")
 UNKNOWN_FIELD = Code("MW0003", Effect.REFUSED, "unknown field {0}", "{1}")
 UNKNOWN_KIND = Code("MW0004", Effect.NOTED, "kind {0} of {1} is not used by the mesh", "{2}")
 MISSING_FIELD = Code("MW0005", Effect.REFUSED, "{0} is required", "add {0}: {1}")
@@ -19,10 +19,16 @@ DUPLICATE = Code("MW0010", Effect.REFUSED, "{0} stands here twice", "remove or r
 DUPLICATE_OBJECT = Code("MW0011", Effect.REFUSED, "{0} is declared more than once", "keep one of the documents")
 NOT_SUPPORTED = Code("MW0012", Effect.DROPPED, "{0} is not supported yet and is left out", "remove it; {1}")
 LIMIT = Code("MW0013", Effect.REFUSED, "the document is beyond the limit of {0}", "make it smaller than {0}")
+REPEATED_OBJECT = Code(
+    "MW0014", Effect.NOTED, "{0} is written more than once with the same content", "keep one of the documents"
+)
+GUARD_NOT_SUPPORTED = Code(
+    "MW0015", Effect.REFUSED, "{0} is not supported yet, and without it more would be let in", "remove it; {1}"
+)
 
 SHELL: tuple[Code, ...] = (
     NOT_YAML, WRONG_TYPE, UNKNOWN_FIELD, UNKNOWN_KIND, MISSING_FIELD, OUT_OF_RANGE, UNKNOWN_VALUE, BAD_FORMAT,
-    ONE_OF, DUPLICATE, DUPLICATE_OBJECT, NOT_SUPPORTED, LIMIT,
+    ONE_OF, DUPLICATE, DUPLICATE_OBJECT, NOT_SUPPORTED, LIMIT, REPEATED_OBJECT, GUARD_NOT_SUPPORTED,
 )  # fmt: skip
 
 UNKNOWN_HOST = Code("MW0101", Effect.DROPPED, "no service has the host {0}", "{1}")
@@ -66,6 +72,9 @@ NO_CREDENTIAL = Code(
 SNI_TAKEN = Code(
     "MW0304", Effect.DROPPED, "{0} on port {1} is already served by {2}", "remove the host from one of them"
 )
+CREDENTIAL_IGNORED = Code(
+    "MW0305", Effect.NOTED, "{0} is not used: mode {1} passes TLS on as it is", "write mode: SIMPLE to end TLS here"
+)
 
 SERVICE_TAKEN = Code("MW0401", Effect.DROPPED, "{0} already declares {1}", "remove one of them")
 NO_ENDPOINTS = Code(
@@ -90,7 +99,7 @@ ALL: tuple[Code, ...] = (
     UNKNOWN_HOST, UNKNOWN_SUBSET, UNKNOWN_PORT, PORT_NEEDED, UNKNOWN_GATEWAY, NEVER_REACHED, HOST_TAKEN,
     FAULT_NEVER_FIRES, HOST_NOT_SERVED, BAD_REGEX, EMPTY_FAULT,
     UNUSED_SUBSET, RULE_TAKEN, RULE_WITHOUT_HOST, CREDENTIAL_UNUSABLE,
-    PORT_TAKEN, NO_GATEWAY_POD, NO_CREDENTIAL, SNI_TAKEN,
+    PORT_TAKEN, NO_GATEWAY_POD, NO_CREDENTIAL, SNI_TAKEN, CREDENTIAL_IGNORED,
     SERVICE_TAKEN, NO_ENDPOINTS, PORT_CONFLICT, TARGET_PORT_UNKNOWN, NO_IMAGE_ENTRY,
     POLICY_DENIES, POLICY_TAKEN, PORT_MODE_NEEDS_SELECTOR, ENVOY_REFUSES,
 )  # fmt: skip

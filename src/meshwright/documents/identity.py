@@ -1,0 +1,53 @@
+"""Who a document is: kind, namespace and name, as far as they can be made out."""
+
+import re
+
+from meshwright.documents.document import Value
+from meshwright.model.origin import ObjectRef
+
+DEFAULT_NAMESPACE = "default"
+FILE = "File"  # the kind of the stand-in for text that is no object at all
+
+CLUSTER_SCOPED = frozenset({
+    "Namespace", "Node", "PersistentVolume", "StorageClass", "IngressClass", "PriorityClass", "RuntimeClass",
+    "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "APIService", "GatewayClass", "CSIDriver",
+    "CSINode", "VolumeAttachment", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration",
+    "CertificateSigningRequest", "ClusterTrustBundle",
+})  # fmt: skip
+
+_KIND = re.compile(r"^kind:[ \t]*[\"']?([A-Za-z]\w*)", re.MULTILINE)
+_VERSION = re.compile(r"^apiVersion:[ \t]*[\"']?([\w./-]+)", re.MULTILINE)
+_METADATA = re.compile(r"^metadata:[ \t]*\n((?:[ \t]+.*\n?|[ \t]*\n|#.*\n?)*)", re.MULTILINE)
+_NAME = re.compile(r"^[ \t]+name:[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
+_NAMESPACE = re.compile(r"^[ \t]+namespace:[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
+
+
+def file_ref(file: str) -> ObjectRef:
+    """The stand-in for text that names no object."""
+    return ObjectRef(FILE, "", file)
+
+
+def ref_of(value: dict[str, Value]) -> ObjectRef:
+    """The object that a document declares; a missing namespace is `default`, a missing name is ""."""
+    kind = value.get("kind")
+    metadata = value.get("metadata")
+    fields: dict[str, Value] = metadata if isinstance(metadata, dict) else {}
+    name, namespace = fields.get("name"), fields.get("namespace")
+    kind_text = kind if isinstance(kind, str) else ""
+    space = namespace if isinstance(namespace, str) and namespace else DEFAULT_NAMESPACE
+    if kind_text in CLUSTER_SCOPED:
+        space = ""
+    return ObjectRef(kind_text, space, name if isinstance(name, str) else "")
+
+
+def salvage(text: str) -> dict[str, Value] | None:
+    """The identity of a document whose text is broken further down, read line by line; None if there is none."""
+    kind, metadata = _KIND.search(text), _METADATA.search(text)
+    name = _NAME.search(metadata[1]) if metadata else None
+    if kind is None or metadata is None or name is None:
+        return None
+    fields: dict[str, Value] = {"name": name[1]}
+    namespace, version = _NAMESPACE.search(metadata[1]), _VERSION.search(text)
+    if namespace:
+        fields["namespace"] = namespace[1]
+    return {"apiVersion": version[1] if version else "", "kind": kind[1], "metadata": fields}

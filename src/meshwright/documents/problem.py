@@ -1,0 +1,140 @@
+"""What can be wrong with a text: the value that the two parsers report, and the words for YAML's mistakes."""
+
+from dataclasses import dataclass
+
+import yaml
+
+WORD = "the characters near it"
+
+
+class SyntaxProblem(Exception):  # noqa: N818  (a control flow of the two parsers, never seen outside this package)
+    """The text stops being readable here. `path` collects the field path while the parser unwinds."""
+
+    def __init__(self, sentence: str, fix: str, line: int, column: int) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.fix = fix
+        self.line = line
+        self.column = column
+        self.path: list[str | int] = []
+
+
+class LimitProblem(SyntaxProblem):
+    """The text is readable but larger than allowed; `sentence` names the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """The lines around a problem; `line` counts from 0 in the chunk."""
+
+    lines: list[str]
+    line: int
+    base: int
+
+    @property
+    def number(self) -> int:
+        return self.line + self.base + 1
+
+    @property
+    def text(self) -> str:
+        return self.lines[self.line] if 0 <= self.line < len(self.lines) else ""
+
+    @property
+    def indentation(self) -> str:
+        return self.text[: len(self.text) - len(self.text.lstrip())]
+
+    @property
+    def before(self) -> "_Where":
+        """The nearest line above that is not empty."""
+        line = self.line - 1
+        while line > 0 and not self.lines[line].strip():
+            line -= 1
+        return _Where(self.lines, line, self.base)
+
+
+def from_yaml(error: yaml.YAMLError, chunk: str, base: int) -> SyntaxProblem:
+    """The parser's exception in words that say what to change; `base` = lines of the file before the chunk."""
+    lines = chunk.split("\n")
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return _unreadable_character(error, chunk, base)
+    mark = error.problem_mark
+    line = mark.line
+    problem = error.problem or "unknown problem"
+    if error.context_mark is not None and ("':'" in problem or "end of stream" in problem):
+        mark = error.context_mark
+        line = mark.line
+    where = _Where(lines, line, base)
+    sentence, fix, line = _explain(problem, where, mark.column)
+    return SyntaxProblem(sentence, fix, line + base + 1, mark.column + 1)
+
+
+def _explain(problem: str, where: _Where, column: int) -> tuple[str, str, int]:
+    """Sentence, fix and line (from 0 in the chunk)."""
+    here = where.number
+    if "\t" in where.indentation:
+        return "a tab in the indentation", f"replace the tab at the start of line {here} by spaces", where.line
+    if "mapping values" in problem:
+        return _mapping_values(where)
+    table = {
+        "could not find expected ':'": ("a field without a colon", f"write a colon after the name in line {here}"),
+        "did not find expected key": (
+            "the indentation does not fit",
+            f"indent line {here} exactly like the fields it belongs to",
+        ),
+        "'-' indicator": (
+            "the indentation does not fit",
+            f"indent line {here} like the fields of its list element, or start a new one with `- `",
+        ),
+        "block sequence entries": ("a list starts beside its name", f"move the `-` of line {here} to its own line"),
+        "',' or '}'": (
+            "a brace is not closed",
+            f"close the `{{` before line {here}, or put a comma between the fields",
+        ),
+        "',' or ']'": (
+            "a bracket is not closed",
+            f"close the `[` before line {here}, or put a comma between the values",
+        ),
+        "end of stream": ("a quote is not closed", f"close the quote that starts in line {here}"),
+        "escape character": (
+            "an unknown escape after a backslash",
+            f"use single quotes in line {here}, or double the backslash",
+        ),
+        "alphabetic or numeric": (
+            "a value starts with * or &",
+            f'put the value in line {here} in quotes, e.g. "*"',
+        ),
+        "cannot start any token": (
+            f"a value cannot start with {where.text[column : column + 1]!r}",
+            f"put the value in line {here} in quotes",
+        ),
+    }
+    for words, (sentence, fix) in table.items():
+        if words in problem:
+            return sentence, fix, where.line
+    return problem, f"compare line {here} with a correct document", where.line
+
+
+def _mapping_values(where: _Where) -> tuple[str, str, int]:
+    """`mapping values are not allowed here` has three usual causes; the lines tell which."""
+    before = where.before
+    name = before.text.strip().removeprefix("- ")
+    if where.text.count(": ") > 1 and len(where.indentation) <= len(before.indentation):
+        return "two colons in one line", f"put the value in line {where.number} in quotes", where.line
+    if name and ":" not in name:
+        return "a field without a colon", f"write `{name}:` in line {before.number}", before.line
+    if ":" in name and ": " not in name and not name.endswith(":"):
+        return "no space after a colon", f"write `{name.replace(':', ': ', 1)}` in line {before.number}", before.line
+    return (
+        "the indentation does not fit",
+        f"indent line {where.number} like line {before.number}, or take the value out of line {before.number}",
+        where.line,
+    )
+
+
+def _unreadable_character(error: yaml.YAMLError, chunk: str, base: int) -> SyntaxProblem:
+    position = getattr(error, "position", 0)
+    start = position if isinstance(position, int) else 0
+    line = chunk.count("\n", 0, start)
+    column = start - (chunk.rfind("\n", 0, start) + 1)
+    number = line + base + 1
+    return SyntaxProblem("a control character", f"remove it from line {number}", number, column + 1)

@@ -1,0 +1,188 @@
+"""Containers: what runs, with which environment, and how it is probed."""
+
+from collections.abc import Iterator
+
+from meshwright.kinds import formats
+from meshwright.kinds.fields import Fields
+from meshwright.kinds.metadata import PORT
+from meshwright.kinds.schema import (
+    ANYTHING,
+    Enum,
+    Flag,
+    Integer,
+    ListOf,
+    NumberOrName,
+    Object,
+    Text,
+    Unsupported,
+)
+from meshwright.model import codes
+from meshwright.model.diagnostic import Diagnostic
+from meshwright.model.names import Milliseconds, PortNumber
+from meshwright.model.pod import Container, EnvironmentVariable, Probe, ProbeType
+from meshwright.model.workload import ContainerPort
+
+_HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
+_PROBE_PORT = NumberOrName(formats.CONTAINER_PORT_NAME)
+
+
+def _has_handler(fields: Fields) -> Iterator[Diagnostic]:
+    if not any(fields.has(name) for name in _HANDLERS):
+        example = "with `port` and `path` (or tcpSocket, exec)"
+        yield Diagnostic(codes.MISSING_FIELD, fields.origin.field("httpGet"), ("`httpGet`", example))
+
+
+_PROBE = Object(
+    fields={
+        "httpGet": Object(
+            fields={
+                "path": Text(),
+                "port": _PROBE_PORT,
+                "host": ANYTHING,
+                "scheme": Enum(("HTTP", "HTTPS")),
+                "httpHeaders": ListOf(
+                    Object(
+                        fields={"name": Text(formats.HEADER_NAME, empty=False), "value": Text()},
+                        required={"name": "the header's name"},
+                    )
+                ),
+            },
+            required={"port": "a number or the name of a container port"},
+        ),
+        "tcpSocket": Object(
+            fields={"port": _PROBE_PORT, "host": ANYTHING},
+            required={"port": "a number or the name of a container port"},
+        ),
+        "exec": Object(fields={"command": ListOf(Text())}, required={"command": "a list of words"}),
+        "grpc": Object(fields={"port": PORT, "service": Text()}, required={"port": "a number"}),
+        "initialDelaySeconds": Integer(),
+        "periodSeconds": Integer(),
+        "timeoutSeconds": Integer(),
+        "successThreshold": Integer(),
+        "failureThreshold": Integer(),
+        "terminationGracePeriodSeconds": Integer(),
+    },
+    one_of=(_HANDLERS,),
+    rules=(_has_handler,),
+)
+_KEY = Object(
+    fields={"name": Text(), "key": Text(empty=False), "optional": Flag()},
+    required={"key": "the key whose value is taken"},
+)
+_ENV = Object(
+    fields={
+        "name": Text(formats.ENV_NAME, empty=False),
+        "value": Text(),
+        "valueFrom": Object(
+            fields={
+                "fieldRef": Object(
+                    fields={"fieldPath": Text(empty=False), "apiVersion": Text()},
+                    required={"fieldPath": "e.g. metadata.name"},
+                ),
+                "configMapKeyRef": _KEY,
+                "secretKeyRef": _KEY,
+                "resourceFieldRef": Unsupported("write the value"),
+                "fileKeyRef": Unsupported("write the value"),
+            },
+            one_of=(("fieldRef", "configMapKeyRef", "secretKeyRef", "resourceFieldRef", "fileKeyRef"),),
+        ),
+    },
+    required={"name": "the variable's name"},
+    one_of=(("value", "valueFrom"),),
+)
+_OTHERS = frozenset({
+    "imagePullPolicy", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules", "volumeMounts",
+    "volumeDevices", "securityContext", "lifecycle", "stdin", "stdinOnce", "tty", "terminationMessagePath",
+    "terminationMessagePolicy",
+})  # fmt: skip
+
+CONTAINER = Object(
+    fields={
+        "name": Text(formats.LABEL, empty=False),
+        "image": Text(empty=False),
+        "command": ListOf(Text()),
+        "args": ListOf(Text()),
+        "env": ListOf(_ENV),
+        "envFrom": Unsupported("list the variables under `env`"),
+        "workingDir": Text(),
+        "ports": ListOf(
+            Object(
+                fields={
+                    "containerPort": PORT,
+                    "name": Text(formats.CONTAINER_PORT_NAME),
+                    "protocol": Enum(("TCP", "UDP", "SCTP")),
+                    "hostPort": Integer(0, 65535),
+                    "hostIP": Text(),
+                },
+                required={"containerPort": "the number that the program listens on"},
+            ),
+            unique="name",
+        ),
+        "readinessProbe": _PROBE,
+        "livenessProbe": _PROBE,
+        "startupProbe": _PROBE,
+    },
+    required={"name": "e.g. app", "image": "the image's name"},
+    others=_OTHERS,
+)
+
+
+def read_container(fields: Fields) -> Container:
+    return Container(
+        name=fields.text("name"),
+        image=fields.text("image"),
+        origin=fields.origin,
+        command=fields.texts("command"),
+        args=fields.texts("args"),
+        env=tuple(_read_variable(entry) for entry in fields.items("env")),
+        working_dir=fields.text("workingDir"),
+        ports=tuple(
+            ContainerPort(PortNumber(port.number_or("containerPort", 0)), port.text("name"))
+            for port in fields.items("ports")
+            if port.text("protocol", "TCP") == "TCP"
+        ),
+        readiness=_read_probe(fields.child("readinessProbe")),
+        liveness=_read_probe(fields.child("livenessProbe")),
+        startup=_read_probe(fields.child("startupProbe")),
+    )
+
+
+def _read_variable(fields: Fields) -> EnvironmentVariable:
+    source = fields.child_or_empty("valueFrom")
+    config, secret = source.child_or_empty("configMapKeyRef"), source.child_or_empty("secretKeyRef")
+    return EnvironmentVariable(
+        name=fields.text("name"),
+        value=fields.text("value"),
+        field_path=source.child_or_empty("fieldRef").text("fieldPath"),
+        config_map=config.text("name"),
+        secret=secret.text("name"),
+        key=config.text("key") or secret.text("key"),
+    )
+
+
+def _read_probe(fields: Fields | None) -> Probe | None:
+    """A gRPC probe asks only whether its port takes connections."""
+    if fields is None:
+        return None
+    http, command = fields.child("httpGet"), fields.child("exec")
+    tcp = fields.child("tcpSocket") or fields.child_or_empty("grpc")
+    type_ = ProbeType.HTTP if http is not None else ProbeType.EXEC if command is not None else ProbeType.TCP
+    target = http or tcp
+    return Probe(
+        type=type_,
+        port=target.number_or_text("port") or 0,
+        path=(target.text("path") if http else "") or "/",
+        scheme=target.text("scheme", "HTTP") if http else "HTTP",
+        headers=tuple((entry.text("name"), entry.text("value")) for entry in target.items("httpHeaders")),
+        command=() if command is None else command.texts("command"),
+        initial_delay=_seconds(fields, "initialDelaySeconds", 0),
+        period=_seconds(fields, "periodSeconds", 10),
+        timeout=_seconds(fields, "timeoutSeconds", 1),
+        success_threshold=fields.number_or("successThreshold", 1) or 1,
+        failure_threshold=fields.number_or("failureThreshold", 3) or 3,
+    )
+
+
+def _seconds(fields: Fields, name: str, default: int) -> Milliseconds:
+    """Kubernetes reads 0 as "not set"."""
+    return Milliseconds((fields.number_or(name, default) or default) * 1000)

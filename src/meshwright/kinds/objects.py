@@ -1,0 +1,166 @@
+"""The door: `read_objects` turns parsed documents into the objects of the mesh and says what was wrong."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+from meshwright.documents.document import Document, Location, Parsed
+from meshwright.documents.lines import Lines
+from meshwright.kinds.fields import Fields
+from meshwright.kinds.metadata import meta_of
+from meshwright.kinds.naming import Names
+from meshwright.kinds.schema import Run, refused, suggest
+from meshwright.kinds.table import KINDS, Kind, MeshValue
+from meshwright.model import codes
+from meshwright.model.config import ConfigMap, MeshNamespace, SecretContent, SecretRef, ServiceAccount
+from meshwright.model.destination_rule import DestinationRule
+from meshwright.model.diagnostic import Diagnostic
+from meshwright.model.gateway import Gateway
+from meshwright.model.meta import Meta
+from meshwright.model.objects import MeshObjects
+from meshwright.model.origin import ObjectRef, Origin
+from meshwright.model.peer_authentication import PeerAuthentication
+from meshwright.model.pod import Deployment, Pod
+from meshwright.model.service import Service
+from meshwright.model.virtual_service import VirtualService
+
+OWN_GROUPS = ("networking.istio.io", "security.istio.io")
+_PLACES: dict[type[MeshValue], str] = {
+    MeshNamespace: "namespaces",
+    ServiceAccount: "service_accounts",
+    Service: "services",
+    Pod: "pods",
+    Deployment: "deployments",
+    ConfigMap: "config_maps",
+    SecretRef: "secrets",
+    SecretContent: "secret_contents",
+    VirtualService: "virtual_services",
+    DestinationRule: "destination_rules",
+    Gateway: "gateways",
+    PeerAuthentication: "peer_authentications",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was read: the objects that can be used, all findings, and where every field stands."""
+
+    objects: MeshObjects
+    diagnostics: tuple[Diagnostic, ...]
+    lines: Lines
+
+
+def read_objects(parsed: Iterable[Parsed], cluster_domain: str = "cluster.local") -> Loaded:
+    """Checks and reads every document. A wrong one is left out (a broken PeerAuthentication is STRICT instead);
+    the others are read all the same. The order of the documents has no influence on the objects.
+    """
+    texts = tuple(parsed)
+    reading = _Reading(cluster_domain)
+    reading.diagnostics += [finding for text in texts for finding in text.diagnostics]
+    kept = reading.choose([document for text in texts for document in text.documents])
+    for document, kind in kept:
+        reading.one(document, kind)
+    places = {origin: place for text in texts for origin, place in text.places.items()}
+    lines = Lines((document for document, _ in kept), {**places, **reading.places})
+    return Loaded(reading.objects(), tuple(reading.diagnostics), lines)
+
+
+class _Reading:
+    """Collects values and findings."""
+
+    def __init__(self, cluster_domain: str) -> None:
+        self._cluster_domain = cluster_domain
+        self._kinds = {(api_version, kind.kind): kind for kind in KINDS for api_version in kind.api_versions}
+        self._values: dict[str, list[MeshValue]] = {name: [] for name in _PLACES.values()}
+        self.diagnostics: list[Diagnostic] = []
+        self.places: dict[Origin, Location] = {}
+
+    def choose(self, documents: Sequence[Document]) -> list[tuple[Document, Kind]]:
+        """The documents of known kinds, one per object."""
+        by_object: dict[ObjectRef, list[tuple[Document, Kind]]] = {}
+        for document in documents:
+            kind = self._kinds.get((str(document.value.get("apiVersion")), document.ref.kind))
+            if kind is None:
+                self._unknown(document)
+            else:
+                by_object.setdefault(document.ref, []).append((document, kind))
+        return [self._one_of(rivals) if len(rivals) > 1 else rivals[0] for rivals in by_object.values()]
+
+    def _one_of(self, rivals: list[tuple[Document, Kind]]) -> tuple[Document, Kind]:
+        """Of several documents for one object the oldest counts, then the one whose content sorts first: not the
+        order of files, which nobody sees.
+        """
+        ordered = sorted(rivals, key=lambda pair: _age(pair[0]))
+        first, kind = ordered[0]
+        for document, _ in ordered[1:]:
+            same = document.value == first.value
+            origin = Origin(document.ref, "metadata.name")
+            code = codes.REPEATED_OBJECT if same else codes.DUPLICATE_OBJECT
+            self._report(code, origin, document.locate("metadata.name"), str(document.ref))
+            if not same and kind.closed is not None:
+                blocked = Document(first.file, first.index, first.ref, {}, first.mark, refused=True)
+                return blocked, kind
+        return first, kind
+
+    def _unknown(self, document: Document) -> None:
+        """A kind that the table does not have under this apiVersion: misspelt, of another version, or not used."""
+        name, api_version = document.ref.kind, str(document.value.get("apiVersion"))
+        group = api_version.rpartition("/")[0]
+        same = [kind for kind in KINDS if kind.kind == name]
+        own = group in OWN_GROUPS or group in {kind.group for kind in same}
+        if same and (own or "." not in group or group.endswith("istio.io")):
+            choices = ", ".join(same[0].api_versions)
+            fix = f"write apiVersion: {same[0].api_versions[0]}"
+            origin, place = Origin(document.ref, "apiVersion"), document.locate("apiVersion")
+            self._report(codes.UNKNOWN_VALUE, origin, place, f'"{api_version}"', choices, fix)
+            return
+        meant = None if same else suggest(name, [kind.kind for kind in KINDS])
+        fix = f"did you mean {meant}?" if meant else "nothing to do: the mesh works without it"
+        origin = Origin(document.ref, "kind")
+        self._report(codes.UNKNOWN_KIND, origin, document.locate("kind"), name, api_version, fix)
+
+    def one(self, document: Document, kind: Kind) -> None:
+        """Checks and reads one document."""
+        run = Run(document.ref, kind.secret)
+        if not document.refused:
+            kind.schema.check(document.value, None, run)
+        self.diagnostics += run.findings
+        root = Fields(document.value, document.origin)
+        if not document.refused and not refused(run.findings):
+            names = Names(document.ref.namespace, self._cluster_domain)
+            self._keep(kind.read(root, meta_of(document.ref, root), names))
+        elif kind.closed is not None:
+            why = run.findings[0].message if run.findings else "it cannot be read"
+            fix = run.findings[0].fix if run.findings else "correct the document"
+            self.diagnostics.append(Diagnostic(codes.POLICY_DENIES, document.origin, (why, fix)))
+            self._keep(kind.closed(document.value, Meta(document.ref, _created(document))))
+
+    def _keep(self, values: Iterable[MeshValue]) -> None:
+        for value in values:
+            self._values[_PLACES[type(value)]].append(value)
+
+    def _report(self, code: codes.Code, origin: Origin, place: Location, *args: str) -> None:
+        self.diagnostics.append(Diagnostic(code, origin, args))
+        self.places.setdefault(origin, place)
+
+    def objects(self) -> MeshObjects:
+        """All values, sorted by object, so that the order of documents cannot be seen."""
+        known = {item.name for item in fields(MeshObjects)}
+        assert known == set(self._values)
+        ordered = {name: tuple(sorted(values, key=_sort_key)) for name, values in self._values.items()}
+        return MeshObjects(**ordered)  # pyright: ignore[reportArgumentType]  (each list holds its own type)
+
+
+def _sort_key(value: MeshValue) -> tuple[ObjectRef, str]:
+    return value.meta.ref, value.host if isinstance(value, Service) else ""
+
+
+def _created(document: Document) -> str:
+    metadata = document.value.get("metadata")
+    created = metadata.get("creationTimestamp") if isinstance(metadata, dict) else None
+    return created if isinstance(created, str) else ""
+
+
+def _age(document: Document) -> tuple[bool, str, bool, str]:
+    created = _created(document)
+    return not created, created, document.refused, json.dumps(document.value, sort_keys=True)

@@ -1,0 +1,17 @@
+"""Where the checker is in a document: a linked path that becomes an Origin only when something is wrong there."""
+
+from meshwright.model.origin import ObjectRef, Origin
+
+Place = tuple["Place", str | int] | None
+
+
+def origin_of(ref: ObjectRef, place: Place) -> Origin:
+    """The place as an Origin."""
+    parts: list[str | int] = []
+    while place is not None:
+        place, part = place
+        parts.append(part)
+    origin = Origin(ref)
+    for part in reversed(parts):
+        origin = origin.item(part) if isinstance(part, int) else origin.field(part)
+    return origin

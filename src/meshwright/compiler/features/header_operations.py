@@ -1,11 +1,11 @@
 """VirtualService `headers`, of a rule or of one destination, changes headers on a route or weighted cluster."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer, RepeatedScalarFieldContainer
 
+from meshwright.compiler.operators import is_accepted
 from meshwright.envoyapi.envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
@@ -13,7 +13,6 @@ from meshwright.model.header_operations import HeaderChanges, HeaderOperations
 from meshwright.model.origin import Origin
 
 HOST_NAMES = frozenset({"host", ":authority"})
-COMMAND = re.compile(r"%%|%[A-Z][A-Z0-9_]*(\([^%]*\))?(:\d+)?%")
 
 
 class Changed(Protocol):
@@ -44,14 +43,14 @@ def new_host(operations: HeaderOperations) -> str:
 
 
 def refused_values(operations: HeaderOperations, origin: Origin) -> tuple[Diagnostic, ...]:
-    """Values with a stray % that Envoy would refuse together with all other routes of the port."""
+    """Values with a % that Envoy would refuse together with all other routes of the port."""
     found: list[Diagnostic] = []
     for side, changes in (("request", operations.request), ("response", operations.response)):
         for verb, pairs in (("set", changes.set), ("add", changes.add)):
             for name, value in pairs:
-                if not _is_accepted(value):
+                if not is_accepted(value):
                     at = origin.field("headers").field(side).field(verb).field(name)
-                    why = "write %% for a percent sign"
+                    why = "it names no command of Envoy; a percent sign is written %%"
                     found.append(Diagnostic(codes.ENVOY_REFUSES, at, (value, why)))
     return tuple(found)
 
@@ -62,7 +61,7 @@ def _added(changes: HeaderChanges) -> Iterator[HeaderValueOption]:
         (HeaderValueOption.APPEND_IF_EXISTS_OR_ADD, changes.add),
     ):
         for name, value in pairs:
-            if _is_changeable(name) and _is_accepted(value):
+            if _is_changeable(name) and is_accepted(value):
                 header = HeaderValue(key=name, value=value)
                 # an empty value is a value: without the flag Envoy leaves the header out
                 yield HeaderValueOption(header=header, append_action=action, keep_empty_value=not value)
@@ -74,7 +73,3 @@ def _removed(changes: HeaderChanges) -> Iterable[str]:
 
 def _is_changeable(name: str) -> bool:
     return not name.startswith(":") and name.lower() != "host"
-
-
-def _is_accepted(value: str) -> bool:
-    return "%" not in COMMAND.sub("", value)

@@ -11,4 +11,4 @@ def set_timeout(action: RouteAction, timeout: Milliseconds | None) -> None:
     """A gRPC client's own deadline (`grpc-timeout`) counts too, but cannot be longer than the route's."""
     limit = duration(NO_TIMEOUT if timeout is None else timeout)
     action.timeout.CopyFrom(limit)
-    action.max_grpc_timeout.CopyFrom(limit)
+    action.max_stream_duration.grpc_timeout_header_max.CopyFrom(limit)

@@ -1,0 +1,142 @@
+"""The mesh of one data directory, as the command line starts, finds and ends it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from meshwright.processes import procfs, state, sweep
+from meshwright.processes.procfs import ProcessId
+from meshwright.processes.runplan import ChildPlan, RunPlan
+from meshwright.processes.sandbox import Rung
+from meshwright.processes.state import DataDirectory
+from meshwright.wiring.run_file import RunFile, read_run_file, write_run_file
+
+PROFILES: Mapping[str, tuple[str, ...]] = {
+    "minimal": ("minimal",),
+    "default": ("minimal", "default"),
+    "demo": ("minimal", "default", "demo"),
+}
+DEMO_SAMPLES = ("bookinfo/platform/kube/bookinfo.yaml", "bookinfo/networking/bookinfo-gateway.yaml")
+AGENT_STOP_SECONDS = 10.0
+
+
+class CannotStartError(Exception):
+    """The processes could not be started; the text says why."""
+
+
+def default_data_dir(environment: Mapping[str, str]) -> Path:
+    """$MESHWRIGHT_DATA, else $XDG_STATE_HOME/meshwright, else ~/.local/state/meshwright."""
+    if chosen := environment.get("MESHWRIGHT_DATA"):
+        return Path(chosen)
+    base = environment.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "meshwright"
+
+
+def profile_texts(profile: str) -> list[tuple[str, str]]:
+    """The texts of a profile as (file name, text)."""
+    folder = files("meshwright.wiring").joinpath("profiles")
+    return [(f"profile {name}", folder.joinpath(f"{name}.yaml").read_text()) for name in PROFILES[profile]]
+
+
+def sample_texts(names: Iterable[str] = DEMO_SAMPLES) -> list[tuple[str, str]]:
+    """Texts of shipped samples by their path below samples/."""
+    folder = samples_folder()
+    return [(f"samples/{name}", (folder / name).read_text()) for name in names]
+
+
+def samples_folder() -> Path:
+    """Where the samples are: inside an installed package, or beside the source tree."""
+    package = Path(str(files("meshwright")))
+    inside = package / "samples"
+    return inside if inside.is_dir() else package.parents[1] / "samples"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMesh:
+    """One data directory."""
+
+    data: DataDirectory
+
+    @classmethod
+    def at(cls, path: Path) -> "LocalMesh":
+        return cls(DataDirectory(path.resolve()))
+
+    @property
+    def control_socket(self) -> Path:
+        return self.data.root / "agent.sock"
+
+    def supervisor(self) -> ProcessId | None:
+        """The running supervisor, or None."""
+        kept = state.read_json(self.data.supervisor_state)
+        pid, started = kept.get("pid"), kept.get("start_time")
+        if not isinstance(pid, int) or not isinstance(started, int):
+            return None
+        identity = ProcessId(pid, started)
+        return identity if procfs.alive(identity) else None
+
+    def run_file(self) -> RunFile | None:
+        """What the last `up` decided."""
+        return read_run_file(self.data.root)
+
+    def start(self, run: RunFile, rung: Rung, *, single_uid: bool) -> None:
+        """Start supervisor, holder, forwarder and agent in the background. Raises CannotStartError."""
+        self.data.prepare()
+        write_run_file(self.data.root, run)
+        agent = ChildPlan(
+            name="agent",
+            argv=(sys.executable, "-m", "meshwright.wiring.mesh_process", "--data", str(self.data.root)),
+            env={},
+            stop_seconds=AGENT_STOP_SECONDS,
+        )
+        RunPlan(rung, single_uid=single_uid, children=(agent,)).write(self.data.run_file)
+        command = [
+            sys.executable,
+            "-m",
+            "meshwright.processes",
+            "supervisor",
+            "--data",
+            str(self.data.root),
+            "--detach",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise CannotStartError(done.stderr.strip() or done.stdout.strip())
+
+    def stop(self, *, purge: bool) -> list[str]:
+        """End everything in order; with `purge` the data directory goes too. What was done, in words."""
+        if not self.data.root.exists():
+            return []
+        done = sweep.stop(self.data.root)
+        if purge:
+            shutil.rmtree(self.data.root, ignore_errors=True)
+            done.append(f"removed {self.data.root}")
+        return done
+
+    def memory(self) -> Mapping[str, float]:
+        """MiB (proportional set size) of each process of ours by name; Envoys and applications are not ours."""
+        kept = state.read_json(self.data.supervisor_state)
+        children = kept.get("children")
+        pids = {"supervisor": kept.get("pid")}
+        if isinstance(children, dict):
+            pids.update({str(name): child.get("pid") for name, child in children.items()})  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType]
+        return {name: _pss(pid) for name, pid in pids.items() if isinstance(pid, int)}
+
+
+def _pss(pid: int) -> float:
+    """Proportional set size in MiB; 0 when the process cannot be seen."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    kib = next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0)
+    return kib / 1024
+
+
+def user_id() -> int:
+    """Who runs this."""
+    return os.geteuid()

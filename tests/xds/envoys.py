@@ -6,7 +6,7 @@ import json
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,11 @@ from meshwright.model.names import TYPE_PREFIX
 
 BINARY = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "envoy"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-ADS = {"resource_api_version": "V3", "ads": {}}
+ADS: dict[str, Any] = {"resource_api_version": "V3", "ads": {}}
 
 
 @contextmanager
-def folder() -> Iterator[Path]:
+def folder() -> Generator[Path]:
     """A short path, because addresses of unix sockets are short."""
     path = Path(tempfile.mkdtemp(prefix="mwx", dir="/tmp"))
     try:
@@ -101,7 +101,7 @@ class Envoy:
 
 
 @asynccontextmanager
-async def envoy(xds: Path, *options: str) -> AsyncIterator[Envoy]:
+async def envoy(xds: Path, *options: str) -> AsyncGenerator[Envoy]:
     with folder() as place:
         admin, log = place / "admin", place / "log"
         (place / "envoy.json").write_text(json.dumps(bootstrap(xds, admin)))
@@ -121,7 +121,7 @@ async def envoy(xds: Path, *options: str) -> AsyncIterator[Envoy]:
             await process.wait()
 
 
-async def until(question: Any, wanted: object = True, seconds: float = 30.0) -> None:
+async def until(question: Any, wanted: object, seconds: float = 30.0) -> None:
     """Ask again and again; a hang guard, not a measure."""
     answer: object = None
     async with asyncio.timeout(seconds):

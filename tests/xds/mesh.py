@@ -21,7 +21,7 @@ from meshwright.model.names import (
 from meshwright.model.proxy import Interception, ProxyClass, Role
 from meshwright.model.published import EncodedResource, Published, Resources
 
-ADS = {"resource_api_version": "V3", "ads": {}}
+ADS: dict[str, Any] = {"resource_api_version": "V3", "ads": {}}
 HCM = TYPE_PREFIX + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = TYPE_PREFIX + "envoy.extensions.filters.http.router.v3.Router"
 DOWNSTREAM_TLS = TYPE_PREFIX + "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
@@ -84,11 +84,9 @@ def routed(name: str, to: str) -> EncodedResource:
 
 def mutual_tls() -> dict[str, Any]:
     """The transport socket of a filter chain as sidecars have it."""
-    sds = {
-        "resource_api_version": "V3",
-        "api_config_source": {"api_type": "DELTA_GRPC", "transport_api_version": "V3"},
-    }
-    sds["api_config_source"]["grpc_services"] = [{"envoy_grpc": {"cluster_name": "sds-grpc"}}]  # type: ignore[index]
+    service = {"envoy_grpc": {"cluster_name": "sds-grpc"}}
+    source = {"api_type": "DELTA_GRPC", "transport_api_version": "V3", "grpc_services": [service]}
+    sds = {"resource_api_version": "V3", "api_config_source": source}
     context = {
         "@type": DOWNSTREAM_TLS,
         "require_client_certificate": True,

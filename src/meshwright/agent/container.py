@@ -1,0 +1,249 @@
+"""One container of a running pod: started, probed, and started again when it ends."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from meshwright.agent import probes
+from meshwright.agent.back_off import Restarts
+from meshwright.agent.holder_link import Session
+from meshwright.agent.machine import Machine
+from meshwright.agent.probes import ProbeCount, Prober, Verdict
+from meshwright.agent.program import Program, Waiting, finder, program
+from meshwright.model import image
+from meshwright.model.names import Milliseconds
+from meshwright.model.planned_pod import ContainerStatus, PlannedPod
+from meshwright.model.pod import Container, Probe
+from meshwright.processes.children import Exit
+from meshwright.processes.holder_client import ProcessInfo, RemoteError, SpawnSpec, execute
+
+_LOOK_AGAIN_SECONDS = 1.0
+_FIRST_READY_SECONDS = 0.2
+_PORT_WAIT_SECONDS = 10.0
+_OUTPUT_LIMIT = 4096
+CREATING = "ContainerCreating"
+RUNNING = "Running"
+CRASH_LOOP = "CrashLoopBackOff"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerMemory:
+    """What a restarted agent has to know of a container that went on running."""
+
+    ready: bool = False
+    restarts: int = 0
+
+
+class ContainerRunner:
+    """`status` is how it is doing; `changed` is called whenever that is another value than before."""
+
+    def __init__(
+        self, machine: Machine, pod: PlannedPod, container: Container, changed: Callable[[], None],
+        memory: ContainerMemory | None = None,
+    ) -> None:  # fmt: skip
+        self._machine = machine
+        self._pod = pod
+        self._container = container
+        self._changed = changed
+        self._memory = memory
+        self._restarts = Restarts(memory.restarts if memory else 0)
+        self._program: Program | None = None
+        self.status = ContainerStatus(
+            container.name, ready=memory.ready if memory else False, restarts=self._restarts.count, reason=CREATING
+        )
+
+    @property
+    def name(self) -> str:
+        return self._container.name
+
+    @property
+    def memory(self) -> ContainerMemory:
+        return ContainerMemory(self.status.ready, self.status.restarts)
+
+    def update(self, pod: PlannedPod) -> None:
+        """The pod's plan has changed in a way that needs no restart."""
+        self._pod = pod
+
+    def lost(self) -> None:
+        """The holder has gone, and the container with it."""
+        self._set(ready=False, reason=CREATING, pid=None)
+
+    async def run(self, session: Session) -> None:
+        """Keep the container running for as long as the session lives."""
+        while True:
+            process, started = await self._process(session)
+            ended = await self._watch(session, process)
+            ran = Milliseconds(self._machine.clock() - started)
+            await self._wait_after(ended, ran)
+
+    def _set(self, **values: object) -> None:
+        status = replace(self.status, **values)  # pyright: ignore[reportArgumentType] - names are checked by replace
+        if status != self.status:
+            self.status = status
+            self._changed()
+
+    async def _process(self, session: Session) -> tuple[ProcessInfo, Milliseconds]:
+        """The running process, started or found, and since when."""
+        memory, self._memory = self._memory, None
+        found = session.process(self._pod.name, self.name)
+        adopted = found is not None and found.exit is None
+        while True:
+            planned = program(self._container, self._pod, self._machine.settings, self._machine.references)
+            if isinstance(planned, Program):
+                self._program = planned
+            if found is not None and adopted:
+                self._set(reason=RUNNING, message="", pid=found.pid, ready=memory.ready if memory else False)
+                return found, self._machine.clock()
+            if isinstance(planned, Waiting):
+                self._set(reason=planned.reason, message=planned.message, ready=False, pid=None)
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+                continue
+            try:
+                process = await session.spawn(self._spawn(planned))
+            except RemoteError as error:
+                await self._wait_after(error, Milliseconds(0))
+                continue
+            self._set(reason=RUNNING, message="", pid=process.pid, ready=False)
+            return process, self._machine.clock()
+
+    def _spawn(self, planned: Program) -> SpawnSpec:
+        return SpawnSpec(
+            pod=self._pod.name,
+            name=self.name,
+            argv=planned.argv,
+            output=str(self._machine.log_file(self._pod, self.name)),
+            env=dict(planned.env),
+            cwd=planned.cwd,
+        )
+
+    async def _wait_after(self, ended: Exit | RemoteError, ran: Milliseconds) -> None:
+        """Show why it ended, then wait for the next start."""
+        self._restarts, wait = self._restarts.after_exit(ran, self._machine.settings.back_off)
+        if isinstance(ended, RemoteError):
+            why, code = str(ended), None
+        else:
+            code = ended.shell_code
+            why = "completed" if code == 0 else f"ended with exit code {code}"
+        text = f"{why}; restarted after {wait / 1000:g} s"
+        self._set(
+            ready=False, restarts=self._restarts.count, reason=CRASH_LOOP, message=text, pid=None, exit_code=code
+        )
+        await asyncio.sleep(wait / 1000)
+
+    async def _watch(self, session: Session, process: ProcessInfo) -> Exit:
+        """Probe the process until it ends."""
+        async with asyncio.TaskGroup() as tasks:
+            probing = tasks.create_task(self._probe(session, process))
+            ended = await session.exit_of(process)
+            probing.cancel()
+        return ended
+
+    async def _probe(self, session: Session, process: ProcessInfo) -> None:
+        prober = self._prober(session)
+        container = self._container
+        failure = None if self.status.ready else await self._until_started(prober, container.startup)
+        if failure is not None:
+            await self._kill(session, process, f"startup probe failed: {failure.message}")
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_ready(prober))
+            if container.liveness is not None:
+                tasks.create_task(self._keep_alive(session, process, prober, container.liveness))
+
+    def _prober(self, session: Session) -> Prober:
+        async def open_socket() -> socket.socket:
+            return await session.client.socket(self._pod.name)
+
+        address = self._machine.settings.application_address(self._pod.address)
+        return Prober(address, open_socket, self._execute)
+
+    async def _until_started(self, prober: Prober, probe: Probe | None) -> Verdict | None:
+        """None when the startup probe (if any) has succeeded, its last answer when it has failed too often."""
+        if probe is None:
+            return None
+        await asyncio.sleep(probe.initial_delay / 1000)
+        failures = 0
+        while True:
+            verdict = await prober.ask(probe, self._container)
+            if verdict.success:
+                return None
+            failures += 1
+            if failures >= probe.failure_threshold:
+                return verdict
+            await asyncio.sleep(probe.period / 1000)
+
+    async def _keep_ready(self, prober: Prober) -> None:
+        """Without a readiness probe a container is ready when its ports answer, or after a while all the same."""
+        probe = self._container.readiness
+        if probe is None:
+            if not self.status.ready:
+                await self._until_listening(prober)
+            self._set(ready=True)
+            return
+        count = ProbeCount(passing=self.status.ready)
+        if not count.passing:
+            await asyncio.sleep(probe.initial_delay / 1000)
+        seen_ready = count.passing
+        while True:
+            verdict = await prober.ask(probe, self._container)
+            count = count.after(success=verdict.success, probe=probe)
+            message = "" if count.passing else f"readiness probe failed: {verdict.message}"
+            self._set(ready=count.passing, message=message)
+            seen_ready = seen_ready or count.passing
+            # Until it is ready for the first time, failures mean nothing new: asking more often only helps.
+            period = probe.period / 1000
+            await asyncio.sleep(period if seen_ready else min(period, _FIRST_READY_SECONDS))
+
+    async def _until_listening(self, prober: Prober) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PORT_WAIT_SECONDS):
+                for port in self._container.ports:
+                    ask = probes.tcp_probe(port.number)
+                    while not (await prober.ask(ask, self._container)).success:
+                        await asyncio.sleep(_FIRST_READY_SECONDS / 4)
+
+    async def _keep_alive(self, session: Session, process: ProcessInfo, prober: Prober, probe: Probe) -> None:
+        await asyncio.sleep(probe.initial_delay / 1000)
+        count = ProbeCount(passing=True)
+        while True:
+            verdict = await prober.ask(probe, self._container)
+            count = count.after(success=verdict.success, probe=probe)
+            if not count.passing:
+                await self._kill(session, process, f"liveness probe failed: {verdict.message}")
+                return
+            await asyncio.sleep(probe.period / 1000)
+
+    async def _kill(self, session: Session, process: ProcessInfo, why: str) -> None:
+        self._set(ready=False, message=why)
+        await end(session, process, self._pod.template.termination_grace)
+
+    async def _execute(self, command: tuple[str, ...]) -> tuple[int, str]:
+        """Run a command as the application would; exit code and the end of its output."""
+        planned = self._program
+        if planned is None:
+            return 1, "the container has no program"
+        settings = self._machine.settings
+        entry = self._machine.ports.catalogue(self._container.image)
+        argv = image.resolve_program(entry, command, python=settings.python, exists=finder(planned.env))
+        spec = SpawnSpec(pod=self._pod.name, name="probe", argv=argv, env=dict(planned.env), cwd=planned.cwd)
+        null, said = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), os.memfd_create("output")
+        try:
+            code = await execute(self._machine.link.path, spec, (null, said, said))
+            return code, os.pread(said, _OUTPUT_LIMIT, 0).decode("utf-8", "replace").strip()
+        except RemoteError as error:
+            return 126, str(error)
+        finally:
+            os.close(null)
+            os.close(said)
+
+
+async def end(session: Session, process: ProcessInfo, grace: Milliseconds) -> None:
+    """SIGTERM, and SIGKILL to its whole group when it has not ended within `grace`."""
+    await session.terminate(process, signal.SIGTERM)
+    if not await session.ended_within(process, grace / 1000):
+        await session.terminate(process, signal.SIGKILL, group=True)
+        await session.exit_of(process)

@@ -1,0 +1,43 @@
+"""What the parts of one agent share."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshwright.agent.holder_link import HolderLink
+from meshwright.agent.paths import PodPaths
+from meshwright.agent.ports import AgentPorts
+from meshwright.agent.program import References
+from meshwright.agent.settings import AgentSettings
+from meshwright.model.names import Milliseconds, ProxyName
+from meshwright.model.planned_pod import PlannedPod
+from meshwright.processes.state import DataDirectory
+
+PROXY_CONTAINER = "istio-proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`starts` bounds how many pods start at once; `clock` is the time in ms since the epoch."""
+
+    settings: AgentSettings
+    ports: AgentPorts
+    link: HolderLink
+    starts: asyncio.Semaphore
+    clock: Callable[[], Milliseconds]
+
+    @property
+    def data(self) -> DataDirectory:
+        return DataDirectory(self.settings.data_dir)
+
+    @property
+    def references(self) -> References:
+        return References(self.ports.catalogue, self.ports.config_map, self.ports.secret)
+
+    def paths(self, name: ProxyName) -> PodPaths:
+        return PodPaths.of(self.settings.data_dir, self.settings.rung, name)
+
+    def log_file(self, pod: PlannedPod, container: str) -> Path:
+        """Where the output of one container is appended."""
+        return self.data.logs / f"{pod.meta.namespace}_{pod.meta.name}_{container}.log"

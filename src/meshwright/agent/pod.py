@@ -1,0 +1,246 @@
+"""One pod from its first start to its removal.
+
+Starting: namespace, identity and Envoy, Envoy ready, then the applications. Leaving: out of every proxy's
+endpoints, requests in flight served, applications ended, Envoy last.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+from meshwright.agent.container import ContainerRunner
+from meshwright.agent.holder_link import Session
+from meshwright.agent.machine import PROXY_CONTAINER, Machine
+from meshwright.agent.pod_memory import Memories, PodMemory
+from meshwright.agent.pod_spec import AnnotationError, applications, pod_spec
+from meshwright.agent.proxy import ProxyRunner
+from meshwright.agent.replacement import fingerprint
+from meshwright.model.names import Milliseconds, ProxyName
+from meshwright.model.planned_pod import ContainerStatus, PlannedPod, PodPhase, PodStatus
+from meshwright.processes.holder_client import Disconnected, RemoteError
+
+_BUILD_AGAIN_SECONDS = 1.0
+_LONGEST_BARRIER_SECONDS = 30.0
+_KILLED_SECONDS = 10.0
+
+
+class PodRunner:
+    """`status` is how the pod is doing; `changed` is called whenever that is another value than before."""
+
+    def __init__(
+        self, machine: Machine, pod: PlannedPod, changed: Callable[[], None], memory: PodMemory | None = None
+    ) -> None:
+        self.pod = pod
+        self._machine = machine
+        self._changed = changed
+        self._memories = Memories(machine.settings.data_dir / "agent")
+        self._stop = asyncio.Event()
+        self._mesh_ends = asyncio.Event()
+        self._message = ""
+        self._started = memory.started if memory else machine.clock()
+        self._served = memory is not None and memory.ready
+        self._proxy = (
+            ProxyRunner(machine, pod, self._publish, was_ready=memory is not None and memory.proxy_ready)
+            if pod.role is not None
+            else None
+        )
+        self._containers = [
+            ContainerRunner(
+                machine, pod, container, self._publish, memory.container(container.name) if memory else None
+            )
+            for container in applications(pod)
+        ]
+        self.status = self._status()
+
+    @property
+    def name(self) -> ProxyName:
+        return self.pod.name
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def update(self, pod: PlannedPod) -> None:
+        """The pod's plan has changed in a way that needs no restart."""
+        self.pod = pod
+        if self._proxy is not None:
+            self._proxy.update(pod)
+        for container in self._containers:
+            container.update(pod)
+        self._publish()
+
+    def request_stop(self, *, mesh_ends: bool = False) -> None:
+        """Begin to leave. `mesh_ends`: everything else leaves too, so nobody has to be told."""
+        if mesh_ends:
+            self._mesh_ends.set()
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Until the pod has been asked to stop and is gone. Cancelling leaves its processes running."""
+        async with asyncio.TaskGroup() as tasks:
+            living = tasks.create_task(self._live())
+            await self._stop.wait()
+            self._publish()
+            if self._served:
+                await self._leave_endpoints()
+            living.cancel()
+        await self._take_down()
+
+    # ------------------------------------------------------------ status
+
+    def _status(self) -> PodStatus:
+        proxy = self._proxy
+        containers = tuple(container.status for container in self._containers)
+        shown: tuple[ContainerStatus, ...] = (*containers, proxy.status) if proxy is not None else containers
+        phase = PodPhase.PENDING
+        if self.stopping:
+            phase = PodPhase.TERMINATING
+        elif all(status.pid is not None or status.restarts or status.ready for status in shown):
+            phase = PodPhase.RUNNING
+        return PodStatus(
+            phase=phase,
+            ready=not self.stopping and all(status.ready for status in shown),
+            proxy_ready=proxy is not None and proxy.status.ready,
+            containers=shown,
+            message=self._message,
+            started=self._started,
+        )
+
+    def _publish(self) -> None:
+        status = self._status()
+        if status == self.status:
+            return
+        self.status = status
+        self._served = self._served or status.ready
+        self._remember()
+        self._changed()
+
+    def _remember(self) -> None:
+        self._memories.write(
+            self.name,
+            PodMemory(
+                fingerprint=fingerprint(self.pod),
+                ready=self.status.ready,
+                proxy_ready=self.status.proxy_ready,
+                started=self._started,
+                grace=self.pod.template.termination_grace,
+                containers=tuple((container.name, container.memory) for container in self._containers),
+            ),
+        )
+
+    def _say(self, message: str) -> None:
+        self._message = message
+        self._publish()
+
+    # ------------------------------------------------------------ life
+
+    async def _live(self) -> None:
+        """Build the pod and keep it running; after every loss of the holder once more."""
+        self._remember()
+        while True:
+            session = await self._machine.link.session()
+            try:
+                await self._life(session)
+            except* Disconnected:
+                self._lose()
+            except* (RemoteError, AnnotationError) as errors:
+                self._say("; ".join(str(error) for error in errors.exceptions))
+                await asyncio.sleep(_BUILD_AGAIN_SECONDS)
+
+    def _lose(self) -> None:
+        self._message = "the holder has gone; the pod is built anew"
+        if self._proxy is not None:
+            self._proxy.lost()
+        for container in self._containers:
+            container.lost()
+        self._publish()
+
+    async def _build(self, session: Session) -> None:
+        spec = pod_spec(self.pod, self._machine.settings)
+        try:
+            [session.pods[self.name]] = await session.client.add_pods([spec])
+        except RemoteError as error:
+            if error.code == "exists" and self.name in session.pods:
+                # Built by a former agent to another specification: the next attempt finds it gone.
+                await session.client.remove_pod(self.name)
+                session.forget(self.name)
+            raise
+        self._say("")
+
+    async def _life(self, session: Session) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            async with self._machine.starts:
+                await self._build(session)
+                if self._proxy is not None:
+                    tasks.create_task(self._proxy.run(session))
+                    # One Envoy that cannot start must not keep the others from starting.
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._machine.settings.ready_timeout / 1000):
+                            await self._proxy.ready.wait()
+            if self._proxy is not None:
+                await self._proxy.ready.wait()
+            for container in self._containers:
+                tasks.create_task(container.run(session))
+
+    # ------------------------------------------------------------ end
+
+    async def _leave_endpoints(self) -> None:
+        """Until nobody sends here any more, or nobody needs to be told because the whole mesh ends."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_BARRIER_SECONDS), asyncio.TaskGroup() as tasks:
+                barrier = tasks.create_task(self._barrier())
+                ends = tasks.create_task(self._mesh_ends.wait())
+                await asyncio.wait((barrier, ends), return_when=asyncio.FIRST_COMPLETED)
+                barrier.cancel()
+                ends.cancel()
+
+    async def _barrier(self) -> None:
+        await self._machine.ports.drained(self.pod)
+
+    async def _take_down(self) -> None:
+        session = self._machine.link.current.value
+        if session is not None:
+            # Without a holder nothing of the pod runs any more.
+            with suppress(Disconnected):
+                await self._end_processes(session)
+        if self._proxy is not None:
+            await self._proxy.forget()
+        if session is not None:
+            with suppress(Disconnected, RemoteError):
+                await session.client.remove_pod(self.name)
+                session.forget(self.name)
+        self._memories.forget(self.name)
+        if not self._mesh_ends.is_set():
+            for name in (PROXY_CONTAINER, *(container.name for container in self._containers)):
+                self._machine.log_file(self.pod, name).unlink(missing_ok=True)
+
+    async def _end_processes(self, session: Session) -> None:
+        if self._proxy is not None:
+            await self._proxy.drain(self._machine.settings.drain_time / 1000)
+        await end_applications(session, self.name, self.pod.template.termination_grace)
+        if self._proxy is not None:
+            await self._proxy.end(session)
+
+
+async def end_applications(session: Session, pod: ProxyName, grace: Milliseconds) -> None:
+    """End every process of a pod but its Envoy."""
+    running = [process for process in session.processes(pod) if process.role == "app" and process.exit is None]
+    for process in running:
+        await session.terminate(process, signal.SIGTERM)
+    if not await session.all_ended_within(running, grace / 1000):
+        for process in running:
+            await session.terminate(process, signal.SIGKILL, group=True)
+        await session.all_ended_within(running, _KILLED_SECONDS)
+
+
+async def remove_leftover(session: Session, pod: ProxyName, memories: Memories) -> None:
+    """End a pod that a former agent ran and that nobody wants any more."""
+    memory = memories.read(pod)
+    with suppress(Disconnected, RemoteError):
+        await end_applications(session, pod, memory.grace if memory else Milliseconds(30_000))
+        for process in session.processes(pod):
+            await session.terminate(process, signal.SIGTERM)
+        await session.client.remove_pod(pod)
+        session.forget(pod)
+    memories.forget(pod)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import cast
 
 from meshwright.processes import procfs, state, unixsockets, upstream
+from meshwright.processes.journal import log
 from meshwright.processes.messages import BadRequest, Fields
-from meshwright.processes.server import Answer, Connection, Server, log
+from meshwright.processes.server import Answer, Connection, Server
 
 _MOST_CONNECTIONS = 4096
 # Above this many unsent bytes one side is no longer read until the other has caught up.

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import cast
 
 from meshwright.processes import identities, network, procfs, sandbox, state, syscalls
+from meshwright.processes.journal import log
 from meshwright.processes.operations import Holder, Sandbox
 from meshwright.processes.runplan import DEFAULT_SUBNET
-from meshwright.processes.server import Server, log
+from meshwright.processes.server import Server
 
 _READY_SECONDS = 15.0
 _STOP_SECONDS = 5.0

@@ -17,7 +17,7 @@ from meshwright.processes.children import Children
 from meshwright.processes.identities import UidPlan
 from meshwright.processes.messages import BadRequest, PodSpec, SpawnSpec
 from meshwright.processes.sandbox import INSIDE, NETNS_FOLDER, POD_FILES
-from meshwright.processes.state import MARKER, POD_MARKER, DataDirectory
+from meshwright.processes.state import MARKER, POD_MARKER, DataDirectory, remove_tree
 
 _TOOLS_AT_ONCE = 4
 _PRIVATE = (Path("/tmp"), Path("/dev/shm"))  # noqa: S108 - these are mounted over, not used
@@ -263,19 +263,3 @@ class Pods:
             private=_PRIVATE,
             hidden=(Path(os.path.realpath(self._data.root)),),
         )
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder with all it holds, as far as we may; symbolic links are removed, not followed."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            remove_tree(Path(entry.path))
-        else:
-            with suppress(OSError):
-                Path(entry.path).unlink()
-    with suppress(OSError):
-        folder.rmdir()

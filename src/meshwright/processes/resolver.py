@@ -11,9 +11,9 @@ from typing import Any
 from meshwright.processes import launcher, mounts
 from meshwright.processes.children import Children
 from meshwright.processes.identities import UidPlan
+from meshwright.processes.journal import log
 from meshwright.processes.messages import BadRequest
 from meshwright.processes.sandbox import INSIDE
-from meshwright.processes.server import log
 from meshwright.processes.state import MARKER, DataDirectory
 
 POD = "_sandbox"

@@ -5,15 +5,14 @@ them ends the server.
 """
 
 import asyncio
-import json
 import os
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from meshwright.processes import syscalls, unixsockets
+from meshwright.processes.journal import log
 from meshwright.processes.messages import LONGEST_LINE, BadRequest, Fields, encode
 
 _CHUNK = 65_536
@@ -187,9 +186,3 @@ class Server:
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-
-
-def log(message: str, **facts: object) -> None:
-    """One line of JSON on stderr, which the supervisor has pointed at a file."""
-    sys.stderr.write(json.dumps({"message": message, **facts}, default=str) + "\n")
-    sys.stderr.flush()

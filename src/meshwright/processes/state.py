@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,19 @@ def try_lock(data: DataDirectory) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all it holds, as far as we may; symbolic links are removed, not followed."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            remove_tree(Path(entry.path))
+        else:
+            with suppress(OSError):
+                Path(entry.path).unlink()
+    with suppress(OSError):
+        folder.rmdir()

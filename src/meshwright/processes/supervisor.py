@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from meshwright.processes import procfs, state, sweep, syscalls
+from meshwright.processes.journal import log
 from meshwright.processes.procfs import ProcessId
 from meshwright.processes.runplan import ChildPlan, RunPlan
-from meshwright.processes.server import log
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from meshwright.processes import procfs, state
-from meshwright.processes.pods import remove_tree
 from meshwright.processes.procfs import ProcessId
 
 _ROUNDS = 20
@@ -43,8 +42,8 @@ def sweep_processes(data: state.DataDirectory) -> list[str]:
         if not found:
             break
         done += [f"ended process {process.pid}" for process in found if end(process)]
-    remove_tree(data.run)
-    remove_tree(data.pods)
+    state.remove_tree(data.run)
+    state.remove_tree(data.pods)
     return done
 
 
@@ -126,7 +125,7 @@ def _remove_files(data: state.DataDirectory) -> list[str]:
         deadline = time.monotonic() + 2.0
         present = folder.exists() and any(folder.rglob("*"))
         while folder.exists() and time.monotonic() < deadline:
-            remove_tree(folder)
+            state.remove_tree(folder)
         if present:
             done.append(f"removed {folder}")
     with suppress(OSError):

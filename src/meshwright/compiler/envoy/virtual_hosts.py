@@ -4,15 +4,19 @@
 builds nothing here again.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from meshwright.compiler.built import Origins
+from meshwright.compiler.encode import nearest
 from meshwright.compiler.envoy.http_route import RouteParts, default_route, rule_route
 from meshwright.compiler.envoy.targets import Target
 from meshwright.compiler.features.request_match import is_catch_all
 from meshwright.compiler.proto import serialised
 from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import VirtualHost
 from meshwright.envoyapi.envoy.config.route.v3.route_pb2 import RouteConfiguration
+from meshwright.envoyapi.rules import Violation, violations
+from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ElementPath, PortNumber
 from meshwright.model.origin import Origin
@@ -61,6 +65,11 @@ def virtual_host(frame: Frame, own: Target | None, ruled: tuple[Ruled, ...]) -> 
     made = [route for route, _ in routes]
     if not made and own is not None:
         made = [default_route(own, frame.port)]
+    refused = [(route, violations(route.route)) for route in made]
+    findings = dict.fromkeys(
+        finding for route, broken in refused for finding in (*route.findings, *_refused(route, broken))
+    )
+    made = [route for route, broken in refused if not broken]
     host = VirtualHost(
         name=frame.name,
         domains=frame.domains,
@@ -68,8 +77,16 @@ def virtual_host(frame: Frame, own: Target | None, ruled: tuple[Ruled, ...]) -> 
         require_tls=VirtualHost.ALL if frame.require_tls else VirtualHost.NONE,
         include_request_attempt_count=True,
     )
-    findings = dict.fromkeys(finding for route in made for finding in route.findings)
     return Part(packed(host), _origins(frame, own, ruled, made), tuple(findings))
+
+
+def _refused(route: RouteParts, found: Iterable[Violation]) -> Iterator[Diagnostic]:
+    """What Envoy would refuse, and the whole configuration with it: such a route is left out."""
+    for broken in found:
+        origins = tuple((ElementPath(path), origin) for path, origin in route.origins)
+        origin = nearest(origins, broken.path)
+        assert origin is not None, "a route has an origin of its own"
+        yield Diagnostic(codes.ENVOY_REFUSES, origin, (broken.path, f"{broken.value} {broken.rule}"))
 
 
 def packed(host: VirtualHost) -> bytes:

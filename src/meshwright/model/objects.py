@@ -1,6 +1,6 @@
 """Everything that was read from documents, sorted into kinds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from meshwright.model.config import ConfigMap, MeshNamespace, SecretContent, SecretRef, ServiceAccount
 from meshwright.model.destination_rule import DestinationRule
@@ -27,3 +27,8 @@ class MeshObjects:
     destination_rules: tuple[DestinationRule, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     peer_authentications: tuple[PeerAuthentication, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many objects there are; a Secret counts once."""
+        return sum(len(getattr(self, each.name)) for each in fields(self) if each.name != "secret_contents")

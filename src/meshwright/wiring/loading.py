@@ -11,7 +11,7 @@ from meshwright.documents.lines import Lines
 from meshwright.documents.reader import read
 from meshwright.kinds.image_catalogue import read_catalogue
 from meshwright.kinds.mesh_config import read_settings
-from meshwright.kinds.reading import read_objects
+from meshwright.kinds.objects import read_objects
 from meshwright.model.config import ConfigMap
 from meshwright.model.diagnostic import Diagnostic, Effect
 from meshwright.model.image import CATALOGUE_LABEL, Catalogue

@@ -1,0 +1,66 @@
+"""`meshwright exec POD -- CMD...`."""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from meshwright.cli.failure import UnreachableFailure, UsageFailure
+from meshwright.cli.mesh_option import data_option, running_mesh
+from meshwright.cli.pods import find_pod
+from meshwright.processes.client import Disconnected, RemoteError
+from meshwright.processes.holder_client import SpawnSpec, execute
+from meshwright.wiring.local_mesh import LocalMesh
+
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+
+
+@click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@data_option
+@click.option("-n", "--namespace", default="default", show_default=True)
+@click.option("-t", "--tty", is_flag=True, help="Give the command a terminal.")
+@click.argument("pod")
+@click.argument("words", nargs=-1, required=True, metavar="-- CMD...")
+def command(data: Path | None, namespace: str, pod: str, words: Sequence[str], *, tty: bool) -> None:
+    """Run CMD inside POD (a pod, POD.NAMESPACE, or deploy/NAME), as its application would; its exit code is ours."""
+    mesh = running_mesh(data)
+    meant = find_pod(mesh, pod, namespace)
+    argv = tuple(words[1:] if words[0] == "--" else words)
+    if not argv:
+        raise UsageFailure("give the command after --")
+    sys.exit(_run(mesh, meant.name, argv, tty=tty))
+
+
+def _run(mesh: LocalMesh, pod: str, argv: tuple[str, ...], *, tty: bool) -> int:
+    resolved = _resolve(argv)
+    spec = SpawnSpec(
+        pod,
+        "exec",
+        resolved,
+        env={"PATH": DEFAULT_PATH, "HOME": "/", "TERM": os.environ.get("TERM", "dumb")},
+        cwd="/",
+        terminal=tty,
+    )
+    try:
+        return asyncio.run(execute(mesh.data.holder_socket, spec, (0, 1, 2)))
+    except RemoteError as error:
+        raise UsageFailure(f"{argv[0]}: {error}") from None
+    except (Disconnected, OSError) as error:
+        raise UnreachableFailure(f"the mesh in {mesh.data.root} does not answer: {error}") from None
+
+
+def _resolve(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Programs that the machine lacks (curl, say) are ours where a catalogue entry has one of that name."""
+    if "/" in argv[0] or shutil.which(argv[0], path=DEFAULT_PATH):
+        return argv
+    from meshwright.wiring.loading import shipped_catalogue
+
+    for entry in shipped_catalogue().entries:
+        for name, stand_in in entry.fallbacks:
+            if Path(name).name == argv[0]:
+                return (*(word.replace("{python}", sys.executable) for word in stand_in), *argv[1:])
+    return argv

@@ -1,0 +1,36 @@
+"""The option --data of every command that speaks with a running mesh."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from meshwright.cli.failure import UnreachableFailure
+from meshwright.wiring.local_mesh import LocalMesh, default_data_dir
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def data_option(function: F) -> F:
+    """Adds --data DIR; the command gets `data: Path | None`."""
+    return click.option(
+        "--data",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=None,
+        help="Data directory of the mesh. [default: $MESHWRIGHT_DATA, else the user's state directory]",
+    )(function)
+
+
+def local_mesh(data: Path | None) -> LocalMesh:
+    """The mesh of that directory, running or not."""
+    return LocalMesh.at(data or default_data_dir(os.environ))
+
+
+def running_mesh(data: Path | None) -> LocalMesh:
+    """The mesh of that directory. Raises UnreachableFailure when it does not run."""
+    mesh = local_mesh(data)
+    if mesh.supervisor() is None:
+        raise UnreachableFailure(f"no mesh runs in {mesh.data.root}; start one with: meshwright up")
+    return mesh

@@ -1,0 +1,23 @@
+"""Steps of a longer command, each with the seconds it took."""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import click
+
+
+class Step:
+    """One step; `outcome` may be set while it runs and is printed at its end."""
+
+    def __init__(self, title: str) -> None:
+        self.outcome = title
+
+
+@contextmanager
+def step(title: str) -> Generator[Step]:
+    """Print `title` with its seconds when the block ends well."""
+    began = time.monotonic()
+    current = Step(title)
+    yield current
+    click.echo(f"  {time.monotonic() - began:5.1f} s  {current.outcome}")

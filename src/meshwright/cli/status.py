@@ -1,0 +1,76 @@
+"""`meshwright status`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from meshwright.cli.mesh_option import data_option, running_mesh
+from meshwright.cli.pods import PodLine, insist_on_pods, proxies
+from meshwright.wiring.local_mesh import LocalMesh
+
+ENFORCES = {
+    "root": "network namespaces, one uid per pod: interception and identities are enforced",
+    "user": "network namespaces in a user namespace: interception is enforced; with one uid pods are not a "
+    "security boundary to each other",
+    "loopback": "demo, not enforcing: loopback addresses and http_proxy",
+}
+
+
+@click.command("status")
+@data_option
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
+def command(data: Path | None, output: str) -> None:
+    """Print what runs: addresses, rung and what it enforces, pods, proxies, memory of our own processes."""
+    mesh = running_mesh(data)
+    answer = _answer(mesh)
+    click.echo(json.dumps(answer) if output == "json" else _text(answer))
+
+
+def _answer(mesh: LocalMesh) -> dict[str, Any]:
+    run = mesh.run_file()
+    ports = {each.name: each.host_port for each in run.forwards} if run else {}
+    memory = mesh.memory()
+    return {
+        "rung": run.rung if run else "",
+        "enforces": ENFORCES.get(run.rung if run else "", ""),
+        "profile": run.profile if run else "",
+        "data": str(mesh.data.root),
+        "ingress": {
+            "http": f"http://localhost:{ports['http']}" if "http" in ports else None,
+            "https": f"https://localhost:{ports['https']}" if "https" in ports else None,
+        },
+        "console": None,
+        "api": None,
+        "xds": None,
+        "prometheus": None,
+        "pods": [_pod(pod) for pod in insist_on_pods(mesh)],
+        "proxies": [{**each, "change": 1} for each in proxies(mesh)],
+        "footprint": {
+            "processes": len(memory),
+            "mib": round(sum(memory.values()), 1),
+            "by_process": {name: round(mib, 1) for name, mib in memory.items()},
+        },
+    }
+
+
+def _pod(pod: PodLine) -> dict[str, Any]:
+    return {"name": pod.name, "phase": pod.phase, "ready": pod.ready, "restarts": pod.restarts, "why": pod.why}
+
+
+def _text(answer: dict[str, Any]) -> str:
+    lines = [f"rung     {answer['rung']}: {answer['enforces']}", f"data     {answer['data']}"]
+    lines += [f"ingress  {url}" for url in answer["ingress"].values() if url]
+    footprint = answer["footprint"]
+    lines.append(f"ours     {footprint['processes']} processes, {footprint['mib']} MiB")
+    synced = {each["name"]: each["synced"] for each in answer["proxies"]}
+    width = max((len(pod["name"]) for pod in answer["pods"]), default=4)
+    lines += ["", f"{'POD':{width}}  READY  PHASE       RESTARTS  PROXY"]
+    for pod in answer["pods"]:
+        proxy = {True: "synced", False: "waits", None: "-"}[synced.get(pod["name"])]
+        ready = "yes" if pod["ready"] else "no"
+        lines.append(f"{pod['name']:{width}}  {ready:5}  {pod['phase']:10}  {pod['restarts']:8}  {proxy}")
+        if not pod["ready"]:
+            lines.append(f"{'':{width}}  {pod['why']}")
+    return "\n".join(lines)

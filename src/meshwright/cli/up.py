@@ -1,0 +1,175 @@
+"""`meshwright up`."""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from meshwright.cli.failure import Failure, UsageFailure
+from meshwright.cli.mesh_option import data_option, local_mesh
+from meshwright.cli.pods import PodLine, pods
+from meshwright.cli.progress import step
+from meshwright.cli.sources import read_texts
+from meshwright.processes import preflight
+from meshwright.processes.sandbox import Rung
+from meshwright.wiring.local_mesh import PROFILES, CannotStartError, LocalMesh, profile_texts, sample_texts
+from meshwright.wiring.run_file import Forward, RunFile, texts_of
+
+READY_SECONDS = 120.0
+HTTP_LISTENER, HTTPS_LISTENER = 8080, 8443
+DEMO = "demo"
+
+
+@click.command("up")
+@data_option
+@click.option("--detach", is_flag=True, help="Return when the mesh is up; stop it with `meshwright down`.")
+@click.option("--profile", type=click.Choice(sorted(PROFILES)), default="default", show_default=True)
+@click.option(
+    "-f", "--filename", "names", multiple=True, metavar="PATH", help="File, folder, or - for standard input."
+)
+@click.argument("more", nargs=-1, metavar="[PATH]...")
+@click.option("--port-base", type=click.IntRange(1024, 65000), help="Ingress ports: N for HTTP and N+1 for HTTPS.")
+@click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the ingress on 127.0.0.1. [default: 8080]")
+@click.option("--https-port", type=click.IntRange(1, 65535), help="The same for TLS. [default: 8443]")
+@click.option("--rung", type=click.Choice(["root", "user", "loopback"]), help="Use this rung and no better one.")
+@click.option("--single-uid", is_flag=True, help="Rung user: make do with one uid even where there are more.")
+def command(  # noqa: PLR0913, PLR0917 - one parameter per option
+    data: Path | None,
+    names: Sequence[str],
+    more: Sequence[str],
+    profile: str,
+    port_base: int | None,
+    http_port: int | None,
+    https_port: int | None,
+    rung: Rung | None,
+    *,
+    detach: bool,
+    single_uid: bool,
+) -> None:
+    """Start the mesh on this machine, with configuration from files and folders.
+
+    The profile demo without a PATH starts the Bookinfo sample.
+    """
+    mesh = local_mesh(data)
+    forwards = _forwards(http_port or port_base or 8080, https_port or (port_base + 1 if port_base else 8443))
+    texts = _texts(profile, [*names, *more])
+    run = RunFile(rung or "", profile, forwards, texts_of(texts))
+    began = time.monotonic()
+    if mesh.supervisor() is None:
+        _start(mesh, run, rung, single_uid=single_uid)
+    else:
+        _insist_on_same(mesh, run)
+    ready = _wait(mesh)
+    _summary(forwards, profile, bookinfo=_is_demo(profile, [*names, *more]), seconds=time.monotonic() - began)
+    if not detach:
+        _stay(mesh)
+    if not ready:
+        raise Failure("some pods are not ready; the mesh goes on trying (meshwright status, meshwright logs POD)")
+
+
+def _forwards(http: int, https: int) -> tuple[Forward, ...]:
+    if http == https:
+        raise UsageFailure(f"the ingress cannot take port {http} twice")
+    return (Forward("http", http, HTTP_LISTENER), Forward("https", https, HTTPS_LISTENER))
+
+
+def _is_demo(profile: str, paths: Sequence[str]) -> bool:
+    return profile == DEMO and not paths
+
+
+def _texts(profile: str, paths: Sequence[str]) -> list[tuple[str, str]]:
+    own = [(text.file, text.text) for text in read_texts(paths)]
+    samples = sample_texts() if _is_demo(profile, paths) else []
+    return [*profile_texts(profile), *samples, *own]
+
+
+def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool) -> None:
+    with step("machine checked") as current:
+        report = preflight.check([each.host_port for each in run.forwards], rung, single_uid=single_uid)
+        if report.rung is None or report.busy_ports:
+            raise Failure(f"this machine cannot start the mesh as it is:\n{report}")
+        current.outcome = f"machine checked: {report.reasons[-1]}"
+    for fix in report.fixes:
+        click.echo(f"           for a better rung: {fix}")
+    with step("configuration read") as current:
+        current.outcome = _check(run)
+    with step("processes started"):
+        decided = RunFile(report.rung, run.profile, run.forwards, run.texts)
+        try:
+            mesh.start(decided, report.rung, single_uid=report.single_uid)
+        except CannotStartError as error:
+            raise Failure(str(error)) from None
+
+
+def _check(run: RunFile) -> str:
+    """Print what is wrong with the documents; the rest of the mesh starts all the same."""
+    from meshwright.documents.render import render
+    from meshwright.wiring.loading import load
+
+    loaded = load((text.file, text.text) for text in run.texts)
+    for found in loaded.diagnostics:
+        click.echo(render(found, loaded.lines), err=True)
+    for sentence in loaded.catalogue_errors:
+        click.echo(f"image catalogue: {sentence}", err=True)
+    left_out = f", {len(loaded.refused)} findings leave something out (above)" if loaded.refused else ""
+    return f"configuration read: {loaded.objects.count} objects{left_out}"
+
+
+def _insist_on_same(mesh: LocalMesh, run: RunFile) -> None:
+    """A mesh that runs already is fine when it is the one that is asked for."""
+    kept = mesh.run_file()
+    if kept is None or not kept.same_configuration(run):
+        raise Failure(
+            f"a mesh with other configuration runs in {mesh.data.root}; "
+            "stop it with `meshwright down`, or choose another --data and --port-base"
+        )
+    click.echo(f"the mesh already runs in {mesh.data.root}")
+
+
+def _wait(mesh: LocalMesh) -> bool:
+    """Wait until every pod is ready; False when some are not after a while or cannot become so."""
+    with step("pods ready") as current:
+        end = time.monotonic() + READY_SECONDS
+        seen: list[PodLine] = []
+        while time.monotonic() < end:
+            seen = pods(mesh)
+            if seen and all(pod.settled for pod in seen):
+                break
+            time.sleep(0.05)
+        ready = sum(pod.ready for pod in seen)
+        current.outcome = f"{ready} of {len(seen)} pods ready"
+    for pod in seen:
+        if not pod.ready:
+            click.echo(f"           {pod.name}: {pod.why}", err=True)
+    return bool(seen) and ready == len(seen)
+
+
+def _summary(forwards: Sequence[Forward], profile: str, *, bookinfo: bool, seconds: float) -> None:
+    http = next(each.host_port for each in forwards if each.name == "http")
+    click.echo(f"  {seconds:5.1f} s  up (profile {profile})")
+    if profile != "minimal":
+        click.echo(f"ingress: http://localhost:{http}")
+    if bookinfo:
+        click.echo(f"Bookinfo: http://localhost:{http}/productpage")
+
+
+def _stay(mesh: LocalMesh) -> None:
+    """Hold the terminal until ^C, TERM, or the end of the mesh; then nothing is left."""
+    click.echo("^C stops the mesh")
+    stopping = False
+
+    def note(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, note)
+    while not stopping and mesh.supervisor() is not None:
+        time.sleep(0.2)
+    with step("stopped"):
+        mesh.stop(purge=False)
+    if os.isatty(1):
+        click.echo("")

@@ -169,7 +169,11 @@ class XdsServer:
             await self.remove(proxy)
         for watcher in self._watchers:
             watcher.cancel()
-        await self._tasks.__aexit__(kind, error, trace)
+        # The body's own error goes on as it is; only a cancellation is the group's business (it may have caused it).
+        if isinstance(error, asyncio.CancelledError):
+            await self._tasks.__aexit__(kind, error, trace)
+        else:
+            await self._tasks.__aexit__(None, None, None)
 
     # ------------------------------------------------------------ proxies
 

@@ -1,7 +1,6 @@
 """A mesh whose configuration was loaded once: what is to run, and what its proxies get as pods become ready."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from meshwright.agent.paths import PodPaths
@@ -24,7 +23,7 @@ INGRESS_LABEL, INGRESS_VALUE = "istio", "ingressgateway"
 
 
 class FileMesh:
-    """Holds the newest `published`; `ready` is called with the pods' statuses and publishes anew when it must."""
+    """Holds the newest `published`: nothing until the first `ready`, which is called with the pods' statuses."""
 
     def __init__(self, loaded: LoadedMesh, rung: Rung, interception: Interception, data_dir: Path) -> None:
         network = LOOPBACK_POD_NETWORK if rung is Rung.LOOPBACK else POD_NETWORK
@@ -39,7 +38,7 @@ class FileMesh:
         workloads = tuple(workload(pod, ready=False) for pod in self.pods)
         placement = Placement(interception, sockets)
         self.snapshot: Snapshot = base_snapshot(loaded.objects, loaded.settings, self.pods, workloads, placement)
-        self.published: Latest[Published] = Latest(self._compiler.compile(self.snapshot))
+        self.published: Latest[Published] = Latest(Published({}, {}, {}))
 
     def desired(self, forwards: tuple[Forward, ...]) -> DesiredState:
         """Everything that the agent has to bring about."""
@@ -54,9 +53,9 @@ class FileMesh:
     def ready(self, statuses: Mapping[ProxyName, PodStatus]) -> None:
         """Publish what follows from the pods' readiness; nothing happens when it is as before."""
         now = with_workloads(self.snapshot, {name: status.ready for name, status in statuses.items()})
-        if now.workloads == self.snapshot.workloads:
+        if now.workloads == self.snapshot.workloads and self.published.value.proxies:
             return
-        self.snapshot = replace(now)
+        self.snapshot = now
         self.published.set(self._compiler.compile(self.snapshot))
 
 

@@ -7,17 +7,7 @@ import pytest
 
 from tests.live.mesh import Mesh, fill_in, new_mesh
 
-REGISTRY_ONLY = """
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: istio
-  namespace: istio-system
-data:
-  mesh: |
-    outboundTrafficPolicy:
-      mode: REGISTRY_ONLY
-"""
+REGISTRY_ONLY = "outboundTrafficPolicy: {mode: REGISTRY_ONLY}"
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +15,9 @@ def closed_mesh() -> Iterator[Mesh]:
     made = new_mesh()
     try:
         files = fill_in(made, ["base", "egress"])
-        settings = files[0].with_name("registry-only.yaml")
-        settings.write_text(REGISTRY_ONLY)
+        files[0].write_text(files[0].read_text().replace("accessLogFile: /dev/stdout", REGISTRY_ONLY))
         (made.programs / "server.pem").write_text("")
-        made.up([*files, settings], profile="minimal")
+        made.up(files, profile="minimal")
         yield made
     finally:
         made.run("down", "--purge", check=False)

@@ -15,7 +15,8 @@ Origins = tuple[tuple[ElementPath, Origin], ...]
 class Built:
     """One resource before encoding. `tail` holds bytes of further, already serialised fields of the message
     (protobuf allows appending): how a route configuration of a thousand virtual hosts is put together without
-    building them again.
+    building them again. `secrets`: the SDS names that the message refers to. A message without any field is not
+    sent: it carries findings only.
     """
 
     type_url: TypeUrl
@@ -24,3 +25,4 @@ class Built:
     origins: Origins = ()
     tail: bytes = b""
     findings: tuple[Diagnostic, ...] = ()
+    secrets: tuple[ResourceName, ...] = ()

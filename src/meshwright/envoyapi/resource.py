@@ -22,7 +22,12 @@ def encode(name: str, message: Message) -> tuple[str, bytes, bytes]:
     so a head and any number of frames make one response without serialising anything again.
     """
     value = message.SerializeToString(deterministic=True)
+    version, framed = frame(name, TYPE_URL_PREFIX + message.DESCRIPTOR.full_name, value)
+    return version, value, framed
+
+
+def frame(name: str, type_url: str, value: bytes) -> tuple[str, bytes]:
+    """(version, frame) of a resource that is serialised already."""
     version = blake2b(value, digest_size=VERSION_BYTES).hexdigest()
-    packed = Any(type_url=TYPE_URL_PREFIX + message.DESCRIPTOR.full_name, value=value)
-    resource = Resource(name=name, version=version, resource=packed)
-    return version, value, DeltaDiscoveryResponse(resources=[resource]).SerializeToString(deterministic=True)
+    resource = Resource(name=name, version=version, resource=Any(type_url=type_url, value=value))
+    return version, DeltaDiscoveryResponse(resources=[resource]).SerializeToString(deterministic=True)

@@ -1,0 +1,93 @@
+"""Every folder tests/golden/<feature>/<case>/ is a test: in.yaml must give exactly the files beside it."""
+
+import random
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from meshwright.model import codes
+from tests.golden.harness import CASES, DIAGNOSTICS, HERE, case_name, compile_texts, compiled, rendered, texts_of
+
+ROOT = HERE.parents[1]
+FEWEST_CASES = 60
+each_case = pytest.mark.parametrize("case", CASES, ids=case_name)
+
+
+@each_case
+def test_case(case: Path, request: pytest.FixtureRequest) -> None:
+    got = rendered(case)
+    if request.config.getoption("--bless"):
+        for name, text in got.items():
+            (case / name).write_text(text)
+    kept = {path.name: path.read_text() for path in case.iterdir() if path.name != "in.yaml"}
+    assert got == kept  # also fails for a file that nothing produces any more
+
+
+@each_case
+def test_order_of_documents_is_irrelevant(case: Path) -> None:
+    def shuffled(text: str) -> str:
+        documents = _split(text)
+        random.Random(len(text)).shuffle(documents)
+        return "\n---\n".join(documents)
+
+    texts = {name: shuffled(text) for name, text in reversed(texts_of(case).items())}
+    assert compile_texts(texts).all_bytes() == compiled(case).all_bytes()
+
+
+@each_case
+def test_a_moved_comment_changes_no_byte(case: Path) -> None:
+    def moved(text: str) -> str:
+        return "\n---\n".join(f"\n# a comment\n\n{document}\n# another\n" for document in _split(text))
+
+    texts = {name: moved(text) for name, text in texts_of(case).items()}
+    assert compile_texts(texts).all_bytes() == compiled(case).all_bytes()
+
+
+@each_case
+def test_a_label_that_nothing_selects_changes_no_byte(case: Path) -> None:
+    def labelled(text: str) -> str:
+        documents = cast("list[dict[str, Any] | None]", list(yaml.safe_load_all(text)))
+        for document in documents:
+            _label(document)
+        return yaml.safe_dump_all(documents, sort_keys=False)
+
+    try:
+        texts = {name: labelled(text) for name, text in texts_of(case).items()}
+    except yaml.YAMLError:
+        return  # a case about text that is not YAML
+    assert compile_texts(texts).all_bytes() == compiled(case).all_bytes()
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= FEWEST_CASES
+
+
+def test_no_folder_is_left_over() -> None:
+    """A case without in.yaml, or deeper than two folders, would never run."""
+    folders = {path.parent for path in HERE.glob("*/**/*.yaml")}
+    assert folders == set(CASES)
+
+
+def test_every_code_is_shown() -> None:
+    """By a golden case, or, for codes of the readers, by a mistaken document of theirs."""
+    expected = (*HERE.glob(f"*/*/{DIAGNOSTICS}"), *(ROOT / "tests/kinds/mistakes").glob("*/expected.yaml"))
+    told = "\n".join(path.read_text() for path in expected)
+    assert [code.id for code in codes.ALL if code.id not in told] == []
+    assert len({code.id for code in codes.ALL}) == len(codes.ALL)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip("\n") for part in f"\n{text}".split("\n---")]
+
+
+def _label(document: dict[str, Any] | None) -> None:
+    """One more label on the object, and on the pods of a Deployment."""
+    if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
+        return
+    holders = [document["metadata"]]
+    if document.get("kind") in ("Deployment", "StatefulSet"):
+        holders.append(document["spec"]["template"]["metadata"])
+    for holder in holders:
+        holder["labels"] = {**(holder.get("labels") or {}), "golden.test/selected-by": "nobody"}

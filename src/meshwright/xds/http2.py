@@ -415,6 +415,7 @@ class Http2Server:
         if len(payload) % 6:
             raise ConnectionViolation(ErrorCode.FRAME_SIZE_ERROR, "a malformed SETTINGS")
         self._settled = True
+        self._output.append(frame(FrameType.SETTINGS, ACK, 0))  # before any data that relies on what they allow
         for at in range(0, len(payload), 6):
             self._setting(
                 int.from_bytes(payload[at : at + 2], "big"), int.from_bytes(payload[at + 2 : at + 6], "big")

@@ -123,6 +123,14 @@ class Client:
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, int], list[tuple[Wire, float]]] = {}
 
+    def close(self) -> None:
+        """Close the kept connections."""
+        with self._lock:
+            kept = [wire for wires in self._kept.values() for wire, _ in wires]
+            self._kept.clear()
+        for wire in kept:
+            wire.close()
+
     def fetch(
         self,
         url: str,

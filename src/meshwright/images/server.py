@@ -206,9 +206,10 @@ class Server:
         self._stopping = False
 
     @property
-    def port(self) -> int:
-        """The port that is listened on."""
-        return self._listener.getsockname()[1]
+    def address(self) -> tuple[str, int]:
+        """Address and port that are listened on."""
+        host, port = self._listener.getsockname()[:2]
+        return str(host), int(port)
 
     def run(self, stop: int) -> None:
         """Serve until the file descriptor `stop` is readable, then finish the open requests."""
@@ -356,7 +357,7 @@ def serve(handler: Handler, name: str, port: int) -> int:
     except OSError as error:
         log(f"{name}: cannot listen on {address}:{port}: {error.strerror}")
         return 1
-    log(f"{name}: listening on {address}:{server.port}")
+    log(f"{name}: listening on {address}:{server.address[1]}")
     server.run(stop)
     return 0
 

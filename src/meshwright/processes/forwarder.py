@@ -71,19 +71,30 @@ class _Client(_Side):
     def __init__(self, forwarder: "Forwarder", target: Path) -> None:
         super().__init__(forwarder, None)
         self._target = target
+        self._early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.forwarder.open_connections += 1
-        if self.transport is None:
-            return
-        self.transport.pause_reading()
-        if self.forwarder.open_connections > _MOST_CONNECTIONS:
+        if self.transport is not None and self.forwarder.open_connections > _MOST_CONNECTIONS:
             self.transport.abort()
-            return
-        self.forwarder.group.create_task(self._reach())
+        else:
+            self.forwarder.group.create_task(self._reach())
+
+    def data_received(self, data: bytes) -> None:
+        # The loop may read once before it can be paused: what came is kept until there is somebody to take it.
+        if self.peer is None:
+            self._early.append(data)
+        else:
+            super().data_received(data)
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return self.peer is None or not self.peer.ended
 
     async def _reach(self) -> None:
+        if self.transport is not None:
+            self.transport.pause_reading()
         loop = asyncio.get_running_loop()
         try:
             await loop.create_unix_connection(self._attach, sock=unixsockets.connect(self._target))
@@ -92,7 +103,15 @@ class _Client(_Side):
             if self.transport is not None:
                 self.transport.abort()  # nothing behind this address: refused, cleanly
             return
-        if self.transport is not None and not self.transport.is_closing():
+        if self.transport is None or self.peer is None or self.peer.transport is None:
+            return
+        self.peer.transport.writelines(self._early)
+        self._early.clear()
+        if self.ended and self.peer.transport.can_write_eof():
+            self.peer.transport.write_eof()
+        if self.transport.is_closing():
+            self.peer.transport.abort()
+        else:
             self.transport.resume_reading()
 
     def _attach(self) -> _Side:

@@ -187,5 +187,9 @@ def find_program(name: str, env: dict[str, str]) -> str:
 
 def our_programs() -> tuple[Path, ...]:
     """The folders that a Python program of ours needs to run: interpreter, environment, this package."""
-    package = Path(__file__).resolve().parents[2]
-    return tuple({Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_exec_prefix), package})
+    return tuple({Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_exec_prefix), package_root()})
+
+
+def package_root() -> Path:
+    """The folder to put on PYTHONPATH for a program of ours."""
+    return Path(__file__).resolve().parents[2]

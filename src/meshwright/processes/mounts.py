@@ -5,6 +5,7 @@ created on the host's file systems: only inside folders that a mask has just mad
 """
 
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def _mount_memory(mask: Mask) -> None:
 
 def _bind(bind: Bind, source: int, masked: list[Path]) -> None:
     if not bind.target.exists():
-        _make_place(bind, masked)
+        _make_place(bind, source, masked)
     name = f"/proc/self/fd/{source}"
     syscalls.mount(name, str(bind.target), None, syscalls.MS_BIND | syscalls.MS_REC)
     if bind.read_only:
@@ -116,10 +117,11 @@ def _make_read_only(target: Path) -> None:
     syscalls.mount("none", str(target), None, change | flags)
 
 
-def _make_place(bind: Bind, masked: list[Path]) -> None:
+def _make_place(bind: Bind, source: int, masked: list[Path]) -> None:
     if not any(bind.target.is_relative_to(path) for path in (*masked, Path("/run"))):
         raise FileNotFoundError(f"{bind.target} does not exist, so nothing can be mounted there")
-    if bind.source.is_dir():
+    # By the descriptor: the source's own path may be masked by now.
+    if stat.S_ISDIR(os.fstat(source).st_mode):
         bind.target.mkdir(mode=0o755, parents=True, exist_ok=True)
     else:
         bind.target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -107,7 +107,11 @@ class Resolver:
         options = (self._address, str(channel), str(INSIDE / self._data.upstream_socket.name))
         return launcher.Launch(
             argv=(*program, *options),
-            env={"PATH": launcher.DEFAULT_PATH, MARKER: self._data.mesh_id()},
+            env={
+                "PATH": launcher.DEFAULT_PATH,
+                "PYTHONPATH": str(launcher.package_root()),
+                MARKER: self._data.mesh_id(),
+            },
             streams=(None, output, output),
             view=view,
             uid=uid,

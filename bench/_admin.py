@@ -1,0 +1,24 @@
+"""Questions to an Envoy's admin interface on its unix socket."""
+
+import http.client
+import socket
+from pathlib import Path
+
+
+def ask(path: Path, what: str) -> str:
+    """GET `what`; the body."""
+    client = http.client.HTTPConnection("admin", timeout=10)
+    client.sock = socket.socket(socket.AF_UNIX)
+    try:
+        client.sock.settimeout(10)
+        client.sock.connect(str(path))
+        client.request("GET", what)
+        return client.getresponse().read().decode()
+    finally:
+        client.close()
+
+
+def total(path: Path, pattern: str) -> int:
+    """The sum of all counters whose name matches a regular expression."""
+    lines = ask(path, f"/stats?filter={pattern}").splitlines()
+    return sum(int(line.rpartition(": ")[2]) for line in lines if line.rpartition(": ")[2].isdigit())

@@ -1,0 +1,114 @@
+"""Interleaved rounds: two sides take turns within one run, so that a slow minute of a shared machine hits both."""
+
+import asyncio
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench._load import Load, load
+from bench._sandbox import Side
+
+TICK = os.sysconf("SC_CLK_TCK")
+MICROSECONDS = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One kind of load. `http2`: what is spoken between the proxies."""
+
+    name: str
+    http2: bool
+    connections: int
+    seconds: float
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A load and the CPU time per request of each proxy in microseconds (empty without proxies)."""
+
+    load: Load
+    cpu: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All rounds of one shape by one side."""
+
+    rounds: list[Round] = field(default_factory=list[Round])
+
+    def values(self, what: str) -> list[float]:
+        """Per round: `rate`, `p50`, `p99`, or `cpu` (all proxies together)."""
+        if what == "cpu":
+            return [sum(each.cpu) for each in self.rounds]
+        return [float(getattr(each.load, what)) for each in self.rounds]
+
+    def median(self, what: str) -> float:
+        return statistics.median(self.values(what))
+
+    @property
+    def failed(self) -> int:
+        return sum(each.load.failed for each in self.rounds)
+
+    @property
+    def requests(self) -> int:
+        return sum(each.load.requests for each in self.rounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Ours over the rival's: ratio of the medians, and the quartiles of the ratios of neighbouring rounds."""
+
+    of_medians: float
+    low: float
+    high: float
+
+
+async def take_turns(sides: Sequence[Side], shape: Shape) -> list[Measured]:
+    """Every side runs `shape.rounds` rounds; the order turns round each time, so that none is always the first."""
+    measured = [Measured() for _ in sides]
+    for side in sides:
+        await load(side.target(http2=shape.http2), shape.connections, 1)  # connections of the proxies, caches
+    for number in range(shape.rounds):
+        order = range(len(sides)) if number % 2 == 0 else reversed(range(len(sides)))
+        for index in order:
+            measured[index].rounds.append(await _round(sides[index], shape))
+    return measured
+
+
+async def _round(side: Side, shape: Shape) -> Round:
+    before = [cpu_seconds(pid) for pid in side.proxies]
+    result = await load(side.target(http2=shape.http2), shape.connections, shape.seconds)
+    spent = [cpu_seconds(pid) - start for pid, start in zip(side.proxies, before, strict=True)]
+    return Round(result, tuple(one * MICROSECONDS / max(1, result.requests) for one in spent))
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and all its threads so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def ratio(ours: Measured, theirs: Measured, what: str) -> Ratio:
+    pairs = sorted(one / other for one, other in zip(ours.values(what), theirs.values(what), strict=True))
+    low, _, high = statistics.quantiles(pairs, n=4) if len(pairs) > 1 else (pairs[0],) * 3
+    return Ratio(ours.median(what) / theirs.median(what), low, high)
+
+
+async def answers(side: Side, *, http2: bool, seconds: float = 30) -> None:
+    """Wait until the side serves without a failure. RuntimeError when it does not within `seconds`."""
+    end = asyncio.get_running_loop().time() + seconds
+    why = ""
+    while asyncio.get_running_loop().time() < end:
+        try:
+            found = await load(side.target(http2=http2), 1, 1)
+        except RuntimeError as error:
+            why = str(error)
+        else:
+            if found.requests and not found.failed:
+                return
+            why = f"{found.failed} of {found.requests} requests failed"
+        await asyncio.sleep(0.2)
+    raise RuntimeError(f"{side.name} does not serve: {why}")

@@ -1,0 +1,91 @@
+"""Two sidecars of meshwright against two Envoys configured by hand: throughput, latency, CPU per request.
+
+Both pairs do the same job with the same Envoy: client application -> redirected by nftables -> client Envoy ->
+TLS 1.3 between network namespaces -> redirected -> server Envoy -> server application. They take turns in one run.
+`python -m bench.dataplane`; it starts what it needs and ends it again.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from bench._admin import total
+from bench._load import generator
+from bench._product import pair_documents, product, product_side
+from bench._rounds import Measured, Shape, answers, ratio, take_turns
+from bench._running import until_stopped
+from bench._sandbox import Side, rival_and_direct, sandbox
+
+GOALS: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "rate": (">= 0.95", lambda found: found >= 0.95),
+    "p50": ("<= 1.05", lambda found: found <= 1.05),
+    "p99": ("<= 1.05", lambda found: found <= 1.05),
+    "cpu": ("", lambda _: True),
+}
+LABELS = {"rate": "requests/s", "p50": "p50 us", "p99": "p99 us", "cpu": "proxies' CPU us/request"}
+SHAPES = (
+    Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=3, rounds=8),
+    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=2, rounds=6),
+    Shape(
+        "16 connections, HTTP/1.1 between the proxies (the default)", http2=False, connections=16, seconds=3, rounds=6
+    ),
+    Shape(
+        "1 connection, HTTP/1.1 between the proxies (the default)", http2=False, connections=1, seconds=2, rounds=6
+    ),
+)
+DIRECT = Shape("direct", http2=True, connections=16, seconds=2, rounds=2)
+
+
+async def measure() -> None:
+    """Start both, let them take turns, print the table."""
+    began = time.monotonic()
+    print(f"load: {generator()}; {os.cpu_count()} cores; server application: an Envoy that answers 1 KiB")
+    print("rival: two Envoys configured by hand, the least that does the same job (bench/_rival.py)")
+    async with sandbox() as (holder, data), product([], pair_documents()) as mesh:
+        rival, direct = await rival_and_direct(holder, data)
+        ours = await product_side(mesh)
+        for side in (ours, rival):
+            for http2 in (True, False):
+                await answers(side, http2=http2)
+        for shape in SHAPES:
+            found = await take_turns((ours, rival), shape)
+            _print(shape, *found)
+        _print_direct(await take_turns((direct,), DIRECT))
+        for side in (ours, rival):
+            _print_proof(side)
+    print(f"took {time.monotonic() - began:.0f} s")
+
+
+def _print(shape: Shape, ours: Measured, theirs: Measured) -> None:
+    print(f"\n{shape.name}: {shape.rounds} rounds of {shape.seconds:g} s each, medians")
+    print(f"  {'':24} {'meshwright':>11} {'rival':>11}  {'ratio':>6}  {'quartiles of rounds':20} goal")
+    for what, (goal, reached) in GOALS.items():
+        found = ratio(ours, theirs, what)
+        spread = f"{found.low:.3f} .. {found.high:.3f}"
+        verdict = f"{goal} {'reached' if reached(found.of_medians) else 'MISSED'}" if goal else ""
+        figures = f"{ours.median(what):11.1f} {theirs.median(what):11.1f}  {found.of_medians:6.3f}"
+        print(f"  {LABELS[what]:24} {figures}  {spread:20} {verdict}")
+    if ours.failed or theirs.failed:
+        counts = [f"{name} {one.failed} of {one.requests}" for name, one in (("meshwright", ours), ("rival", theirs))]
+        print(f"  failed requests: {', '.join(counts)}")
+
+
+def _print_direct(measured: list[Measured]) -> None:
+    [found] = measured
+    values = ", ".join(f"{LABELS[what]} {found.median(what):.1f}" for what in ("rate", "p50", "p99"))
+    print(f"\nwithout any proxy, {DIRECT.connections} connections: {values}")
+
+
+def _print_proof(side: Side) -> None:
+    client = side.admins[0]
+    tls, http2 = total(client, r"ssl\.versions\.TLSv1\.3$"), total(client, "upstream_cx_http2_total")
+    print(f"{side.name}: the client's Envoy made {tls} TLS 1.3 connections, {http2} HTTP/2 connections upstream")
+
+
+def main() -> int:
+    return until_stopped(measure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

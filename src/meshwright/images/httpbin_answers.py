@@ -239,7 +239,7 @@ def response_headers(asked: Asked, _: list[str]) -> Response:
         if not is_token(name):
             raise ValueError(f"not a header field: {name!r}")
         if name.lower() == "content-type":
-            response.headers = []
+            response.headers = [each for each in response.headers if each[0] != "content-type"]
         if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
             response.headers.append((name, value))
     return response
@@ -334,7 +334,7 @@ def base64_text(_asked: Asked, parts: list[str]) -> Response:
     if len(parts) == 2 and parts[0] == "encode":
         return text_response(200, base64.urlsafe_b64encode(value.encode()).decode())
     try:
-        raw = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+        raw = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("this is not base64") from None
     return Response(200, raw, [("content-type", "text/plain; charset=utf-8")])

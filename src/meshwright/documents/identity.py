@@ -18,6 +18,11 @@ CLUSTER_SCOPED = frozenset({
 _KIND = re.compile(r"^kind:[ \t]*[\"']?([A-Za-z]\w*)", re.MULTILINE)
 _VERSION = re.compile(r"^apiVersion:[ \t]*[\"']?([\w./-]+)", re.MULTILINE)
 _METADATA = re.compile(r"^metadata:[ \t]*\n((?:[ \t]+.*\n?|[ \t]*\n|#.*\n?)*)", re.MULTILINE)
+_JSON_TEXT = r"[^{}]*?\"%s\"\s*:\s*\"([\w./-]+)\""
+_JSON_KIND = re.compile(r"^\s*\{" + _JSON_TEXT % "kind")
+_JSON_NAME = re.compile(r"\"metadata\"\s*:\s*\{" + _JSON_TEXT % "name")
+_JSON_NAMESPACE = re.compile(r"\"metadata\"\s*:\s*\{" + _JSON_TEXT % "namespace")
+_JSON_VERSION = re.compile(r"^\s*\{" + _JSON_TEXT % "apiVersion")
 _NAME = re.compile(r"^[ \t]+name:[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
 _NAMESPACE = re.compile(r"^[ \t]+namespace:[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
 
@@ -43,11 +48,15 @@ def ref_of(value: dict[str, Value]) -> ObjectRef:
 def salvage(text: str) -> dict[str, Value] | None:
     """The identity of a document whose text is broken further down, read line by line; None if there is none."""
     kind, metadata = _KIND.search(text), _METADATA.search(text)
-    name = _NAME.search(metadata[1]) if metadata else None
-    if kind is None or metadata is None or name is None:
+    if kind is None or metadata is None:
+        found = [pattern.search(text) for pattern in (_JSON_KIND, _JSON_NAME, _JSON_NAMESPACE, _JSON_VERSION)]
+    else:
+        inner = metadata[1]
+        found = [kind, _NAME.search(inner), _NAMESPACE.search(inner), _VERSION.search(text)]
+    kind_text, name, namespace, version = (match[1] if match else "" for match in found)
+    if not kind_text or not name:
         return None
-    fields: dict[str, Value] = {"name": name[1]}
-    namespace, version = _NAMESPACE.search(metadata[1]), _VERSION.search(text)
+    fields: dict[str, Value] = {"name": name}
     if namespace:
-        fields["namespace"] = namespace[1]
-    return {"apiVersion": version[1] if version else "", "kind": kind[1], "metadata": fields}
+        fields["namespace"] = namespace
+    return {"apiVersion": version, "kind": kind_text, "metadata": fields}

@@ -32,6 +32,7 @@ def documents_of(text: str) -> Iterator[Raw]:
             raw.value, raw.mark = _Marker(text, position, end, places, raw.repeated).value(0)
         except json.JSONDecodeError as error:
             raw.problem = _explain(error, text, places)
+            raw.problem.path = _path_at(text, position, error.pos)
         except ValueError as error:
             raw.problem = SyntaxProblem(str(error), "write a finite number", *places.of(position))
         except RecursionError:
@@ -82,6 +83,27 @@ def _explain(error: json.JSONDecodeError, text: str, places: "_Places") -> Synta
     if position >= len(text):
         return SyntaxProblem("the text ends too early", "close the open brackets and quotes", line, column)
     return SyntaxProblem(error.msg[:1].lower() + error.msg[1:], f"correct line {line}", line, column)
+
+
+def _path_at(text: str, start: int, end: int) -> list[str | int]:
+    """The field in which the text stops being JSON."""
+    steps: list[str | int | None] = []
+    word = ""
+    for token in _TOKEN.finditer(text, start, end):
+        match token[0]:
+            case "{":
+                steps.append(None)
+            case "[":
+                steps.append(0)
+            case "}" | "]":
+                steps = steps[:-1]
+            case ":" if steps and not isinstance(steps[-1], int):
+                steps[-1] = word
+            case "," if steps and isinstance(steps[-1], int):
+                steps[-1] += 1
+            case other:
+                word = other.strip('"')
+    return [step for step in steps if step is not None]
 
 
 class _Places:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import yaml
 
-WORD = "the characters near it"
-
 
 class SyntaxProblem(Exception):  # noqa: N818  (a control flow of the two parsers, never seen outside this package)
     """The text stops being readable here. `path` collects the field path while the parser unwinds."""
@@ -74,7 +72,7 @@ def _explain(problem: str, where: _Where, column: int) -> tuple[str, str, int]:
     if "\t" in where.indentation:
         return "a tab in the indentation", f"replace the tab at the start of line {here} by spaces", where.line
     if "mapping values" in problem:
-        return _mapping_values(where)
+        return _mapping_values(where, column)
     table = {
         "could not find expected ':'": ("a field without a colon", f"write a colon after the name in line {here}"),
         "did not find expected key": (
@@ -104,7 +102,7 @@ def _explain(problem: str, where: _Where, column: int) -> tuple[str, str, int]:
             f'put the value in line {here} in quotes, e.g. "*"',
         ),
         "cannot start any token": (
-            f"a value cannot start with {where.text[column : column + 1]!r}",
+            "a value starts with a character that YAML reserves",
             f"put the value in line {here} in quotes",
         ),
     }
@@ -114,16 +112,19 @@ def _explain(problem: str, where: _Where, column: int) -> tuple[str, str, int]:
     return problem, f"compare line {here} with a correct document", where.line
 
 
-def _mapping_values(where: _Where) -> tuple[str, str, int]:
-    """`mapping values are not allowed here` has three usual causes; the lines tell which."""
+def _mapping_values(where: _Where, column: int) -> tuple[str, str, int]:
+    """`mapping values are not allowed here` has four usual causes; the lines tell which.
+
+    The text of the lines is never repeated: it may be part of a Secret.
+    """
     before = where.before
-    name = before.text.strip().removeprefix("- ")
-    if where.text.count(": ") > 1 and len(where.indentation) <= len(before.indentation):
+    if ": " in where.text[:column]:
         return "two colons in one line", f"put the value in line {where.number} in quotes", where.line
+    name = before.text.strip().removeprefix("- ")
     if name and ":" not in name:
-        return "a field without a colon", f"write `{name}:` in line {before.number}", before.line
-    if ":" in name and ": " not in name and not name.endswith(":"):
-        return "no space after a colon", f"write `{name.replace(':', ': ', 1)}` in line {before.number}", before.line
+        return "a field without a colon", f"write a colon after the name in line {before.number}", before.line
+    if ": " not in name and not name.endswith(":"):
+        return "no space after a colon", f"write a space after the colon in line {before.number}", before.line
     return (
         "the indentation does not fit",
         f"indent line {where.number} like line {before.number}, or take the value out of line {before.number}",

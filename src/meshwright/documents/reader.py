@@ -13,6 +13,8 @@ from meshwright.model.diagnostic import Code, Diagnostic
 from meshwright.model.origin import ObjectRef, Origin
 
 MAX_SIZE = 64 * 1024 * 1024  # characters of one file; a whole cluster's `kubectl get -o yaml` fits
+MAX_PATH = 12  # steps of the path to a broken place that are told
+MAX_REPEATED = 20  # repeated fields that are reported one by one
 
 _REQUIRED = (
     ("apiVersion", "e.g. networking.istio.io/v1"),
@@ -73,7 +75,7 @@ class _Reading:
         """A document whose text ends in a problem: its identity is kept where it can still be made out."""
         value = salvage(raw.text)
         ref = ref_of(value) if value else file_ref(self._file)
-        path = _path(problem.path) if value else f"document[{len(self.documents)}]"
+        path = _path(problem.path[:MAX_PATH]) if value else f"document[{len(self.documents)}]"
         place = Location(self._file, problem.line, problem.column)
         if value:
             self._add(ref, value, Mark(problem.line, problem.column), refused=True)
@@ -92,9 +94,11 @@ class _Reading:
             return
         ref = ref_of(value)
         if not self._has_identity(value, ref, nowhere, mark):
+            if ref.kind and ref.name:
+                self._add(ref, value, mark, refused=True)
             return
         refused = False
-        for twice in repeated:
+        for twice in repeated[:MAX_REPEATED]:
             path = _find(mark, twice.inside)
             if path is not None:
                 refused = True

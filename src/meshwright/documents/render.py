@@ -7,20 +7,26 @@ from meshwright.documents.identity import FILE
 from meshwright.documents.lines import Lines
 from meshwright.model.diagnostic import Diagnostic
 
-JsonObject = TypedDict("JsonObject", {"kind": str, "namespace": str, "name": str})
-JsonFinding = TypedDict(
-    "JsonFinding",
-    {
-        "code": str,
-        "object": JsonObject,
-        "message": str,
-        "path": str,
-        "line": int | None,
-        "effect": str,
-        "file": str | None,
-        "fix": str,
-    },
-)
+
+class JsonObject(TypedDict):
+    """The object of a finding."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class JsonFinding(TypedDict):
+    """A finding for programs."""
+
+    code: str
+    object: JsonObject
+    message: str
+    path: str
+    line: int | None
+    effect: str
+    file: str | None
+    fix: str
 
 
 def render(diagnostic: Diagnostic, lines: Lines) -> str:

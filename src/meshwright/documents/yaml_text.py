@@ -217,15 +217,14 @@ class _Builder:
             return resolve(event.value)
         mark = event.start_mark
         line = mark.line + self._base
-        raise SyntaxProblem(f"the tag {event.tag} has no meaning here", "remove it", line, mark.column + 1)
+        raise SyntaxProblem("a tag without a meaning here", "remove the `!` word", line, mark.column + 1)
 
     def _alias(self, anchor: str, line: int, column: int) -> tuple[Value, Mark]:
         if anchor in self._open:
-            raise SyntaxProblem(f"`*{anchor}` stands inside what it repeats", "write the values out", line, column)
+            raise SyntaxProblem("an alias stands inside what it repeats", "write the values out", line, column)
         if anchor not in self._anchors:
-            raise SyntaxProblem(
-                f"`*{anchor}` has no anchor", f"define `&{anchor}` above, or put the value in quotes", line, column
-            )
+            fix = f"define the anchor above line {line}, or put the value in quotes"
+            raise SyntaxProblem("an alias (`*`) without an anchor (`&`)", fix, line, column)
         value, mark, count = self._anchors[anchor]
         self._aliased += count
         self._count += count

@@ -16,9 +16,12 @@ DESTINATION = Object(
     fields={
         "host": Text(formats.HOST, empty=False),
         "subset": Text(formats.SUBSET_NAME),
-        "port": Object(fields={"number": PORT}, required={"number": "the service's port, e.g. 9080"}),
+        "port": Object(
+            fields={"number": PORT}, required={"number": "the service's port, e.g. 9080"}, single="number"
+        ),
     },
     required={"host": "the service's name, e.g. reviews"},
+    single="host",
 )
 
 

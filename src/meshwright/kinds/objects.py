@@ -10,7 +10,7 @@ from meshwright.kinds.fields import Fields
 from meshwright.kinds.metadata import meta_of
 from meshwright.kinds.naming import Names
 from meshwright.kinds.schema import Run, refused, suggest
-from meshwright.kinds.table import KINDS, Kind, MeshValue
+from meshwright.kinds.table import KINDS, Closed, Kind, MeshValue
 from meshwright.model import codes
 from meshwright.model.config import ConfigMap, MeshNamespace, SecretContent, SecretRef, ServiceAccount
 from meshwright.model.destination_rule import DestinationRule
@@ -80,8 +80,10 @@ class _Reading:
         by_object: dict[ObjectRef, list[tuple[Document, Kind]]] = {}
         for document in documents:
             kind = self._kinds.get((str(document.value.get("apiVersion")), document.ref.kind))
-            if kind is None:
+            if kind is None and not document.refused:
                 self._unknown(document)
+            if kind is None:
+                self._close(document)
             else:
                 by_object.setdefault(document.ref, []).append((document, kind))
         return [self._one_of(rivals) if len(rivals) > 1 else rivals[0] for rivals in by_object.values()]
@@ -96,7 +98,9 @@ class _Reading:
             same = document.value == first.value
             origin = Origin(document.ref, "metadata.name")
             code = codes.REPEATED_OBJECT if same else codes.DUPLICATE_OBJECT
-            self._report(code, origin, document.locate("metadata.name"), str(document.ref))
+            kept = first.locate("metadata.name")
+            what = f"{document.ref} (also at {kept.file}:{kept.line})"
+            self._report(code, origin, document.locate("metadata.name"), what)
             if not same and kind.closed is not None:
                 blocked = Document(first.file, first.index, first.ref, {}, first.mark, refused=True)
                 return blocked, kind
@@ -119,6 +123,19 @@ class _Reading:
         origin = Origin(document.ref, "kind")
         self._report(codes.UNKNOWN_KIND, origin, document.locate("kind"), name, api_version, fix)
 
+    def _close(self, document: Document) -> None:
+        """A security object under an apiVersion that the table does not have still fails closed."""
+        for kind in KINDS:
+            if kind.kind == document.ref.kind and kind.closed is not None:
+                self._fail_closed(
+                    document, kind.closed, "its apiVersion is not served", f"use {kind.api_versions[0]}"
+                )
+
+    def _fail_closed(self, document: Document, closed: Closed, why: str, fix: str) -> None:
+        self.diagnostics.append(Diagnostic(codes.POLICY_DENIES, document.origin, (why, fix)))
+        self.places.setdefault(document.origin, document.locate(""))
+        self._keep(closed(document.value, Meta(document.ref, _created(document))))
+
     def one(self, document: Document, kind: Kind) -> None:
         """Checks and reads one document."""
         run = Run(document.ref, kind.secret)
@@ -132,8 +149,7 @@ class _Reading:
         elif kind.closed is not None:
             why = run.findings[0].message if run.findings else "it cannot be read"
             fix = run.findings[0].fix if run.findings else "correct the document"
-            self.diagnostics.append(Diagnostic(codes.POLICY_DENIES, document.origin, (why, fix)))
-            self._keep(kind.closed(document.value, Meta(document.ref, _created(document))))
+            self._fail_closed(document, kind.closed, why, fix)
 
     def _keep(self, values: Iterable[MeshValue]) -> None:
         for value in values:

@@ -18,7 +18,7 @@ from meshwright.model.peer_authentication import MutualTlsMode, PeerAuthenticati
 _PORT_KEY = Format(
     "a port number", "8080", lambda text: text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_PORT
 )
-_MUTUAL_TLS = Object(fields={"mode": Enum(tuple(MutualTlsMode))})
+_MUTUAL_TLS = Object(fields={"mode": Enum(tuple(MutualTlsMode))}, single="mode")
 
 
 def _ports_need_selector(spec: Fields) -> Iterator[Diagnostic]:

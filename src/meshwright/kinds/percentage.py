@@ -4,7 +4,7 @@ from meshwright.kinds.fields import Fields
 from meshwright.kinds.schema import Number, Object
 from meshwright.model.names import PartsPerMillion
 
-PERCENTAGE = Object(fields={"value": Number(0, 100)})
+PERCENTAGE = Object(fields={"value": Number(0, 100)}, single="value")
 
 
 def share_of(fields: Fields | None) -> PartsPerMillion | None:

@@ -41,7 +41,7 @@ class Run:
     ref: ObjectRef
     secret: bool = False
     findings: list[Diagnostic] = field(default_factory=list[Diagnostic])
-    around: list[tuple["Object", str]] = field(default_factory=list[tuple["Object", str]])
+    around: list[tuple["Object", Place]] = field(default_factory=list[tuple["Object", Place]])
 
     def report(self, code: Code, place: Place, *args: str) -> None:
         self.findings.append(Diagnostic(code, origin_of(self.ref, place), args))
@@ -97,7 +97,12 @@ class Text:
 
     def check(self, value: Value, place: Place, run: Run) -> None:
         if not isinstance(value, str):
-            fix = "put the value in quotes" if isinstance(value, int | float) else "write a single text here"
+            single = isinstance(value, int | float)
+            fix = (
+                "put the value in quotes"
+                if single
+                else "write a single text here, or move what is below up one level"
+            )
             run.wrong_type(place, "text", value, fix)
         elif not value and self.empty:
             return
@@ -124,7 +129,8 @@ class Integer:
         if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
             run.wrong_type(place, "a whole number", value, _number_fix(value, run))
         elif not self.low <= value <= self.high:
-            run.report(codes.OUT_OF_RANGE, place, "it" if run.secret else str(value), f"{self.low}..{self.high}")
+            bounds = f"{self.low}..{self.high}" if self.high < INT32 else f"{self.low} and more"
+            run.report(codes.OUT_OF_RANGE, place, "it" if run.secret else str(value), bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +233,11 @@ class ListOf:
         if not isinstance(value, list):
             run.wrong_type(place, "a list", value, "write it as a list: start each element with `- `")
             return
-        if not self.least <= len(value) <= self.most:
-            many = "and more" if self.most >= 1 << 20 else f"to {self.most}"
-            run.report(codes.OUT_OF_RANGE, place, f"a list of {len(value)}", f"{self.least} {many} elements")
+        if len(value) < self.least:
+            name = "the list" if place is None else f"`{place[1]}`"
+            run.report(codes.MISSING_FIELD, place, f"an entry of {name}", "a line that starts with `- `")
+        elif len(value) > self.most:
+            run.report(codes.OUT_OF_RANGE, place, f"a list of {len(value)}", f"{self.least}..{self.most} entries")
         check = self.item.check
         for index, item in enumerate(value):
             check(item, (place, index), run)
@@ -308,7 +316,7 @@ ANYTHING = Anything()
 class Object:
     """An object with known fields. `required` maps a field to the words that help to write it; of each group in
     `one_of` at most one may be set; `others` are valid names that mean nothing to the mesh; `rules` run when
-    everything below is well formed.
+    everything below is well formed; `single` is the field that somebody means who writes a bare value.
     """
 
     fields: Mapping[str, Type]
@@ -316,14 +324,14 @@ class Object:
     one_of: tuple[tuple[str, ...], ...] = ()
     others: frozenset[str] = frozenset()
     rules: tuple[Rule, ...] = ()
+    single: str = ""
 
     def check(self, value: Value, place: Place, run: Run) -> None:
         if not isinstance(value, dict):
-            fix = "remove the `- `: one object is expected" if isinstance(value, list) else ""
-            run.wrong_type(place, "an object", value, fix or "write its fields on lines of their own below it")
+            run.wrong_type(place, "an object", value, self._object_fix(value, run))
             return
         before = len(run.findings)
-        run.around.append((self, "" if place is None else str(place[1])))
+        run.around.append((self, place))
         fields = self.fields
         for name, item in value.items():
             known = fields.get(name)
@@ -331,7 +339,7 @@ class Object:
                 if item is not None:
                     known.check(item, (place, name), run)
             elif name not in self.others:
-                run.report(codes.UNKNOWN_FIELD, (place, name), f"`{name}`", self._advice(name, run))
+                run.report(codes.UNKNOWN_FIELD, (place, name), f"`{name}`", self._advice(name, place, run))
         for name, example in self.required.items():
             if value.get(name) is None:
                 run.report(codes.MISSING_FIELD, (place, name), f"`{name}`", example)
@@ -345,7 +353,14 @@ class Object:
             for rule in self.rules:
                 run.findings.extend(rule(view))
 
-    def _advice(self, name: str, run: Run) -> str:
+    def _object_fix(self, value: Value, run: Run) -> str:
+        if isinstance(value, list):
+            return "remove the `- `: one object is expected"
+        if self.single and not run.secret and isinstance(value, str | int):
+            return f"write `{self.single}: {value}` on a line of its own below it"
+        return "write its fields on lines of their own below it"
+
+    def _advice(self, name: str, place: Place, run: Run) -> str:
         """What the unknown field was meant to be, or where it belongs."""
         names = [*self.fields, *self.others]
         meant = suggest(name, names)
@@ -354,9 +369,9 @@ class Object:
         below = _holder(self, name)
         if below:
             return f"move `{name}` into `{below}` (indent it below)"
-        for outer, _ in reversed(run.around[:-1]):
+        for outer, outer_place in reversed(run.around[:-1]):
             if name in outer.fields:
-                return f"move `{name}` up: it belongs beside `{_inner_name(run, outer)}` (indent it less)"
+                return f"move `{name}` up: it belongs beside `{_step_into(outer_place, place)}` (indent it less)"
         for outer, _ in reversed(run.around[:-1]):
             beside = _holder(outer, name)
             if beside:
@@ -364,13 +379,11 @@ class Object:
         return f"remove it; known here are {', '.join(sorted(self.fields))}"
 
 
-def _inner_name(run: Run, outer: Object) -> str:
-    """The field of `outer` through which the walk came."""
-    position = next(index for index, (item, _) in enumerate(run.around) if item is outer)
-    for _, name in run.around[position + 1 :]:
-        if not name.isdigit():
-            return name
-    return next((name for name, kind in outer.fields.items() if isinstance(kind, ListOf)), "the other fields")
+def _step_into(outer: Place, inner: Place) -> str:
+    """The field of the object at `outer` through which the walk came to `inner`."""
+    while inner is not None and inner[0] is not outer:
+        inner = inner[0]
+    return "" if inner is None else str(inner[1])
 
 
 def _holder(start: Object, name: str, depth: int = 3) -> str | None:

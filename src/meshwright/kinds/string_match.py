@@ -16,6 +16,7 @@ REGEX = Text(problem=problem_of)
 STRING_MATCH = Object(
     fields={"exact": Text(), "prefix": Text(), "regex": Text(problem=_regex_problem)},
     one_of=(("exact", "prefix", "regex"),),
+    single="exact",
 )
 
 

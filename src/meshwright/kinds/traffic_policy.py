@@ -109,7 +109,9 @@ _BLOCKS: dict[str, Type] = {
 }
 _PORT_POLICY = Object(
     fields={
-        "port": Object(fields={"number": PORT}, required={"number": "the service's port, e.g. 9080"}),
+        "port": Object(
+            fields={"number": PORT}, required={"number": "the service's port, e.g. 9080"}, single="number"
+        ),
         **_BLOCKS,
     },
     required={"port": "an object with `number`"},

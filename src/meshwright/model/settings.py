@@ -13,6 +13,13 @@ class OutboundMode(StrEnum):
     REGISTRY_ONLY = "REGISTRY_ONLY"
 
 
+class AccessLogEncoding(StrEnum):
+    """How a line of the access log is written."""
+
+    TEXT = "TEXT"
+    JSON = "JSON"
+
+
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
     """Defaults are Istio's."""
@@ -27,4 +34,5 @@ class MeshSettings:
     dns_refresh_rate: Milliseconds = Milliseconds(60_000)
     access_log_file: str = ""  # "" = off; the demo profile writes /dev/stdout
     access_log_format: str = ""  # "" = Istio's default text line
+    access_log_encoding: AccessLogEncoding = AccessLogEncoding.TEXT
     min_tls_version: str = "TLSV1_2"

@@ -1,0 +1,136 @@
+"""Kubernetes documents, as people write them and as `kubectl get -o yaml` prints them."""
+
+from pathlib import Path
+
+import pytest
+
+from meshwright.model.config import SecretUse
+from meshwright.model.pod import ProbeType
+from meshwright.model.protocol import Protocol
+from meshwright.model.service import Resolution, Service
+from tests.kinds.loading import document, good, load
+
+SAMPLES = Path(__file__).parent / "documents"
+
+
+def service_of(spec: str, metadata: str = "{name: a, namespace: shop}") -> Service:
+    (service,) = good(document("Service", spec, api_version="v1", metadata=metadata)).objects.services
+    return service
+
+
+@pytest.mark.parametrize(
+    ("port", "protocol"),
+    [
+        ("{port: 80, name: http}", Protocol.HTTP),
+        ("{port: 80, name: http2-web}", Protocol.HTTP2),
+        ("{port: 80, name: grpc-web}", Protocol.GRPC_WEB),
+        ("{port: 80, name: grpc-web-ui}", Protocol.GRPC_WEB),
+        ("{port: 80, name: grpc-api}", Protocol.GRPC),
+        ("{port: 80, name: tcp-x}", Protocol.TCP),
+        ("{port: 80, name: mongo}", Protocol.TCP),
+        ("{port: 80, name: web}", Protocol.AUTO),
+        ("{port: 3306}", Protocol.TCP),
+        ("{port: 80}", Protocol.AUTO),
+        ("{port: 80, name: http, protocol: UDP}", Protocol.UDP),
+        ("{port: 80, name: http, appProtocol: grpc}", Protocol.GRPC),
+        ("{port: 80, name: tcp, appProtocol: kubernetes.io/h2c}", Protocol.HTTP2),
+        ("{port: 80, name: tcp, appProtocol: kubernetes.io/wss}", Protocol.HTTPS),
+        ("{port: 80, name: https, appProtocol: my.company/thing}", Protocol.HTTPS),
+    ],
+)
+def test_port_protocols(port: str, protocol: Protocol) -> None:
+    assert service_of(f"{{ports: [{port}]}}").ports[0].protocol is protocol
+
+
+def test_services() -> None:
+    service = service_of(
+        "{clusterIP: 10.0.0.9, selector: {app: a}, type: NodePort,"
+        " ports: [{port: 80, targetPort: web, nodePort: 30080}]}",
+        "{name: a, namespace: shop, annotations: {networking.istio.io/exportTo: '., web', other: x}}",
+    )
+    assert service.host == "a.shop.svc.cluster.local"
+    assert service.addresses == ("10.0.0.9",)
+    assert service.ports[0].target == "web"
+    assert service.export_to == ("shop", "web")
+    assert service.meta.annotations.pairs == (("networking.istio.io/exportTo", "., web"),)
+
+
+def test_headless_external_and_affinity() -> None:
+    headless = service_of("{clusterIP: None, selector: {app: a}}")
+    assert (headless.headless, headless.resolution, headless.addresses) == (True, Resolution.NONE, ())
+    external = service_of("{type: ExternalName, externalName: api.example.com}")
+    assert external.alias_of == "api.example.com"
+    assert service_of("{ports: [{port: 1}], sessionAffinity: ClientIP}").session_affinity == 10_800_000
+
+
+def test_documents_of_a_cluster_read_without_a_word() -> None:
+    loaded = good((SAMPLES / "from-a-cluster.yaml").read_text())
+    (deployment,) = loaded.objects.deployments
+    container = deployment.template.containers[0]
+    assert deployment.template.service_account == "bookinfo-reviews"
+    assert deployment.meta.created == "2026-11-02T08:15:00Z"
+    assert [(variable.name, variable.field_path, variable.secret, variable.key) for variable in container.env] == [
+        ("LOG_DIR", "", "", ""),
+        ("POD_NAME", "metadata.name", "", ""),
+        ("TOKEN", "", "reviews-token", "token"),
+    ]
+    assert container.readiness is not None
+    assert (container.readiness.type, container.readiness.port, container.readiness.path) == (
+        ProbeType.HTTP,
+        "http",
+        "/health",
+    )
+    assert container.readiness.period == 5000
+    (pod,) = loaded.objects.pods
+    assert (pod.address, pod.ready) == ("10.244.0.17", True)
+    assert pod.template.labels.get("pod-template-hash") == "7d4f9"
+
+
+def test_secrets() -> None:
+    loaded = good(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: kubernetes.io/tls\n"
+        "data: {tls.crt: Y2VydA==, tls.key: a2V5}\nstringData: {ca.crt: authority}\n"
+    )
+    (secret,) = loaded.objects.secrets
+    (content,) = loaded.objects.secret_contents
+    assert (secret.use, secret.has_ca) == (SecretUse.TLS, True)
+    assert dict(content.data) == {"tls.crt": b"cert", "tls.key": b"key", "ca.crt": b"authority"}
+    assert "cert" not in repr(secret).replace("secret", "")
+    other = good("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {tls.crt: Y2VydA==}\n").objects.secrets[0]
+    assert other.use is SecretUse.OTHER
+    assert other.fingerprint != secret.fingerprint
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["data: {a: 12345678}", "data: 's3cr3t'", "data: {a: {b: s3cr3t}}", "data: {a: [s3cr3t]}", "dta: {a: s3cr3t}",
+     "stringData: {a: 12345678}", "data: {a: 's3cr3t!'}", "type: 12345678", "immutable: s3cr3t", "data: [s3cr3t]"],
+)  # fmt: skip
+def test_no_value_of_a_secret_is_told(body: str) -> None:
+    findings = load(f"apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\n{body}\n").diagnostics
+    assert findings
+    told = " ".join(f"{finding.message} {finding.fix}" for finding in findings)
+    assert "s3cr3t" not in told
+    assert "12345678" not in told
+
+
+def test_namespaces_accounts_and_config_maps() -> None:
+    objects = good(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {istio-injection: enabled}}\n",
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a, namespace: shop}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {b: '2', a: '1'}\n",
+    ).objects
+    assert objects.namespaces[0].meta.ref.namespace == ""
+    assert objects.service_accounts[0].meta.namespace == "shop"
+    assert objects.config_maps[0].data == (("a", "1"), ("b", "2"))
+
+
+@pytest.mark.parametrize("kind", ["Job", "ReplicaSet", "CronJob"])
+def test_other_kinds_are_noted(kind: str) -> None:
+    (finding,) = load(f"apiVersion: batch/v1\nkind: {kind}\nmetadata: {{name: a}}\n").diagnostics
+    assert (finding.code.id, finding.fix) == ("MW0004", "nothing to do: the mesh works without it")
+
+
+def test_gateways_of_other_groups_are_other_kinds() -> None:
+    (finding,) = load("apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a}\n").diagnostics
+    assert finding.code.id == "MW0004"

@@ -94,7 +94,7 @@ def outbound(claimed: Iterable[Claim], settings: MeshSettings) -> Built:
     if routes is not None:
         listener.filter_chains.append(_http_chain(name, routes, settings))
     findings, origins = _add_streams(listener, ordered, settings)
-    if all(made.HasField("filter_chain_match") for made in listener.filter_chains):
+    if not listener.HasField("default_filter_chain"):
         listener.default_filter_chain.CopyFrom(fallthrough(settings))
     _inspect(listener, http=routes is not None)
     return Built(LISTENER, name, listener, origins, findings=findings)
@@ -118,13 +118,23 @@ def _add_streams(
         for stream in claim.streams:
             older = taken.setdefault(stream.condition, claim)
             if older is claim and not _repeats(stream, claim):
-                origins.append((ElementPath(f"filter_chains[{len(listener.filter_chains)}]"), stream.origin))
-                listener.filter_chains.append(chain(stream, settings))
+                origins.append((_place(listener, chain(stream, settings)), stream.origin))
             elif older is not claim:
                 lost = older
         if lost is not None and claim.origin is not None:
             findings.append(Diagnostic(codes.PORT_CONFLICT, claim.origin, (lost.owner, str(claim.port))))
     return tuple(findings), tuple(origins)
+
+
+def _place(listener: Listener, made: FilterChain) -> ElementPath:
+    """A chain that takes everything is the default: beside a chain for plain HTTP, Envoy would not find it among
+    the others (it does not go back once it has followed the transport protocol).
+    """
+    if made.HasField("filter_chain_match"):
+        listener.filter_chains.append(made)
+        return ElementPath(f"filter_chains[{len(listener.filter_chains) - 1}]")
+    listener.default_filter_chain.CopyFrom(made)
+    return ElementPath("default_filter_chain")
 
 
 def _repeats(stream: Stream, claim: Claim) -> bool:

@@ -56,8 +56,9 @@ def _configuration(
         ruled = builder.together(tuple(one for one in found if one is not None))
         if ruled or entry.require_tls:
             groups.setdefault((entry.require_tls, port, id(ruled)), (ruled, []))[1].append(host)
+    opened_by = servers[0].server.origin
     parts = [
-        builder.part(Frame(f"{named[0]}:{port}", tuple(named), port, require_tls), None, ruled)
+        builder.part(Frame(f"{named[0]}:{port}", tuple(named), port, require_tls, opened_by), None, ruled)
         for (require_tls, port, _), (ruled, named) in groups.items()
     ]
     return configuration(name, parts or [_nothing(servers[0].server)])

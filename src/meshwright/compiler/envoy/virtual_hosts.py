@@ -31,12 +31,16 @@ WHOLE = -1
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a virtual host is called, which hosts it answers for, and the port that its requests come to."""
+    """What a virtual host is called, which hosts it answers for, and the port that its requests come to.
+
+    `opened_by` is the Gateway's server that opened the port; it answers for a host without rules.
+    """
 
     name: str
     domains: tuple[str, ...]
     port: PortNumber
     require_tls: bool = False
+    opened_by: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +119,11 @@ def _matches(rule: HttpRule, chosen: tuple[int, ...]) -> list[RequestMatch | Non
 def _origins(frame: Frame, own: Target | None, ruled: tuple[Ruled, ...], made: list[RouteParts]) -> Origins:
     at = f"virtual_hosts[{frame.name}]"
     found: list[tuple[ElementPath, Origin]] = []
-    if ruled and made:
-        found.append((ElementPath(at), ruled[0].rules.meta.origin))
-    elif own is not None and own.service is not None:
-        found.append((ElementPath(at), own.service.meta.origin))
+    caused_by = own.service.meta.origin if own is not None and own.service is not None else frame.opened_by
+    if ruled:
+        caused_by = ruled[0].rules.meta.origin
+    if caused_by is not None:
+        found.append((ElementPath(at), caused_by))
     for index, route in enumerate(made):
         for path, origin in route.origins:
             place = f"{at}.routes[{index}]{'.' if path else ''}{path}"

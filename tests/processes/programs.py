@@ -7,7 +7,6 @@ import socket
 import struct
 import sys
 from pathlib import Path
-from typing import cast
 
 SO_ORIGINAL_DST = 80
 SO_MARK = 36
@@ -104,7 +103,7 @@ def _read(query: bytes, reply: bytes) -> dict[str, object]:
     position = len(query)
     found: list[str] = []
     for _ in range(answers):
-        _, kind, _, _, length = cast("tuple[int, int, int, int, int]", struct.unpack_from(">HHHIH", reply, position))
+        _, kind, _, _, length = struct.unpack_from(">HHHIH", reply, position)
         packed = reply[position + 12 : position + 12 + length]
         found.append(socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, packed))
         position += 12 + length

@@ -4,7 +4,6 @@ Standard library only and next to nothing but calls of the client, like any user
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import pty
@@ -363,7 +362,7 @@ async def many(at: Scenario, count: int) -> Any:
 async def strays(at: Scenario) -> Any:
     """A daemon that left its session goes with its pod."""
     [pod] = await at.pods("strays")
-    await at.shell(pod, "setsid -f sleep 54321")
+    await at.shell(pod, "setsid -f sleep 54321; sleep 0.3")
     handle_before = _command_runs("sleep 54321")
     await at.holder.remove_pod(pod)
     return [handle_before, _command_runs("sleep 54321")]
@@ -377,7 +376,7 @@ async def furnish(at: Scenario) -> Any:
     """Pods with processes, a daemon and a forwarded gateway: something to leave behind."""
     one, two = await at.pods("app", "gateway")
     await at.start(one, "serve", "80")
-    await at.shell(one, "setsid -f sleep 777")
+    await at.shell(one, "setsid -f sleep 777; sleep 0.3")
     folder = (await at.holder.list()).pods[-1].folder
     inside = (await at.holder.list()).pods[-1].inside
     await at.start(two, "gateway", str(inside / "http.sock"), role="proxy")
@@ -421,14 +420,14 @@ async def loopback_pod(at: Scenario) -> Any:
     """The rung without namespaces: a process on a loopback address, no DNS."""
     info = await at.holder.add_pods([PodSpec("plain.demo", "127.66.0.5")])
     await at.start("plain.demo", "serve", "18080", "127.66.0.5")
-    with contextlib.suppress(OSError), socket.create_connection(("127.66.0.5", 18_080), 5) as client:
+    with socket.create_connection(("127.66.0.5", 18_080), 5) as client:
         said = client.recv(200).decode().strip()
     try:
         await at.holder.replace_dns({})
         dns = "?"
     except RemoteError as error:
         dns = error.code
-    await at.shell("plain.demo", "setsid -f sleep 4242")
+    await at.shell("plain.demo", "setsid -f sleep 4242; sleep 0.3")
     return {"said": said, "dns": dns, "inside": str(info[0].inside) == str(info[0].folder)}
 
 

@@ -13,7 +13,7 @@ from meshwright.processes import procfs, state
 from tests.processes.machines import Machine, eventually
 
 _KINDS = ("root", "single", "range", "loopback")
-_AGENT = {"name": "agent", "argv": ["/bin/sleep", "1000"], "env": {}}
+_AGENT: dict[str, Any] = {"name": "agent", "argv": ["/bin/sleep", "1000"], "env": {}}
 
 
 def talk(address: str) -> bytes:
@@ -172,7 +172,7 @@ def test_one_mesh_per_data_directory(fresh: Callable[[str], Machine]) -> None:
 
 def test_a_start_that_fails_says_why(fresh: Callable[[str], Machine]) -> None:
     machine = fresh("root")
-    bad = {"name": "agent", "argv": ["/no/such/agent"], "env": {}}
+    bad: dict[str, Any] = {"name": "agent", "argv": ["/no/such/agent"], "env": {}}
     with pytest.raises(AssertionError, match="/no/such/agent"):
         machine.up((bad,))
     assert_nothing_left(machine, [])

@@ -1,0 +1,182 @@
+"""The host forwarder carries bytes both ways, half-closed connections, resets, and refuses cleanly."""
+
+import asyncio
+import socket
+import struct
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from meshwright.processes import state
+from meshwright.processes.forwarder import Forwarder
+from meshwright.processes.messages import BadRequest
+
+Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def forwarded(gateway: Conversation) -> AsyncGenerator[tuple[Forwarder, str, int]]:
+    """A forwarder before a gateway that talks like `gateway`; the forwarder, host and port."""
+    with tempfile.TemporaryDirectory(prefix="mwf") as name:
+        data = state.DataDirectory(Path(name))
+        data.prepare()
+        target = Path(name) / "gw.sock"
+        server = await asyncio.start_unix_server(gateway, target)
+        async with asyncio.TaskGroup() as group:
+            forwarder = Forwarder(data, group)
+            listen = await forwarder.forward("127.0.0.1:0", str(target))
+            host, _, port = listen.rpartition(":")
+            try:
+                yield forwarder, host, int(port)
+            finally:
+                await forwarder.unforward(listen)
+                server.close()
+
+
+async def no_connections(forwarder: Forwarder) -> None:
+    while forwarder.open_connections:
+        await asyncio.sleep(0.01)
+
+
+def test_large_transfer_both_ways_with_half_close() -> None:
+    """The gateway answers only after the client's end of bytes, 8 MiB each way, and reads slowly."""
+
+    async def reverse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pieces: list[bytes] = []
+        while piece := await reader.read(1 << 16):
+            pieces.append(piece)
+            await asyncio.sleep(0)
+        writer.write(b"".join(pieces)[::-1])
+        writer.write_eof()
+        await writer.drain()
+        writer.close()
+
+    async def run() -> None:
+        payload = bytes(range(256)) * (8 << 12)
+        async with forwarded(reverse) as (forwarder, host, port):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(payload)
+            writer.write_eof()
+            assert await reader.read() == payload[::-1]
+            writer.close()
+            await no_connections(forwarder)
+
+    asyncio.run(run())
+
+
+def test_a_fast_sender_is_slowed_down_by_a_slow_reader() -> None:
+    """What is kept in between is bounded: the sender cannot send it all while nobody reads."""
+
+    async def run() -> None:
+        go = asyncio.Event()
+        received = 0
+
+        async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal received
+            await go.wait()
+            while piece := await reader.read(1 << 20):
+                received += len(piece)
+            writer.close()
+
+        async with forwarded(slow) as (forwarder, host, port):
+            loop = asyncio.get_running_loop()
+            with socket.create_connection((host, port)) as client:
+                client.settimeout(0.0)
+                sent, idle = 0, 0
+                while idle < 20:
+                    try:
+                        sent += client.send(b"x" * 65_536)
+                        idle = 0
+                    except BlockingIOError:
+                        idle += 1
+                        await asyncio.sleep(0.02)
+                    assert sent < 64 << 20, "somebody keeps everything"
+                go.set()
+                await loop.sock_sendall(client, b"end")
+                client.shutdown(socket.SHUT_WR)
+                assert await loop.sock_recv(client, 1) == b""
+            assert received == sent + 3
+            await no_connections(forwarder)
+
+    asyncio.run(run())
+
+
+def test_a_reset_passes_through_and_leaks_nothing() -> None:
+    async def run() -> None:
+        seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await reader.readexactly(5)
+                await reader.read()
+                seen.set_result("end")
+            except OSError:
+                seen.set_result("reset")
+            finally:
+                writer.close()
+
+        async with forwarded(wait) as (forwarder, host, port):
+            client = socket.create_connection((host, port))
+            client.sendall(b"12345")
+            await asyncio.sleep(0.1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            assert await seen in {"reset", "end"}
+            await no_connections(forwarder)
+
+    asyncio.run(run())
+
+
+def test_a_gateway_that_closes_closes_the_client() -> None:
+    async def farewell(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"bye")
+        writer.close()
+
+    async def run() -> None:
+        async with forwarded(farewell) as (forwarder, host, port):
+            reader, writer = await asyncio.open_connection(host, port)
+            assert await reader.read() == b"bye"
+            writer.close()
+            await no_connections(forwarder)
+
+    asyncio.run(run())
+
+
+def test_no_gateway_is_a_clean_refusal_and_the_address_is_remembered() -> None:
+    async def run() -> None:
+        with tempfile.TemporaryDirectory(prefix="mwf") as name:
+            data = state.DataDirectory(Path(name))
+            data.prepare()
+            async with asyncio.TaskGroup() as group:
+                forwarder = Forwarder(data, group)
+                listen = await forwarder.forward("127.0.0.1:0", f"{name}/none.sock")
+                reader, writer = await asyncio.open_connection("127.0.0.1", int(listen.rpartition(":")[2]))
+                with suppress(ConnectionResetError):
+                    assert await reader.read() == b"", "nobody is there who could have said something"
+                writer.close()
+                with suppress(ConnectionResetError):
+                    await writer.wait_closed()
+                await no_connections(forwarder)
+                assert state.read_json(data.forwards) == {listen: f"{name}/none.sock"}
+                with pytest.raises(BadRequest, match="is not an address"):
+                    await forwarder.forward("nonsense", "/x")
+                await forwarder.unforward(listen)
+                assert state.read_json(data.forwards) == {}
+
+    asyncio.run(run())
+
+
+def test_a_busy_port_is_refused_with_its_owner() -> None:
+    async def run() -> None:
+        with tempfile.TemporaryDirectory(prefix="mwf") as name, socket.create_server(("127.0.0.1", 0)) as taken:
+            data = state.DataDirectory(Path(name))
+            data.prepare()
+            async with asyncio.TaskGroup() as group:
+                forwarder = Forwarder(data, group)
+                with pytest.raises(BadRequest, match=r"process \d+ has it: .*pytest"):
+                    await forwarder.forward(f"127.0.0.1:{taken.getsockname()[1]}", "/x")
+
+    asyncio.run(run())

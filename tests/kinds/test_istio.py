@@ -110,7 +110,7 @@ def test_mistakes_in_destination_rules() -> None:
     "field",
     ["tunnel: {targetHost: a, targetPort: 1}", "proxyProtocol: {version: V1}", "retryBudget: {percent: 20}",
      "loadBalancer: {localityLbSetting: {enabled: true}}", "connectionPool: {http: {http2KeepAlive: {interval: 1s}}}",
-     "outlierDetection: {consecutiveErrors: 5}", "tls: {mode: SIMPLE, caCrl: /x}"],
+     "outlierDetection: {consecutiveErrors: 5}"],
 )  # fmt: skip
 def test_fields_that_cannot_be_used_yet_are_dropped_alone(field: str) -> None:
     loaded = load(document("DestinationRule", f"{{host: a, trafficPolicy: {{{field}}}}}"))

@@ -133,4 +133,16 @@ def test_other_kinds_are_noted(kind: str) -> None:
 
 def test_gateways_of_other_groups_are_other_kinds() -> None:
     (finding,) = load("apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a}\n").diagnostics
-    assert finding.code.id == "MW0004"
+    assert (finding.code.id, finding.fix) == ("MW0004", "the mesh reads Gateway of networking.istio.io/v1")
+
+
+def test_security_that_is_not_enforced_is_said() -> None:
+    (finding,) = load(
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\n"
+    ).diagnostics
+    assert finding.fix == "take care: what it asks for is not enforced yet"
+
+
+def test_kinds_that_are_not_used_are_told_once() -> None:
+    one = "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: NAME}\n"
+    assert len(load(one.replace("NAME", "a"), one.replace("NAME", "b")).diagnostics) == 1

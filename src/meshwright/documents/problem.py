@@ -21,6 +21,10 @@ class LimitProblem(SyntaxProblem):
     """The text is readable but larger than allowed; `sentence` names the limit."""
 
 
+# For these the parser's own mark is where it gave up; the mistake is where the thing started.
+_EXPLAINED_BY_START = ("':'", "end of stream")
+
+
 @dataclass(frozen=True, slots=True)
 class _Where:
     """The lines around a problem; `line` counts from 0 in the chunk."""
@@ -58,10 +62,12 @@ def from_yaml(error: yaml.YAMLError, chunk: str, base: int) -> SyntaxProblem:
     mark = error.problem_mark
     line = mark.line
     problem = error.problem or "unknown problem"
-    if error.context_mark is not None and ("':'" in problem or "end of stream" in problem):
+    if error.context_mark is not None and any(words in problem for words in _EXPLAINED_BY_START):
         mark = error.context_mark
         line = mark.line
     where = _Where(lines, line, base)
+    if not where.text.strip():  # the end of the text: the last line that says something is the one to look at
+        where = where.before
     sentence, fix, line = _explain(problem, where, mark.column)
     return SyntaxProblem(sentence, fix, line + base + 1, mark.column + 1)
 
@@ -92,6 +98,7 @@ def _explain(problem: str, where: _Where, column: int) -> tuple[str, str, int]:
             "a bracket is not closed",
             f"close the `[` before line {here}, or put a comma between the values",
         ),
+        "node content": ("a value is missing", f"write the value or close the bracket that is open in line {here}"),
         "end of stream": ("a quote is not closed", f"close the quote that starts in line {here}"),
         "escape character": (
             "an unknown escape after a backslash",

@@ -14,7 +14,7 @@ from meshwright.model.names import PortNumber, SubsetName
 
 DESTINATION = Object(
     fields={
-        "host": Text(formats.HOST, empty=False),
+        "host": Text(formats.DESTINATION_HOST, empty=False),
         "subset": Text(formats.SUBSET_NAME),
         "port": Object(
             fields={"number": PORT}, required={"number": "the service's port, e.g. 9080"}, single="number"

@@ -144,6 +144,11 @@ ENV_NAME = Format(
     "a variable name of letters, digits and `_`", "RATINGS_HOSTNAME", lambda text: bool(_ENV_NAME.match(text))
 )
 SUBSET_NAME = Format("a subset name of letters, digits, `-`, `_`, `.`", "v1", lambda t: bool(_SUBSET_NAME.match(t)))
+DESTINATION_HOST = Format(
+    "a service's host name",
+    "reviews",
+    lambda text: text != "*" and (is_wildcard_host(text) or is_ip(text)),
+)
 IP = Format("an IP address", "10.0.0.1", is_ip)
 CLUSTER_IP = Format("an IP address or None", "10.0.0.1", lambda text: text in ("None", "") or is_ip(text))
 CIDR = Format("an address range", "10.0.0.0/8", lambda text: is_ip(text) or is_cidr(text))

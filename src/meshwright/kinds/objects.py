@@ -74,6 +74,7 @@ class _Reading:
         self._values: dict[str, list[MeshValue]] = {name: [] for name in _PLACES.values()}
         self.diagnostics: list[Diagnostic] = []
         self.places: dict[Origin, Location] = {}
+        self._unused: set[tuple[str, str]] = set()
 
     def choose(self, documents: Sequence[Document]) -> list[tuple[Document, Kind]]:
         """The documents of known kinds, one per object."""
@@ -107,7 +108,10 @@ class _Reading:
         return first, kind
 
     def _unknown(self, document: Document) -> None:
-        """A kind that the table does not have under this apiVersion: misspelt, of another version, or not used."""
+        """A kind that the table does not have under this apiVersion: misspelt, of another version, or not used.
+
+        Kinds that are merely not used are told once each.
+        """
         name, api_version = document.ref.kind, str(document.value.get("apiVersion"))
         group = api_version.rpartition("/")[0]
         same = [kind for kind in KINDS if kind.kind == name]
@@ -119,7 +123,15 @@ class _Reading:
             self._report(codes.UNKNOWN_VALUE, origin, place, f'"{api_version}"', choices, fix)
             return
         meant = None if same else suggest(name, [kind.kind for kind in KINDS])
-        fix = f"did you mean {meant}?" if meant else "nothing to do: the mesh works without it"
+        if meant:
+            fix = f"did you mean {meant}?"
+        elif (api_version, name) in self._unused:
+            return  # one finding for all ReplicaSets of a cluster is enough
+        elif same:
+            fix = f"the mesh reads {name} of {same[0].api_versions[0]}"
+        else:
+            fix = _without(group)
+            self._unused.add((api_version, name))
         origin = Origin(document.ref, "kind")
         self._report(codes.UNKNOWN_KIND, origin, document.locate("kind"), name, api_version, fix)
 
@@ -165,6 +177,15 @@ class _Reading:
         assert known == set(self._values)
         ordered = {name: tuple(sorted(values, key=_sort_key)) for name, values in self._values.items()}
         return MeshObjects(**ordered)  # pyright: ignore[reportArgumentType]  (each list holds its own type)
+
+
+def _without(group: str) -> str:
+    """What it means that objects of this group are not used."""
+    if group == "security.istio.io":
+        return "take care: what it asks for is not enforced yet"
+    if group.endswith("istio.io"):
+        return "remove it: it has no effect yet"
+    return "nothing to do: the mesh works without it"
 
 
 def _sort_key(value: MeshValue) -> tuple[ObjectRef, str]:

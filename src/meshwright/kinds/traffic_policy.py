@@ -16,6 +16,7 @@ from meshwright.kinds.schema import (
     Text,
     Type,
     Unsupported,
+    UnsupportedGuard,
 )
 from meshwright.model import codes
 from meshwright.model.client_tls import ClientTls, ClientTlsMode
@@ -97,7 +98,7 @@ _TLS = Object(
         "subjectAltNames": ListOf(Text(empty=False)),
         "sni": Text(),
         "insecureSkipVerify": Flag(),
-        "caCrl": Unsupported("certificates are checked without a revocation list"),
+        "caCrl": UnsupportedGuard("use certificates that live shortly"),
     },
     rules=(_tls_files,),
 )

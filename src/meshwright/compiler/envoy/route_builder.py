@@ -79,7 +79,7 @@ def configuration(
     origins = tuple(origin for part in parts for origin in part.origins)
     found = dict.fromkeys((*findings, *(finding for part in parts for finding in part.findings)))
     tail = b"".join(part.value for part in parts)
-    return Built(ROUTES, name, message, origins, tail, tuple(found))
+    return Built(ROUTES, name, message, origins, tail=tail, findings=tuple(found))
 
 
 def destination_hosts(rules: VirtualService) -> tuple[Hostname, ...]:

@@ -8,7 +8,7 @@ NO_TIMEOUT = Milliseconds(0)
 
 
 def set_timeout(action: RouteAction, timeout: Milliseconds | None) -> None:
-    """A gRPC client's own deadline (`grpc-timeout`) counts too, but cannot be longer than the route's."""
-    limit = duration(NO_TIMEOUT if timeout is None else timeout)
-    action.timeout.CopyFrom(limit)
-    action.max_stream_duration.grpc_timeout_header_max.CopyFrom(limit)
+    """A gRPC client's own deadline is left to the client: of Envoy's two fields for it `max_grpc_timeout` is
+    deprecated (a warning per route and update), and `max_stream_duration` switches `timeout` off.
+    """
+    action.timeout.CopyFrom(duration(NO_TIMEOUT if timeout is None else timeout))

@@ -74,6 +74,13 @@ def call(address: str, port: str, source: str = "-", mark: str = "") -> None:
         client.bind((source, 0))
     client.connect((address, int(port)))
     print(client.recv(4096).decode().strip())
+    client.close()
+
+
+def many(program: str, *lines: str) -> None:
+    """One of the programs here for every line of arguments, without a new process for each."""
+    for line in lines:
+        globals()[program](*line.split())
 
 
 def ask(transport: str, name: str, kind: str, server: str = "") -> None:

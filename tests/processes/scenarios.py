@@ -4,9 +4,11 @@ Standard library only and next to nothing but calls of the client, like any user
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import pty
+import shlex
 import signal
 import socket
 import sys
@@ -32,13 +34,22 @@ PROGRAMS = Path(__file__).with_name("programs.py")
 SEARCH = ("demo.svc.cluster.local", "svc.cluster.local", "cluster.local")
 
 
+def _take_number(data: DataDirectory) -> int:
+    """A number that no other scenario of this mesh has."""
+    for number in range(2, 250):
+        with contextlib.suppress(FileExistsError):
+            (data.logs / f"scenario-{number}").mkdir()
+            return number
+    raise AssertionError("too many scenarios on one mesh")
+
+
 class Scenario:
     """One connection, pods with names and addresses that no other test uses, and a way to run things in them."""
 
     def __init__(self, data: DataDirectory, holder: HolderClient) -> None:
         self.data = data
         self.holder = holder
-        self._base = int.from_bytes(os.urandom(2)) % 240 + 2
+        self._base = _take_number(data)
 
     def spec(self, name: str, number: int, interception: Interception | None = None) -> PodSpec:
         return PodSpec(f"{name}{self._base}.demo", f"10.244.{self._base}.{number}", name, SEARCH, "", interception)
@@ -77,7 +88,7 @@ class Scenario:
 
     async def python(self, pod: str, *arguments: str, role: Any = "app") -> str:
         """Run a program of programs.py in a pod; what it printed."""
-        code, text = await self.shell(pod, " ".join((sys.executable, str(PROGRAMS), *arguments)), role)
+        code, text = await self.shell(pod, shlex.join((sys.executable, str(PROGRAMS), *arguments)), role)
         assert code == 0, text
         return text.strip()
 
@@ -126,7 +137,8 @@ async def names(at: Scenario) -> Any:
         "whole": "tcp many.demo.svc.cluster.local 1",
         "other_server": "udp web.demo.svc.cluster.local 1 8.8.8.8",
     }
-    answers = {key: json.loads(await at.python(pod, "ask", *text.split())) for key, text in questions.items()}
+    lines = (await at.python(pod, "many", "ask", *questions.values())).splitlines()
+    answers: dict[str, Any] = {key: json.loads(line) for key, line in zip(questions, lines, strict=True)}
     await at.shell(pod, f"{sys.executable} {PROGRAMS} rubbish")
     answers["after_rubbish"] = json.loads(await at.python(pod, "ask", *questions["a"].split()))
     _, answers["libc"] = await at.shell(pod, "getent ahosts web; getent hosts nobody || echo none")
@@ -150,31 +162,31 @@ async def interception(at: Scenario) -> Any:
     await at.start(pod, "serve", "8080", "9100")
     await at.start(outside, "serve", "9000", "9200")
 
-    async def app(address: str, port: int) -> str:
-        return await at.python(pod, "call", address, str(port))
-
-    async def envoy(address: str, port: int, source: str = "") -> str:
-        return await at.python(pod, "call", address, str(port), source or "-", mark, role="proxy")
-
     own = at.address(0)
-    return {
-        "own": own,
-        "ext": ext,
-        "app_to_vip": await app("240.240.0.9", 80),
-        "app_to_ext": await app(ext, 9000),
-        "app_excluded_port": await app(ext, 9200),
-        "app_to_self": await app(own, 8080),
-        "app_to_loopback": await app("127.0.0.1", 8080),
-        "envoy_to_ext": await envoy(ext, 9000),
-        "envoy_to_own_pod": await envoy(own, 8080),
-        "envoy_to_app": await envoy("127.0.0.1", 8080, "127.0.0.6"),
-        "envoy_to_app_by_pod_ip": await envoy(own, 8080, "127.0.0.6"),
-        "ext_to_pod": await at.python(outside, "call", own, "8080"),
-        "ext_excluded": await at.python(outside, "call", own, "9100"),
-        "ext_to_ready": await at.python(outside, "call", own, "15021"),
-        "probe": await _dial(at, pod, own, 8080),
-        "from_bridge": await _dial(at, "", own, 8080),
+    app = {
+        "app_to_vip": "240.240.0.9 80",
+        "app_to_ext": f"{ext} 9000",
+        "app_excluded_port": f"{ext} 9200",
+        "app_to_self": f"{own} 8080",
+        "app_to_loopback": "127.0.0.1 8080",
     }
+    envoy = {
+        "envoy_to_ext": f"{ext} 9000 - {mark}",
+        "envoy_to_own_pod": f"{own} 8080 - {mark}",
+        "envoy_to_app": f"127.0.0.1 8080 127.0.0.6 {mark}",
+        "envoy_to_app_by_pod_ip": f"{own} 8080 127.0.0.6 {mark}",
+    }
+    other = {"ext_to_pod": f"{own} 8080", "ext_excluded": f"{own} 9100", "ext_to_ready": f"{own} 15021"}
+    found = {"own": own, "ext": ext}
+    callers: list[tuple[str, dict[str, str], Any]] = [
+        (pod, app, "app"),
+        (pod, envoy, "proxy"),
+        (outside, other, "app"),
+    ]
+    for caller, calls, role in callers:
+        lines = (await at.python(caller, "many", "call", *calls.values(), role=role)).splitlines()
+        found |= dict(zip(calls, lines, strict=True))
+    return {**found, "probe": await _dial(at, pod, own, 8080), "from_bridge": await _dial(at, "", own, 8080)}
 
 
 async def _dial(at: Scenario, pod: str, address: str, port: int) -> str:
@@ -253,6 +265,28 @@ async def spawning(at: Scenario) -> Any:
     found["killed"] = ended.exit.signal if ended.exit else None
     await at.holder.forget(pod, "app")
     found["left"] = [item.name for item in (await at.holder.list()).processes if item.pod == pod]
+    return found
+
+
+async def exposing(at: Scenario) -> Any:
+    """A program in a folder that its uid could not enter, also by a symbolic link; nothing else there is shown."""
+    [pod] = await at.pods("exposed")
+    private = at.data.root.parent / "private"
+    (private / "tool" / "bin").mkdir(parents=True)
+    private.chmod(0o700)
+    (private / "other").write_text("not shown")
+    (private / "tool" / "bin" / "run").write_text("#!/bin/sh\nls -A " + str(private) + "\n")
+    (private / "tool" / "bin" / "run").chmod(0o755)
+    link = private / "link"
+    link.symlink_to("tool")
+    found: dict[str, Any] = {}
+    for key, folder in (("real", private / "tool"), ("link", link)):
+        output = at.data.logs / f"{key}.log"
+        await at.holder.watch()
+        argv = (str(folder / "bin" / "run"),)
+        await at.holder.spawn(SpawnSpec(pod, key, argv, output=str(output), expose=(str(folder),), cwd=str(folder)))
+        ended = await anext(at.holder.exits())
+        found[key] = [ended.exit.code if ended.exit else None, output.read_text().split()]
     return found
 
 

@@ -1,6 +1,9 @@
 """DNS messages and tables, without a network."""
 
+import asyncio
+import os
 import struct
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -8,7 +11,7 @@ from hypothesis import strategies as st
 
 from meshwright.processes import dns, dnsmessage
 from meshwright.processes.dnsmessage import MalformedQuery
-from meshwright.processes.upstream import host_resolvers
+from meshwright.processes.upstream import ask, host_resolvers
 
 LABEL = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=63)
 NAME = st.lists(LABEL, min_size=1, max_size=4).map(".".join)
@@ -85,6 +88,39 @@ def test_tables() -> None:
     assert not table.ours("www.example.org")
     with pytest.raises(ValueError, match="not-an-address"):
         dns.Table.build([], {"a.b": ["not-an-address"]})
+
+
+def test_the_hosts_resolver_is_asked_by_udp_and_then_by_tcp() -> None:
+    """A resolver of our own on a loopback address: its UDP answer is cut, so TCP has to bring the whole one."""
+
+    class Resolver(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = cast("asyncio.DatagramTransport", transport)
+
+        def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+            self.transport.sendto(dnsmessage.truncated(dnsmessage.parse(data)), addr)
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        (length,) = struct.unpack(">H", await reader.readexactly(2))
+        reply = dnsmessage.answer(dnsmessage.parse(await reader.readexactly(length)), 0, ("9.9.9.9",), tcp=True)
+        writer.write(struct.pack(">H", len(reply)) + reply)
+        writer.close()
+
+    async def run() -> bytes | None:
+        address = f"127.77.{os.getpid() % 250}.1"
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(Resolver, local_addr=(address, 53))
+        server = await asyncio.start_server(conversation, address, 53)
+        try:
+            # Nobody listens at the first address: the second one has to be asked.
+            return await ask(query("www.example.org"), ("127.78.0.1", address))
+        finally:
+            transport.close()
+            server.close()
+
+    reply = asyncio.run(run())
+    assert reply is not None
+    assert reply.endswith(bytes([9, 9, 9, 9]))
 
 
 def test_the_hosts_resolvers() -> None:

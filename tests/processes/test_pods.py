@@ -104,6 +104,14 @@ def test_spawning(mesh: Machine) -> None:
     assert found["left"] == []
 
 
+def test_exposed_paths(mesh: Machine) -> None:
+    found = mesh.scenario("exposing")
+    if mesh.person.single_uid:
+        assert found["real"][0] == found["link"][0] == 0
+    else:
+        assert found == {"real": [0, ["tool"]], "link": [0, ["link", "tool"]]}
+
+
 def test_exec(mesh: Machine) -> None:
     found = mesh.scenario("executing")
     assert (found["code"], found["out"]) == (5, "HELLO FROM OUTSIDE\n")

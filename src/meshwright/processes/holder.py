@@ -102,15 +102,16 @@ async def _serve(options: Options, tell: int) -> None:
         await holder.pods.prepare()
         holder.server = Server(options.data.holder_socket, holder.handle)
         serving = group.create_task(holder.server.serve(group))
-        keeping = group.create_task(holder.resolver.keep()) if holder.resolver else None
+        forever = [serving, group.create_task(holder.outputs.keep_small())]
+        if holder.resolver:
+            forever.append(group.create_task(holder.resolver.keep()))
         os.write(tell, b"ready")
         os.close(tell)
         log("the holder serves", rung=options.rung, exclusion=plan.exclusion, uids=plan.app_count or 1)
         await holder.finish.wait()
         holder.server.close()
-        serving.cancel()
-        if keeping:
-            keeping.cancel()
+        for task in forever:
+            task.cancel()
         await holder.stop_all(_STOP_SECONDS)
         for connection in list(holder.server.connections):
             connection.cut()

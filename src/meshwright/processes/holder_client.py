@@ -229,7 +229,9 @@ class HolderClient:
         made.settimeout(0.0)
         return made
 
-    async def replace_dns(self, names: Mapping[str, Sequence[str]], zones: Sequence[str] = ("cluster.local",)) -> None:
+    async def replace_dns(
+        self, names: Mapping[str, Sequence[str]], zones: Sequence[str] = ("cluster.local",)
+    ) -> None:
         """Replace the DNS table at once: name (or "*.name") to addresses; `zones` are answered by us alone."""
         table = {name: list(addresses) for name, addresses in names.items()}
         await self._client.call("dns", {"names": table, "zones": list(zones)})

@@ -66,16 +66,20 @@ def view_for(
     """
     masks = {path: Mask(path, 0o1777) for path in private}
     back: dict[Path, Bind] = {}
-    for path in exposed:
-        real = Path(os.path.realpath(path))
-        barrier = untraversable_ancestor(real, uid)
+    # A path is reachable only if both it and what its symbolic links lead to are.
+    wanted = {name: _real(path) for path in exposed for name in (_real(path), path.absolute())}
+    for name in wanted:
+        barrier = untraversable_ancestor(name, uid)
         if barrier is not None:
             masks.setdefault(barrier, Mask(barrier))
-    for path in exposed:
-        real = Path(os.path.realpath(path))
-        if real.exists() and any(real.is_relative_to(mask) for mask in masks):
-            back[real] = Bind(real, real)
+    for name, real in wanted.items():
+        if real.exists() and any(name.is_relative_to(mask) for mask in masks):
+            back[name] = Bind(real, name)
     return View(tuple(masks.values()), (*back.values(), *binds), tuple(hidden))
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
 
 
 def apply(view: View) -> None:

@@ -6,7 +6,6 @@ import signal
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from meshwright.processes import network
@@ -14,6 +13,7 @@ from meshwright.processes.children import Child, Children
 from meshwright.processes.client import Disconnected, RemoteError, connected
 from meshwright.processes.identities import UidPlan
 from meshwright.processes.messages import PROTOCOL_VERSION, BadRequest, Fields, PodSpec, SpawnSpec
+from meshwright.processes.outputs import Outputs
 from meshwright.processes.pods import Pods
 from meshwright.processes.resolver import POD as OWN_POD
 from meshwright.processes.resolver import Resolver
@@ -47,6 +47,7 @@ class Holder:
         if sandbox.subnet is not None:
             self.resolver = Resolver(sandbox.data, sandbox.subnet.gateway, sandbox.plan, self.children)
         self.server: Server | None = None
+        self.outputs = Outputs()
         self.finish = asyncio.Event()
         self._execs: dict[str, Connection] = {}
         self._exec_number = 0
@@ -118,7 +119,7 @@ class Holder:
         spec = SpawnSpec.decode(fields)
         if spec.name.startswith(_EXEC):
             raise BadRequest(f"names with {_EXEC} are the holder's")
-        output = self._open_output(spec.output) if spec.output else None
+        output = self.outputs.open(spec.output) if spec.output else None
         try:
             launch = self.pods.launch_for(spec, (None, output, output))
             child = self.children.start(spec.pod, spec.name, spec.role, launch)
@@ -126,15 +127,6 @@ class Holder:
             if output is not None:
                 os.close(output)
         return child.describe()
-
-    def _open_output(self, path: str) -> int:
-        if not path.startswith("/"):
-            raise BadRequest("output needs an absolute path")
-        try:
-            Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise BadRequest(f"output {path}: {error.strerror}") from None
 
     def _exec(self, connection: Connection, fields: Fields) -> dict[str, Any]:
         """Run a program with the client's own stdin, stdout and stderr; its end comes as event `exec-exit`."""

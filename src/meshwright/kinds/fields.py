@@ -5,18 +5,25 @@ from typing import cast
 
 from meshwright.documents.document import Value
 from meshwright.kinds.durations import milliseconds
+from meshwright.kinds.place import Place, origin_of
 from meshwright.model.names import Milliseconds
-from meshwright.model.origin import Origin
+from meshwright.model.origin import ObjectRef, Origin
 
 
 class Fields:
     """One object that passed its schema. A field that is absent or null gives the default."""
 
-    __slots__ = ("_value", "origin")
+    __slots__ = ("_place", "_ref", "_value")
 
-    def __init__(self, value: dict[str, Value], origin: Origin) -> None:
+    def __init__(self, value: dict[str, Value], ref: ObjectRef, place: Place = None) -> None:
         self._value = value
-        self.origin = origin
+        self._ref = ref
+        self._place = place
+
+    @property
+    def origin(self) -> Origin:
+        """Where this object stands; made only for those who ask."""
+        return origin_of(self._ref, self._place)
 
     def has(self, name: str) -> bool:
         """Whether the field is written and not null."""
@@ -75,25 +82,25 @@ class Fields:
         value = self._value.get(name)
         if value is None:
             return None
-        return Fields(cast("dict[str, Value]", value), self.origin.field(name))
+        return Fields(cast("dict[str, Value]", value), self._ref, (self._place, name))
 
     def child_or_empty(self, name: str) -> "Fields":
-        return self.child(name) or Fields({}, self.origin.field(name))
+        return self.child(name) or Fields({}, self._ref, (self._place, name))
 
     def items(self, name: str) -> Iterator["Fields"]:
         """The objects of a list."""
         value = self._value.get(name)
         if value is None:
             return
-        origin = self.origin.field(name)
+        place = (self._place, name)
         for index, item in enumerate(cast("list[dict[str, Value]]", value)):
-            yield Fields(item, origin.item(index))
+            yield Fields(item, self._ref, (place, index))
 
     def entries(self, name: str) -> Iterator[tuple[str, "Fields"]]:
         """The objects of a map; an entry that is null is an empty object."""
         value = self._value.get(name)
         if value is None:
             return
-        origin = self.origin.field(name)
+        place = (self._place, name)
         for key, item in cast("dict[str, dict[str, Value] | None]", value).items():
-            yield key, Fields(item or {}, origin.field(key))
+            yield key, Fields(item or {}, self._ref, (place, key))

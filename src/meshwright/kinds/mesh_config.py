@@ -79,7 +79,7 @@ def _read(config: ConfigMap, text: str) -> Checked[MeshSettings]:
         SCHEMA.check({name: item}, _PLACE, run)
         if not refused(run.findings[before:]):
             good[name] = item
-    fields = Fields(good, origin)
+    fields = Fields(good, config.meta.ref, _PLACE)
     mode = fields.child_or_empty("outboundTrafficPolicy").text("mode")
     if mode == _DYNAMIC_DNS:
         place: Place = ((_PLACE, "outboundTrafficPolicy"), "mode")

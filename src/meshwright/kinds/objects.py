@@ -154,7 +154,7 @@ class _Reading:
         if not document.refused:
             kind.schema.check(document.value, None, run)
         self.diagnostics += run.findings
-        root = Fields(document.value, document.origin)
+        root = Fields(document.value, document.ref)
         if not document.refused and not refused(run.findings):
             names = Names(document.ref.namespace, self._cluster_domain)
             self._keep(kind.read(root, meta_of(document.ref, root), names))

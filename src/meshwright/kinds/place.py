@@ -11,7 +11,12 @@ def origin_of(ref: ObjectRef, place: Place) -> Origin:
     while place is not None:
         place, part = place
         parts.append(part)
-    origin = Origin(ref)
+    path = ""
     for part in reversed(parts):
-        origin = origin.item(part) if isinstance(part, int) else origin.field(part)
-    return origin
+        if isinstance(part, int):
+            path = f"{path}[{part}]"
+        elif part.isidentifier() and path:
+            path = f"{path}.{part}"
+        else:
+            path = Origin(ref, path).field(part).path
+    return Origin(ref, path)

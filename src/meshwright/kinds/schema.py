@@ -349,7 +349,7 @@ class Object:
                 run.report(codes.ONE_OF, (place, both[1]), ", ".join(group))
         run.around.pop()
         if self.rules and not refused(run.findings[before:]):
-            view = Fields(value, origin_of(run.ref, place))
+            view = Fields(value, run.ref, place)
             for rule in self.rules:
                 run.findings.extend(rule(view))
 

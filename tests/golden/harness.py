@@ -24,6 +24,7 @@ from meshwright.envoyapi.pool import class_of_url, to_json_dict
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import CLUSTER, ENDPOINTS, LISTENER, ROUTES, ProxyName, TypeUrl
 from meshwright.model.published import EncodedResource, Published
+from meshwright.model.snapshot import Snapshot
 from meshwright.wiring.loading import LoadedMesh, load
 from meshwright.wiring.snapshot import offline_snapshot
 
@@ -54,6 +55,7 @@ class Compiled:
     """One case after compilation, with the findings of its readers."""
 
     published: Published
+    snapshot: Snapshot
     loaded: LoadedMesh
 
     @property
@@ -95,7 +97,8 @@ def shown(case: Path) -> tuple[Shown, ...]:
 def compile_texts(texts: Mapping[str, str]) -> Compiled:
     """From text to resources, by the way of the command line."""
     loaded = load((name, text) for name, text in texts.items())
-    return Compiled(Compiler().compile(offline_snapshot(loaded.objects, loaded.settings)), loaded)
+    snapshot = offline_snapshot(loaded.objects, loaded.settings)
+    return Compiled(Compiler().compile(snapshot), snapshot, loaded)
 
 
 @cache

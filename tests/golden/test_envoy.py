@@ -27,6 +27,7 @@ ADMIN = "/tmp/admin.sock"
 ARGUMENTS = {
     "CEL": "request.path",
     "FILTER_STATE": "a:PLAIN",
+    "UPSTREAM_FILTER_STATE": "a:PLAIN",
     "COMMON_DURATION": "DS_RX_BEG:DS_RX_END:ms",
     "METADATA": "ROUTE:a:b",
 }

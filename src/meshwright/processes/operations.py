@@ -119,7 +119,7 @@ class Holder:
         spec = SpawnSpec.decode(fields)
         if spec.name.startswith(_EXEC):
             raise BadRequest(f"names with {_EXEC} are the holder's")
-        output = self.outputs.open(spec.output) if spec.output else None
+        output = self.outputs.open(spec.output, self.pods.uid_for(spec)) if spec.output else None
         try:
             launch = self.pods.launch_for(spec, (None, output, output))
             child = self.children.start(spec.pod, spec.name, spec.role, launch)

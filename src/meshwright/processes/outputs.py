@@ -23,14 +23,21 @@ class Outputs:
         self._kept = kept
         self._paths: set[Path] = set()
 
-    def open(self, name: str) -> int:
-        """A descriptor to append to; the caller closes it. BadRequest when the file cannot be written."""
+    def open(self, name: str, owner: int | None = None) -> int:
+        """A descriptor to append to; the caller closes it. BadRequest when the file cannot be written.
+
+        The process that writes to it owns it (`owner`, a uid): programs open /dev/stdout once more, by name. We read
+        it by our group.
+        """
         path = Path(name)
         if not path.is_absolute():
             raise BadRequest("output needs an absolute path")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            if owner is not None:
+                os.fchown(descriptor, owner, -1)
+                os.fchmod(descriptor, 0o640)
         except OSError as error:
             raise BadRequest(f"output {name}: {error.strerror}") from None
         self._paths.add(path)

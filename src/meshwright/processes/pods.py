@@ -220,6 +220,13 @@ class Pods:
                     os.kill(pid, signal.SIGKILL)
             await asyncio.sleep(0.02)
 
+    def uid_for(self, spec: SpawnSpec) -> int | None:
+        """The uid of a program in its pod; None when it is our own (one uid for all, or no namespaces)."""
+        pod = self.get(spec.pod)
+        if pod.namespace is None:
+            return None
+        return self._plan.proxy if spec.role == "proxy" else pod.uid
+
     def launch_for(self, spec: SpawnSpec, streams: tuple[int | None, int | None, int | None]) -> launcher.Launch:
         """How to start a program in its pod."""
         pod = self.get(spec.pod)
@@ -227,7 +234,7 @@ class Pods:
         proxy = spec.role == "proxy"
         if pod.namespace is None:
             return launcher.Launch(spec.argv, env, spec.cwd, streams, terminal=spec.terminal)
-        uid = self._plan.proxy if proxy else pod.uid
+        uid = self.uid_for(spec)
         # With one uid for all, Envoy needs this one right: to mark its packets as its own.
         marks = proxy and self._plan.exclusion == "mark"
         return launcher.Launch(

@@ -23,7 +23,7 @@ from meshwright.agent.settings import AgentSettings, Rung
 from meshwright.asynctools.latest import Latest
 from meshwright.ca.authority import Authority
 from meshwright.ca.leaves import LeafStore
-from meshwright.compiler.envoy.bootstrap import live_bootstrap
+from meshwright.compiler.envoy.bootstrap import Sockets, live_bootstrap
 from meshwright.model.planned_pod import PlannedPod
 from meshwright.model.proxy import Interception, Role, application_address
 from meshwright.processes.holder_client import Disconnected, HolderClient
@@ -61,20 +61,18 @@ class MeshProcess:
             application_address=application_address if loopback else str,
             cluster_domain=loaded.settings.cluster_domain,
         )
-        self._agent = Agent(settings, self._ports(interception), Latest(self._mesh.desired(run.forwards)))
+        self._agent = Agent(settings, self._ports(), Latest(self._mesh.desired(run.forwards)))
 
-    def _ports(self, interception: Interception) -> AgentPorts:
+    def _ports(self) -> AgentPorts:
         objects = self._mesh.loaded.objects
         config_maps = {(each.meta.namespace, each.meta.name): dict(each.data) for each in objects.config_maps}
         secrets = {(each.meta.namespace, each.meta.name): dict(each.data) for each in objects.secret_contents}
 
+        proxies = {proxy.name: proxy for proxy in self._mesh.snapshot.proxies}
+
         def bootstrap(pod: PlannedPod, paths: PodPaths) -> Mapping[str, object]:
-            return live_bootstrap(
-                pod,
-                interception,
-                xds_socket=str(paths.inside.xds_socket),
-                admin_socket=str(paths.inside.admin_socket),
-            )
+            sockets = Sockets(xds=str(paths.inside.xds_socket), admin=str(paths.inside.admin_socket))
+            return live_bootstrap(proxies[pod.name], self._mesh.loaded.settings, sockets)
 
         return AgentPorts(
             proxies=self._xds,

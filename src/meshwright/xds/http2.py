@@ -420,7 +420,6 @@ class Http2Server:
             self._setting(
                 int.from_bytes(payload[at : at + 2], "big"), int.from_bytes(payload[at + 2 : at + 6], "big")
             )
-        self._output.append(frame(FrameType.SETTINGS, ACK, 0))
 
     def _setting(self, key: int, value: int) -> None:
         if key == Setting.INITIAL_WINDOW_SIZE:

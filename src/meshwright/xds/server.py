@@ -333,8 +333,7 @@ class _CheckedConnection(GrpcConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._served.authorize is not None and not self._is_allowed(transport, self._served.authorize):
-            assert isinstance(transport, asyncio.Transport)
-            transport.abort()
+            transport.close()
             return
         self._served.connections.add(self)
         super().connection_made(transport)

@@ -14,6 +14,7 @@ While a response of a type is in flight, later changes of that type gather, at m
 warming cluster must not freeze the others. What the proxy asked for is answered at once.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -91,6 +92,7 @@ class Session:
         self._types = {url: Subscription(url) for url in ((only,) if only else SEND_ORDER)}
         self._nonce = 0
         self._generation = 0
+        self._started: float | None = None  # when the first answer could be given
         self._ready = False
 
     # ------------------------------------------------------------ in
@@ -142,8 +144,9 @@ class Session:
         if sent is not None and sent.added:
             blamed = culprits([item.name for item in sent.added], message)
             state.refuse(sent, blamed)
+        words = _without_content(message) if state.url == SECRET else message
         for name in blamed or (None,):
-            self._complain(Complaint(self.proxy, state.url, nonce, message, name))
+            self._complain(Complaint(self.proxy, state.url, nonce, words, name))
 
     # ------------------------------------------------------------ out
 
@@ -159,6 +162,7 @@ class Session:
             plan = state.plan(now, self._generation, hold_back=state.url in HELD_BACK)
             if plan and (plan.urgent or not self._gathers(state, now)):
                 return self._write(state, plan, now)
+        self._release(now)  # what was noted just now may have nothing to wait for but its bound
         return None
 
     def _write(self, state: Subscription, plan: Plan, now: float) -> bytes:
@@ -190,13 +194,19 @@ class Session:
 
     def _release(self, now: float) -> None:
         """Removals become due when the proxy runs all that came with them."""
-        after = [state for url in AFTER_CLUSTERS if (state := self._types.get(url)) is not None and state.known]
+        if self._started is None:
+            self._started = now
+        after = [state for url in AFTER_CLUSTERS if (state := self._types.get(url)) is not None]
         for state in after:
-            if state.quiet:
+            if state.quiet and (state.known or not self._is_expected(state, now - self._started)):
                 state.acknowledged = self._generation
         acknowledged = min((state.acknowledged for state in after), default=self._generation)
         for url in HELD_BACK & self._types.keys():
             self._types[url].release(acknowledged, now + self._timing.removal)
+
+    def _is_expected(self, state: Subscription, age: float) -> bool:
+        """Whether a type that was not asked for yet will be, on a stream that is `age` seconds old."""
+        return age < self._timing.warming and (state.url == LISTENER or bool(state.target))
 
     def wake_at(self, now: float) -> float | None:
         """When `reply` may have something to say though nothing moved; None when never."""
@@ -206,12 +216,10 @@ class Session:
             for sent in state.in_flight.values()
             for bound in (self._timing.patience, self._timing.warming if state.url == CLUSTER else 0.0)
         ]
-        times += [
-            leaving.due
-            for state in self._types.values()
-            for leaving in state.leaving.values()
-            if leaving.due is not None
-        ]
+        leaving = [leaving for state in self._types.values() for leaving in state.leaving.values()]
+        times += [entry.due for entry in leaving if entry.due is not None]
+        if leaving and self._started is not None:
+            times.append(self._started + self._timing.warming)  # from then on nobody waits for unasked types
         return min((time for time in times if time > now), default=None)
 
     # ------------------------------------------------------------ what is known
@@ -240,3 +248,8 @@ class Session:
     def refused(self) -> dict[tuple[TypeUrl, ResourceName], Version]:
         """What this proxy does not get again, because it refused that very version."""
         return {(url, n): version for url, state in self._types.items() for n, version in state.refused.items()}
+
+
+def _without_content(message: str) -> str:
+    """Words about a secret, cut before Envoy may have begun to quote it."""
+    return re.split(r"[{\n]|name: |inline|-----", message, maxsplit=1)[0].strip()[:300]

@@ -16,6 +16,7 @@ NamedResources = Mapping[ResourceName, EncodedResource]
 NOTHING: NamedResources = MappingProxyType({})
 WILDCARD = ResourceName("*")
 LEGACY_WILDCARD_TYPES = frozenset({CLUSTER, LISTENER})
+UNSURE = Version("?")
 MOST_NAMES = 50_000
 
 
@@ -106,6 +107,7 @@ class Subscription:
         default_factory=dict[ResourceName, EncodedResource | Version | None]
     )
     _dirty: set[ResourceName] = field(default_factory=set[ResourceName])
+    _unsure: set[ResourceName] = field(default_factory=set[ResourceName])  # sent, refused with others, perhaps taken
     _asked: set[ResourceName] = field(default_factory=set[ResourceName])
     _owed: set[ResourceName] = field(default_factory=set[ResourceName])
     _apart: list[tuple[ResourceName, ...]] = field(default_factory=list[tuple[ResourceName, ...]])
@@ -182,7 +184,7 @@ class Subscription:
         return self._base.get(name)
 
     def _holds(self, name: ResourceName) -> Version | None:
-        held = self._held(name)
+        held = UNSURE if name in self._unsure else self._held(name)
         return held.version if isinstance(held, EncodedResource) else held
 
     def versions(self) -> dict[ResourceName, Version]:
@@ -190,7 +192,7 @@ class Subscription:
         unsure = {item.name for sent in self.in_flight.values() for item in sent.added}
         names = self._base.keys() | self._exceptions.keys()
         held = {name: self._holds(name) for name in names if self._interesting(name) and name not in unsure}
-        return {name: version for name, version in held.items() if version is not None}
+        return {name: version for name, version in held.items() if version is not None and version != UNSURE}
 
     def _effective(self, name: ResourceName) -> EncodedResource | None:
         """What the proxy should have: the target, or what it had before when it refused that very version."""
@@ -216,7 +218,8 @@ class Subscription:
         for name in sorted(self._dirty | self._asked | self._owed):
             self._examine(name, fresh, gone)
         if hold_back:
-            gone = [name for name in gone if name in self._asked or self._is_due(name, now, generation)]
+            asked = self._asked | self._owed
+            gone = [name for name in gone if name in asked or self._is_due(name, now, generation)]
         urgent = bool(self._asked or self._owed or self._answer)
         return Plan(tuple(fresh), tuple(gone), answer=self._answer, urgent=urgent)
 
@@ -236,7 +239,9 @@ class Subscription:
         elif name in self.target:  # refused, and what it had before is not known: leave it alone
             self._dirty.discard(name)
             self._asked.discard(name)
-        elif holds is not None or name in self._asked:
+        elif asked and isinstance(kept := self._held(name), EncodedResource):
+            fresh.append(kept)  # it is to go, but not yet: until then it is what it was
+        elif holds is not None or (asked and self._interesting(name)):
             gone.append(name)
         else:
             self._dirty.discard(name)
@@ -264,10 +269,12 @@ class Subscription:
         if self._apart:
             self._apart.pop(0)
         names = before.keys()
-        self._dirty -= names
+        self._unsure -= names
+        kept = {item.name for item in plan.fresh if item.name not in self.target}
+        self._dirty = (self._dirty - names) | kept
         self._asked -= names
         self._owed -= names
-        for name in names:
+        for name in names - kept:
             self.leaving.pop(name, None)
 
     # ------------------------------------------------------------ what it answered
@@ -293,7 +300,11 @@ class Subscription:
             if self._held(name) is None and sent.before[name] is not None:
                 self._exceptions[name] = sent.before[name]
                 self._dirty.add(name)
-        names = [item.name for item in again]
+        for item in again:  # taken or not: what was before is all that is sure
+            self._exceptions[item.name] = sent.before[item.name]
+            self._unsure.add(item.name)
+            self._dirty.add(item.name)
+        names = [item.name for item in again if item.name in self.target]
         if not bad and len(names) > 1:
             half = len(names) // 2
             self._apart += [tuple(names[:half]), tuple(names[half:])]

@@ -44,7 +44,7 @@ class Pair:
     """An h2 client and our server, joined by bytes that are cut anywhere."""
 
     def __init__(
-        self, cut: int = 100_000, client_settings: dict[h2.settings.SettingCodes, int] | None = None
+        self, cut: int = 100_000, client_settings: dict[h2.settings.SettingCodes | int, int] | None = None
     ) -> None:
         self.client, self.server, self.cut = client(), Http2Server(), cut
         self.client.initiate_connection()

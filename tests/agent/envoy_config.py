@@ -34,7 +34,7 @@ def _hcm(prefix: str, cluster: str) -> dict[str, Any]:
     return {"filters": [{"name": "hcm", "typed_config": manager}]}
 
 
-def _cluster(name: str, mark: bool, **more: Any) -> EncodedResource:
+def _cluster(name: str, *, mark: bool, **more: Any) -> EncodedResource:
     bind: dict[str, Any] = dict(more.pop("upstream_bind_config", {"source_address": _address("0.0.0.0", 0)}))
     if mark:
         bind["socket_options"] = _MARK
@@ -49,10 +49,10 @@ def _listener(name: str, address: dict[str, Any], chain: dict[str, Any], **more:
     return resource(LISTENER, name, {"name": name, "address": address, "filter_chains": [chain], **more})
 
 
-def _sidecar(mark: bool) -> Iterable[EncodedResource]:
+def _sidecar(*, mark: bool) -> Iterable[EncodedResource]:
     original = {"type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}
-    yield _cluster("out", mark, **original)
-    yield _cluster("in", mark, **original, upstream_bind_config={"source_address": _address("127.0.0.6", 0)})
+    yield _cluster("out", mark=mark, **original)
+    yield _cluster("in", mark=mark, **original, upstream_bind_config={"source_address": _address("127.0.0.6", 0)})
     tcp = {"filters": [{"name": "tcp", "typed_config": {"@type": _TCP, "stat_prefix": "out", "cluster": "out"}}]}
     for name, port, chain, direction in (("o", 15001, tcp, "OUTBOUND"), ("i", 15006, _hcm("in", "in"), "INBOUND")):
         yield _listener(
@@ -64,14 +64,14 @@ def _sidecar(mark: bool) -> Iterable[EncodedResource]:
         )
 
 
-def _static(name: str, address: str, port: int, mark: bool) -> EncodedResource:
+def _static(name: str, address: str, port: int, *, mark: bool) -> EncodedResource:
     member = {"endpoint": {"address": {"socket_address": _address(address, port)}}}
     load = {"cluster_name": name, "endpoints": [{"lb_endpoints": [member]}]}
-    return _cluster(name, mark, type="STATIC", load_assignment=load)
+    return _cluster(name, mark=mark, type="STATIC", load_assignment=load)
 
 
-def _gateway(socket_folder: str, to: str, mark: bool) -> Iterable[EncodedResource]:
-    yield _static("to", to, 9080, mark)
+def _gateway(socket_folder: str, to: str, *, mark: bool) -> Iterable[EncodedResource]:
+    yield _static("to", to, 9080, mark=mark)
     yield _listener("twin", {"pipe": {"path": f"{socket_folder}/8080.sock", "mode": 0o660}}, _hcm("gw", "to"))
 
 
@@ -94,11 +94,11 @@ def published(
         address = pod.address if interception is Interception.NONE else ""
         one = ProxyClass(pod.role, Namespace("demo"), interception, "1.40.0", address=address)
         if pod.role is Role.ROUTER:
-            made = _gateway(ingress_folder, first, mark)
+            made = _gateway(ingress_folder, first, mark=mark)
         elif interception is Interception.NONE:
             made = _loopback(pod, application[pod.address])
         else:
-            made = _sidecar(mark)
+            made = _sidecar(mark=mark)
         proxies[pod.name] = one
         classes[one] = resources(*made)
     return Published(proxies, classes, dict.fromkeys(classes, ()))

@@ -163,7 +163,9 @@ async def wired(made: AgentSettings) -> AsyncGenerator[Wired]:
             proxies=server,
             prepare_identity=prepare_identity,
             bootstrap=envoy_config.bootstrap,
-            catalogue=lambda image: Catalogue((*(replace(e, pattern=f"*{e.pattern}") for e in catalogue),)).find(image),
+            catalogue=lambda image: Catalogue((*(replace(e, pattern=f"*{e.pattern}") for e in catalogue),)).find(
+                image
+            ),
             config_map=lambda namespace, name: config_maps.get((namespace, name)),
             secret=lambda namespace, name: {"token": b"hidden"} if (namespace, name) == ("demo", "s") else None,
             drained=drained,
@@ -243,7 +245,9 @@ class Mesh:
         inventory = await self.holder.inventory()
         [address] = [each.ip for each in inventory.pods if each.pod == f"{name}.demo"]
         rung = self.holder.rung
-        return json.loads((await self.get(name, application_address(address) if rung is Rung.LOOPBACK else address, path)).body)
+        return json.loads(
+            (await self.get(name, application_address(address) if rung is Rung.LOOPBACK else address, path)).body
+        )
 
     def log(self, name: str, container: str = "app") -> str:
         return (DataDirectory(self.holder.data).logs / f"demo_{name}_{container}.log").read_text()

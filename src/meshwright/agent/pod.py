@@ -140,12 +140,16 @@ class PodRunner:
         self._remember()
         while True:
             session = await self._machine.link.session()
+            # Nothing may be awaited in an `except*` block: a cancellation there would become part of a group.
+            refused = False
             try:
                 await self._life(session)
             except* Disconnected:
                 self._lose()
             except* (RemoteError, AnnotationError) as errors:
+                refused = True
                 self._say("; ".join(str(error) for error in errors.exceptions))
+            if refused:
                 await asyncio.sleep(_BUILD_AGAIN_SECONDS)
 
     def _lose(self) -> None:

@@ -5,6 +5,7 @@ namespace, so the application sees them as local and Envoy does not; exec probes
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -71,8 +72,10 @@ class Prober:
                 return await self._ask(probe, container)
         except TimeoutError:
             return Verdict(success=False, message=f"no answer within {probe.timeout / 1000:g} s")
-        except (OSError, HttpError) as error:
-            return Verdict(success=False, message=str(error) or type(error).__name__)
+        except OSError as error:
+            return Verdict(success=False, message=os.strerror(error.errno) if error.errno else str(error))
+        except HttpError as error:
+            return Verdict(success=False, message=str(error))
 
     async def _ask(self, probe: Probe, container: Container) -> Verdict:
         if probe.type is ProbeType.EXEC:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from meshwright.compiler.compile import StaticSecret, static_bootstrap
-from meshwright.compiler.operators import PLAIN, WITH_ARGUMENT
+from meshwright.compiler.operators import PLAIN, WITH_ARGUMENT, is_accepted
 from meshwright.model.names import ResourceName
 from meshwright.model.proxy import Proxy
 from tests.compiler.certificates import Authority
@@ -26,10 +26,14 @@ AT_ONCE = 2
 ADMIN = "/tmp/admin.sock"
 ARGUMENTS = {
     "CEL": "request.path",
-    "FILTER_STATE": "a:PLAIN",
-    "UPSTREAM_FILTER_STATE": "a:PLAIN",
+    "CLUSTER_METADATA": "a:b",
     "COMMON_DURATION": "DS_RX_BEG:DS_RX_END:ms",
+    "DYNAMIC_METADATA": "a:b",
+    "FILTER_STATE": "a:PLAIN",
     "METADATA": "ROUTE:a:b",
+    "REQ": ":authority?x-host",
+    "UPSTREAM_FILTER_STATE": "a:PLAIN",
+    "UPSTREAM_METADATA": "a:b",
 }
 
 
@@ -60,9 +64,10 @@ def test_envoy_accepts_every_proxy(case: Path, authority: Authority, version: st
 
 def test_envoy_knows_every_command_that_header_values_may_use(tmp_path: Path) -> None:
     values = [f"%{name}%" for name in sorted(PLAIN)]
-    values += [f"%{name}({ARGUMENTS.get(name, 'a:b')})%" for name in sorted(WITH_ARGUMENT)]
+    values += [f"%{name}({ARGUMENTS.get(name, 'a')})%" for name in sorted(WITH_ARGUMENT)]
     headers = [{"header": {"key": "x-value", "value": value}} for value in values]
     route = {"match": {"prefix": "/"}, "direct_response": {"status": 200}, "response_headers_to_add": headers}
+    assert all(is_accepted(value) for value in values)
     assert _refused_route(route, tmp_path) == ""
     unknown = {**route, "response_headers_to_add": [{"header": {"key": "x", "value": "%FOO%"}}]}
     assert "FOO" in _refused_route(unknown, tmp_path)

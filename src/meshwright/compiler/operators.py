@@ -46,6 +46,9 @@ WITH_ARGUMENT = frozenset(
     """.split()  # noqa: SIM905
 )
 
+OF_HEADERS = frozenset({"REQ", "REQUEST_HEADER", "RESP", "RESPONSE_HEADER", "TRAILER"})
+HEADER_NAMES = re.compile(r"\(:?[\w-]+(\?:?[\w-]+)?\)")
+
 
 def is_accepted(value: str) -> bool:
     """Whether Envoy takes this header value: each % belongs to a command that it knows, or is written %%."""
@@ -58,4 +61,6 @@ def _is_known(found: re.Match[str]) -> bool:
     name, argument = found.group(1), found.group(2)
     if name is None:  # a doubled percent sign
         return True
+    if name in OF_HEADERS:
+        return argument is not None and HEADER_NAMES.fullmatch(argument) is not None
     return name in PLAIN or (name in WITH_ARGUMENT and argument is not None)

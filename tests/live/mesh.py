@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
 CONFIGS = HERE / "configs"
 MESHWRIGHT = Path(sys.executable).parent / "meshwright"
+PLACE = "/var/tmp"  # applications have a /tmp of their own
 HANG = 120  # seconds after which a command of ours is taken to hang
 
 
@@ -132,7 +133,7 @@ def new_mesh(base: Path | None = None) -> Mesh:
     """A mesh that is not up yet, with its own data directory and ports. Programs are copied to where other
     users can read them.
     """
-    folder = Path(tempfile.mkdtemp(prefix="mwl", dir=base))
+    folder = Path(tempfile.mkdtemp(prefix="mwl", dir=base or PLACE))
     folder.chmod(0o755)
     programs = folder / "programs"
     shutil.copytree(PROGRAMS, programs, ignore=shutil.ignore_patterns("__pycache__"))

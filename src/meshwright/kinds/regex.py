@@ -17,34 +17,25 @@ _ONLY_PERL = (
     (re.compile(r"\(\?\("), "RE2 has no conditions"),
     (re.compile(r"\(\?#"), "RE2 has no comments"),
 )
-_ESCAPES = {"z": r"\Z", "A": r"\A", "C": ".", "a": r"\x07"}
 _REFUSED_ESCAPES = {
     "Z": "RE2 ends a text with \\z",
     "G": "RE2 has no \\G",
     "K": "RE2 has no \\K",
     "R": "RE2 has no \\R",
 }
-_FLAGS = re.compile(r"\(\?([imsU]*)(-[imsU]+)?([:)])")
+_PLAIN_ESCAPES = frozenset("dDwWsSbBntrfvazACQ")
+_EMPTY_ESCAPES = frozenset("bBAz")  # they match a place, not a character
+_SET_ESCAPES = frozenset("dDwWsSpP")
+_FLAGS = re.compile(r"\(\?(?:[imsU]+(?:-[imsU]+)?|-[imsU]+)?([:)])")
+_NAMED = re.compile(r"\(\?P?<\w+>")
 _POSIX = re.compile(r"\[:\^?(\w+):\]")
 _POSIX_NAMES = frozenset(
-    (
-        "alnum",
-        "alpha",
-        "ascii",
-        "blank",
-        "cntrl",
-        "digit",
-        "graph",
-        "lower",
-        "print",
-        "punct",
-        "space",
-        "upper",
-        "word",
-        "xdigit",
-    )
-)
-_PROPERTY = re.compile(r"[pP](?:[A-Z]|\{\^?\w+\})")
+    ("alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper",
+     "word", "xdigit")
+)  # fmt: skip
+_PROPERTY = re.compile(r"[pP](?:[LMNPSZC]|\{\^?(?:[LMNPSZC][a-z]?|[A-Z][A-Za-z_]{2,})\})")
+_HEXADECIMAL = re.compile(r"x(?:[0-9A-Fa-f]{2}|\{0{0,6}[0-9A-Fa-f]{1,2}\})")  # Envoy matches bytes
+_OCTAL = re.compile(r"0[0-7]{0,2}|[1-7][0-7]{2}")
 _QUANTIFIER = re.compile(r"[*+?]|\{\d+(?:,\d*)?\}")
 
 
@@ -86,8 +77,12 @@ class _Translation:
                 self._class()
             elif char == "(":
                 self._group()
+            elif char in "^$":
+                self._take(1, "(?:)")
             elif _QUANTIFIER.match(self._text, self._at):
                 self._quantifier()
+            elif char in "{}":
+                self._take(1, "\\" + char)
             else:
                 self._take(1)
         return "".join(self._out)
@@ -98,28 +93,30 @@ class _Translation:
 
     def _escape(self, *, in_class: bool) -> None:
         following = self._text[self._at + 1 : self._at + 2]
-        if following.isdigit() and following != "0":
-            raise _NotRe2("RE2 has no back-references")
-        if following in _REFUSED_ESCAPES:
-            raise _NotRe2(_REFUSED_ESCAPES[following])
+        for pattern, instead in ((_PROPERTY, r"\w"), (_HEXADECIMAL, "x"), (_OCTAL, "x")):
+            found = pattern.match(self._text, self._at + 1)
+            if found:
+                self._take(1 + len(found[0]), instead)
+                return
+        self._check_escape(following, in_class=in_class)
         if following == "Q":
             end = self._text.find("\\E", self._at)
             stop = len(self._text) if end < 0 else end
             literal = self._text[self._at + 2 : stop]
             self._take(min(stop + 2, len(self._text)) - self._at, re.escape(literal))
-            return
-        category = _PROPERTY.match(self._text, self._at + 1)
-        if category:
-            self._take(1 + len(category[0]), r"\w")
-            return
-        brace = re.compile(r"x\{[0-9A-Fa-f]{1,6}\}").match(self._text, self._at + 1)
-        if brace:
-            self._take(1 + len(brace[0]), "x")
-            return
-        if following in _ESCAPES and not in_class:
-            self._take(2, _ESCAPES[following])
-            return
-        self._take(2)
+        elif following in _EMPTY_ESCAPES and not in_class:
+            self._take(2, "(?:)")
+        else:
+            self._take(2, {"C": ".", "a": "x"}.get(following))
+
+    def _check_escape(self, following: str, *, in_class: bool) -> None:
+        if following.isdigit():
+            raise _NotRe2("RE2 has no back-references")
+        if following in _REFUSED_ESCAPES:
+            raise _NotRe2(_REFUSED_ESCAPES[following])
+        known = following in _PLAIN_ESCAPES and not (in_class and following in "bBAzCQ")
+        if following and not known and (following.isalnum() or not following.isascii()):
+            raise _NotRe2(f"RE2 has no \\{following}" + (" in brackets" if in_class else ""))
 
     def _class(self) -> None:
         """A bracket expression; its `[:name:]` parts become a plain letter range."""
@@ -135,7 +132,10 @@ class _Translation:
                     raise _NotRe2(f"unknown class [:{posix[1]}:]")
                 self._take(len(posix[0]), "a-z")
             elif self._text[self._at] == "\\":
+                is_set = self._text[self._at + 1 : self._at + 2] in _SET_ESCAPES
                 self._escape(in_class=True)
+                if is_set and self._text.startswith("-", self._at):
+                    self._take(1, "\\-")
             elif self._text[self._at] == "]":
                 self._take(1)
                 return
@@ -148,11 +148,13 @@ class _Translation:
         for pattern, problem in _ONLY_PERL:
             if pattern.match(self._text, self._at):
                 raise _NotRe2(problem)
-        flags = _FLAGS.match(self._text, self._at)
+        flags, named = _FLAGS.match(self._text, self._at), _NAMED.match(self._text, self._at)
         if flags:
-            self._take(len(flags[0]), "(?:" if flags[3] == ":" else "(?:)")
-        elif self._text.startswith("(?<", self._at):
-            self._take(3, "(?P<")
+            self._take(len(flags[0]), "(?:" if flags[1] == ":" else "(?:)")
+        elif named:
+            self._take(len(named[0]), "(")
+        elif self._text.startswith("(?", self._at):
+            raise _NotRe2("RE2 does not know this kind of group")
         else:
             self._take(1)
 

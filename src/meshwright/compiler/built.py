@@ -15,8 +15,8 @@ Origins = tuple[tuple[ElementPath, Origin], ...]
 class Built:
     """One resource before encoding. `tail` holds bytes of further, already serialised fields of the message
     (protobuf allows appending): how a route configuration of a thousand virtual hosts is put together without
-    building them again. `secrets`: the SDS names that the message refers to. A message without any field is not
-    sent: it carries findings only.
+    building them again; `tail_digest`, when given, is a hash that stands for the tail in the version. `secrets`: the
+    SDS names that the message refers to. A message without any field is not sent: it carries findings only.
     """
 
     type_url: TypeUrl
@@ -24,5 +24,6 @@ class Built:
     message: Message
     origins: Origins = ()
     tail: bytes = b""
+    tail_digest: bytes = b""
     findings: tuple[Diagnostic, ...] = ()
     secrets: tuple[ResourceName, ...] = ()

@@ -35,8 +35,9 @@ def encode(built: Built) -> Encoded:
         findings.append(_refused(built, broken[0]))
         if not _leave_out(built.message, broken[0].path):
             return Encoded(None, tuple(findings))
-    value = built.message.SerializeToString(deterministic=True) + built.tail
-    version, framed = frame(built.name, built.type_url, value)
+    head = built.message.SerializeToString(deterministic=True)
+    value = head + built.tail
+    version, framed = frame(built.name, built.type_url, value, built.tail_digest and (head + built.tail_digest))
     resource = EncodedResource(built.type_url, built.name, Version(version), value, framed, built.origins)
     return Encoded(resource, tuple(findings), built.secrets)
 

@@ -26,8 +26,10 @@ def encode(name: str, message: Message) -> tuple[str, bytes, bytes]:
     return version, value, framed
 
 
-def frame(name: str, type_url: str, value: bytes) -> tuple[str, bytes]:
-    """(version, frame) of a resource that is serialised already."""
-    version = blake2b(value, digest_size=VERSION_BYTES).hexdigest()
+def frame(name: str, type_url: str, value: bytes, stand_in: bytes = b"") -> tuple[str, bytes]:
+    """(version, frame) of a resource that is serialised already. `stand_in`: what is hashed instead of a long value;
+    it must be as different as the values are, e.g. made of the hashes of its parts.
+    """
+    version = blake2b(stand_in or value, digest_size=VERSION_BYTES).hexdigest()
     resource = Resource(name=name, version=version, resource=Any(type_url=type_url, value=value))
     return version, DeltaDiscoveryResponse(resources=[resource]).SerializeToString(deterministic=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from meshwright.compiler.built import Built
 from meshwright.compiler.envoy.endpoints import assignment
 from meshwright.compiler.envoy.transport import secrets, secure
-from meshwright.compiler.features import connection_pool, load_balancing, outlier_detection
+from meshwright.compiler.features import client_tls, connection_pool, load_balancing, outlier_detection
 from meshwright.compiler.names import object_path, outbound_cluster
 from meshwright.compiler.proto import Json, ads, duration, pack, struct
 from meshwright.compiler.resolve.endpoints import Endpoint
@@ -17,7 +17,9 @@ from meshwright.envoyapi.envoy.extensions.network.dns_resolver.cares.v3.cares_dn
     CaresDnsResolverConfig,
 )
 from meshwright.envoyapi.google.protobuf.wrappers_pb2 import UInt32Value
+from meshwright.model import codes
 from meshwright.model.destination_rule import Subset
+from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import CLUSTER, ElementPath, Milliseconds, PortNumber
 from meshwright.model.origin import Origin
 from meshwright.model.protocol import Protocol
@@ -45,9 +47,15 @@ class Reach:
 
 
 def service_clusters(
-    visible: VisibleService, endpoints: tuple[Endpoint, ...], reach: Reach, settings: MeshSettings
+    visible: VisibleService,
+    endpoints: tuple[Endpoint, ...],
+    reach: Reach,
+    settings: MeshSettings,
+    unusable: tuple[str, ...] = (),
 ) -> tuple[Built, ...]:
-    """All clusters of one service. `endpoints` are read only for clusters that hold them (DNS)."""
+    """All clusters of one service. `endpoints` are read only for clusters that hold them (DNS). A cluster whose
+    policy names one of the `unusable` credentials is left out: nothing goes there unencrypted instead.
+    """
     service = visible.service
     if service.alias_of is not None:
         return ()
@@ -58,7 +66,22 @@ def service_clusters(
         if port.protocol is not Protocol.UDP
         for subset in (None, *subsets)
     )
-    return tuple(made for made in built if made is not None)
+    return tuple(_deny(made, visible, unusable) if unusable else made for made in built if made is not None)
+
+
+def _deny(built: Built, visible: VisibleService, unusable: tuple[str, ...]) -> Built:
+    """A finding in place of the cluster, when it would wait for a credential that it cannot have."""
+    missing = next((name for name in unusable if client_tls.credential(name) in _asked(built)), None)
+    if missing is None or visible.rule is None:
+        return built
+    at = next((origin for place, origin in built.origins if place == "transport_socket"), visible.rule.meta.origin)
+    why = "it is not in the client's namespace, or the rule has no workloadSelector"
+    finding = Diagnostic(codes.CREDENTIAL_UNUSABLE, at.field("credentialName"), (missing, why))
+    return Built(CLUSTER, built.name, Cluster(), findings=(finding,))
+
+
+def _asked(built: Built) -> frozenset[str]:
+    return frozenset(name.removesuffix("-cacert") for name in built.secrets)
 
 
 def discovery(service: Service, policy: Policy, reach: Reach) -> Cluster.DiscoveryType | None:

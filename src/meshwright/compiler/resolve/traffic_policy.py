@@ -53,3 +53,15 @@ def _blocks(policy: TrafficPolicy) -> Policy:
 
 def _port(policy: TrafficPolicy, port: PortNumber) -> PortPolicy | None:
     return next((settings for settings in policy.ports if settings.port == port), None)
+
+
+def client_credentials(rule: DestinationRule) -> tuple[str, ...]:
+    """The Secrets that any policy of the rule names, sorted."""
+    policies = (rule.policy, *(subset.policy for subset in rule.subsets))
+    blocks = [
+        block
+        for policy in policies
+        if policy is not None
+        for block in (policy.tls, *(port.tls for port in policy.ports))
+    ]
+    return tuple(sorted({block.credential_name for block in blocks if block is not None and block.credential_name}))

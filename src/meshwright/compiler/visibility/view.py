@@ -39,7 +39,8 @@ class VisibleService:
 class View:
     """`services` by host, sorted by host. `virtual_services`, visible to the class and bound to one of its
     gateways (`mesh` for sidecars), oldest first. `gateways`: those that select this class (routers only), oldest
-    first. `secrets` by name: those of the class's own namespace.
+    first. `secrets` by name: those of the class's own namespace. `buckets` are the services once more, in groups: a
+    host is always in the same one, and a group in which nothing changed is the same object as last time.
     """
 
     proxy_class: ProxyClass
@@ -48,3 +49,4 @@ class View:
     virtual_services: tuple[VirtualService, ...]
     gateways: tuple[Gateway, ...]
     secrets: Mapping[str, SecretRef]
+    buckets: tuple[Mapping[Hostname, VisibleService], ...] = ()

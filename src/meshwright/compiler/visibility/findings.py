@@ -1,0 +1,116 @@
+"""What is wrong in the mesh whoever asks: services, rules, gateways and policies that do not fit together.
+
+Tracked by groups, so that a change looks again at what it concerns. What only one class of clients meets is found
+where its resources are built.
+"""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from meshwright.compiler.resolve import destination_rules, endpoints, peer_authentication, services, virtual_services
+from meshwright.compiler.tracked import Derived, Ledger
+from meshwright.compiler.visibility.buckets import BUCKETS
+from meshwright.compiler.visibility.classes import inbound_ports
+from meshwright.compiler.visibility.mesh import Mesh
+from meshwright.model import codes
+from meshwright.model.destination_rule import DestinationRule
+from meshwright.model.diagnostic import Diagnostic
+from meshwright.model.labels import Labels
+from meshwright.model.proxy import Role
+from meshwright.model.service import Registry, Resolution, Service
+from meshwright.model.virtual_service import VirtualService
+
+Found = tuple[Diagnostic, ...]
+
+
+class Findings:
+    """`of_mesh(0)` is everything."""
+
+    def __init__(self, mesh: Mesh, ledger: Ledger) -> None:
+        self._mesh = mesh
+        self._in_bucket = Derived[int, Found](ledger, self._bucket)
+        self._hosts = Derived[str, frozenset[str]](ledger, self._known_hosts)
+        self.of_mesh = Derived[int, Found](ledger, self._all)
+
+    def _all(self, _: int) -> Found:
+        found = [finding for bucket in range(BUCKETS) for finding in self._in_bucket(bucket)]
+        found += self._gateways()
+        for namespace in self._mesh.policed():
+            found += peer_authentication.taken(self._mesh.policies_in(namespace)).findings
+        return tuple(found)
+
+    def _bucket(self, bucket: int) -> Found:
+        mesh = self._mesh
+        found: list[Diagnostic] = []
+        for host in mesh.hosts(bucket):
+            found += services.taken(mesh.services_of(host))
+        for service in mesh.services_in(bucket):
+            found += endpoints.findings(service, mesh.selected_by(service))
+        rules = mesh.all_rules_in(bucket)
+        for group in destination_rules.groups(rules):
+            found += destination_rules.merge(group).findings
+        for rule in rules:
+            found += self._rule(rule)
+        found += self._virtual_services(bucket)
+        for proxy in mesh.proxies_in(bucket):
+            if proxy.role is Role.SIDECAR:
+                workload = proxy.workload
+                policies = mesh.policies(workload.meta.namespace)
+                found += inbound_ports(workload, mesh.selecting(workload), policies).findings
+        return tuple(dict.fromkeys(found))
+
+    def _virtual_services(self, bucket: int) -> Found:
+        """The whole mesh's hosts are looked through only for the words of a finding."""
+        mesh = self._mesh
+        rules = mesh.virtual_services_in(bucket)
+        if not rules:
+            return ()
+        hosts = [host for rule in rules for host in rule.hosts]
+        known = [service for host in hosts for service in mesh.services_of(host)[:1]]
+        if self._misses(rules, {service.host for service in known}):
+            known = [service for number in range(BUCKETS) for service in mesh.services_in(number)]
+        return virtual_services.findings(rules, mesh.gateways(), known, mesh.settings.cluster_domain)
+
+    def _misses(self, rules: tuple[VirtualService, ...], known: set[str]) -> bool:
+        suffix = f".svc.{self._mesh.settings.cluster_domain}"
+        return any(host.endswith(suffix) and host not in known for rule in rules for host in rule.hosts)
+
+    def _known_hosts(self, _: str) -> frozenset[str]:
+        return frozenset(host for bucket in range(BUCKETS) for host in self._mesh.hosts(bucket))
+
+    def _rule(self, rule: DestinationRule) -> Iterator[Diagnostic]:
+        if rule.host.startswith("*"):
+            return
+        found = self._mesh.services_of(rule.host)
+        spec = rule.meta.origin.field("spec")
+        if not found:
+            near = get_close_matches(rule.host, sorted(self._hosts("")), n=1, cutoff=0.8)
+            hint = f"did you mean {near[0]}?" if near else f"create the Service, or a ServiceEntry for {rule.host}"
+            yield Diagnostic(codes.RULE_WITHOUT_HOST, spec.field("host"), (rule.host, hint))
+            return
+        for service in found:
+            yield from self._subsets(rule, service)
+
+    def _subsets(self, rule: DestinationRule, service: Service) -> Iterator[Diagnostic]:
+        if service.resolution is not Resolution.STATIC or service.registry is not Registry.KUBERNETES:
+            return
+        workloads = self._mesh.selected_by(service)
+        for subset in rule.subsets:
+            if workloads and not any(one.labels.includes(subset.labels) for one in workloads):
+                wanted = _written(subset.labels)
+                args = (service.host, subset.name, f"{wanted} is on none of its {len(workloads)} workloads")
+                yield Diagnostic(codes.UNUSED_SUBSET, subset.origin.field("labels"), args)
+
+    def _gateways(self) -> Iterator[Diagnostic]:
+        proxies = (one for bucket in range(BUCKETS) for one in self._mesh.routers_in(bucket))
+        routers = [proxy.workload for proxy in proxies]
+        for gateway in self._mesh.gateways():
+            if not any(one.labels.includes(gateway.selector) for one in routers):
+                labels = sorted({_written(one.labels) for one in routers})
+                hint = f"the gateways' labels are {'; '.join(labels)}" if labels else "deploy a gateway"
+                at = gateway.meta.origin.field("spec").field("selector")
+                yield Diagnostic(codes.NO_GATEWAY_POD, at, (_written(gateway.selector), hint))
+
+
+def _written(labels: Labels) -> str:
+    return ", ".join(f"{key}={value}" for key, value in labels.pairs)

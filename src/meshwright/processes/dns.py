@@ -21,6 +21,7 @@ from typing import Any, cast
 
 from meshwright.processes import dnsmessage, unixsockets
 from meshwright.processes.dnsmessage import MalformedQuery, Query
+from meshwright.processes.journal import guarded
 from meshwright.processes.messages import LONGEST_LINE
 
 _UPSTREAM_SECONDS = 6.0
@@ -127,7 +128,7 @@ class DnsServer:
         elif self._asking.locked():
             transport.sendto(dnsmessage.answer(query, dnsmessage.SERVFAIL), address)
         else:
-            self._group.create_task(self._answer_later(transport, query, data, address))
+            self._group.create_task(guarded(self._answer_later(transport, query, data, address)))
 
     async def _answer_later(
         self, transport: asyncio.DatagramTransport, query: Query, data: bytes, address: tuple[str, int]

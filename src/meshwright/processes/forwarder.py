@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from meshwright.processes import procfs, state, unixsockets, upstream
-from meshwright.processes.journal import log
+from meshwright.processes.journal import guarded, log
 from meshwright.processes.messages import BadRequest, Fields
 from meshwright.processes.server import Answer, Connection, Server
 
@@ -79,7 +79,7 @@ class _Client(_Side):
         if self.transport is not None and self.forwarder.open_connections > _MOST_CONNECTIONS:
             self.transport.abort()
         else:
-            self.forwarder.group.create_task(self._reach())
+            self.forwarder.group.create_task(guarded(self._reach()))
 
     def data_received(self, data: bytes) -> None:
         # The loop may read once before it can be paused: what came is kept until there is somebody to take it.
@@ -204,7 +204,6 @@ async def _serve(data: state.DataDirectory) -> None:
         log("the forwarder serves")
         await finish.wait()
         serving.cancel()
-        server.close()
         relay.close()
         for connection in list(server.connections):
             connection.cut()

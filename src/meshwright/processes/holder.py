@@ -109,7 +109,6 @@ async def _serve(options: Options, tell: int) -> None:
         os.close(tell)
         log("the holder serves", rung=options.rung, exclusion=plan.exclusion, uids=plan.app_count or 1)
         await holder.finish.wait()
-        holder.server.close()
         for task in forever:
             task.cancel()
         await holder.stop_all(_STOP_SECONDS)

@@ -102,7 +102,7 @@ def _become(spec: Launch, parent: int, tell: int, step: list[str]) -> None:
         if spec.hostname:
             socket.sethostname(spec.hostname[:64])
         step[0] = "file system"
-        syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+        syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
         mounts.apply(spec.view)
         if spec.hide_processes:
             mounts.mount_proc(hide_others=True)

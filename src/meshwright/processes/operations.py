@@ -12,6 +12,7 @@ from meshwright.processes import network
 from meshwright.processes.children import Child, Children
 from meshwright.processes.client import Disconnected, RemoteError, connected
 from meshwright.processes.identities import UidPlan
+from meshwright.processes.journal import guarded
 from meshwright.processes.messages import PROTOCOL_VERSION, BadRequest, Fields, PodSpec, SpawnSpec
 from meshwright.processes.outputs import Outputs
 from meshwright.processes.pods import Pods
@@ -147,7 +148,7 @@ class Holder:
         """The client of an exec has gone: its program goes too."""
         if child.exit is None:
             self.children.signal(child, signal.SIGHUP, group=True)
-            self._group.create_task(self._end_after_hangup(child))
+            self._group.create_task(guarded(self._end_after_hangup(child)))
 
     async def _end_after_hangup(self, child: Child) -> None:
         with suppress(TimeoutError):
@@ -217,14 +218,14 @@ class Holder:
         if (connection := self._execs.pop(child.name, None)) is not None:
             self.children.forget(child.pod, child.name)
             event = {"event": "exec-exit", **child.describe()}
-            self._group.create_task(connection.send(event))
+            self._group.create_task(guarded(connection.send(event)))
             return
         if child.pod == OWN_POD or self.server is None:
             return
         event = {"event": "exit", **child.describe()}
         for connection in self.server.connections:
             if connection.watching:
-                self._group.create_task(connection.send(event))
+                self._group.create_task(guarded(connection.send(event)))
 
     async def stop_all(self, seconds: float) -> None:
         """Applications first, then proxies, so that what an application still sends finds its way."""

@@ -140,11 +140,11 @@ class Pods:
     async def _furnish(self, pod: Pod, subnet: network.Subnet, failures: list[BadRequest]) -> None:
         spec = pod.spec
         nameserver = spec.nameserver or subnet.gateway
-        pod.files.mkdir(mode=0o755, exist_ok=True)
-        (pod.files / "resolv.conf").write_text(network.resolv_conf(nameserver, spec.search), encoding="ascii")
-        lines = "".join(f"{line}\n" for line in spec.hosts)
-        (pod.files / "hosts").write_text(network.hosts_file(spec.ip, spec.hostname) + lines, encoding="utf-8")
         try:
+            pod.files.mkdir(mode=0o755, exist_ok=True)
+            (pod.files / "resolv.conf").write_text(network.resolv_conf(nameserver, spec.search), encoding="ascii")
+            lines = "".join(f"{line}\n" for line in spec.hosts)
+            (pod.files / "hosts").write_text(network.hosts_file(spec.ip, spec.hostname) + lines, encoding="utf-8")
             with self.within(pod):
                 network.write_settings(network.POD_SETTINGS)
             await self._tool(("ip", "-batch", "-"), network.inside_batch(subnet, spec.ip), pod.namespace)
@@ -153,6 +153,8 @@ class Pods:
                 await self._tool(("nft", "-f", "-"), rules, pod.namespace)
         except BadRequest as error:
             failures.append(error)
+        except OSError as error:
+            failures.append(BadRequest(f"{spec.pod}: {error}", "network"))
 
     @contextmanager
     def within(self, pod: Pod | None) -> Generator[None]:

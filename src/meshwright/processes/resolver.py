@@ -63,8 +63,8 @@ class Resolver:
             begun = loop.time()
             try:
                 await self._run_once()
-            except BadRequest as error:
-                log("the DNS server could not be started", why=str(error))
+            except (BadRequest, OSError, ValueError) as error:
+                log("the DNS server could not be kept", why=f"{type(error).__name__}: {error}")
             pause = 0.05 if loop.time() - begun > 5 else min(pause * 2, _LONGEST_PAUSE)
             await asyncio.sleep(pause)
 

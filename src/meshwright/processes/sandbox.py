@@ -50,8 +50,11 @@ def start(rung: Rung, ranges: SubordinateRanges | None, keep: Sequence[Path] = (
 
 
 def _furnish(keep: Sequence[Path]) -> None:
-    """The mounts of process 1: nothing reaches the host, /run and /proc are the sandbox's own."""
-    syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    """The mounts of process 1: nothing reaches the host, /run and /proc are the sandbox's own.
+
+    What the host unmounts goes here too, or a mesh would keep its disks busy.
+    """
+    syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
     view = mounts.View(
         masks=(mounts.Mask(Path("/run"), 0o755),),
         binds=tuple(mounts.Bind(path, path) for path in keep if path.is_relative_to("/run")),

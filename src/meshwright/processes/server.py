@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from meshwright.processes import syscalls, unixsockets
-from meshwright.processes.journal import log
+from meshwright.processes.journal import guarded, log
 from meshwright.processes.messages import LONGEST_LINE, BadRequest, Fields, encode
 
 _CHUNK = 65_536
 _MOST_DESCRIPTORS = 16
 _MOST_UNSENT = 1 << 20
 _MOST_CLIENTS = 256
+_PAUSE_SECONDS = 0.1
 
 
 async def readable(endpoint: socket.socket) -> None:
@@ -140,25 +141,29 @@ class Server:
         self._listener = unixsockets.listen(path)
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
-        """Accept for ever; clients run as tasks of `group`."""
-        while True:
-            await readable(self._listener)
-            try:
-                endpoint, _ = self._listener.accept()
-            except OSError:
-                await asyncio.sleep(0.05)
-                continue
-            endpoint.settimeout(0.0)
-            if (
-                syscalls.peer_credentials(endpoint)[1] not in {0, os.geteuid()}
-                or len(self.connections) >= _MOST_CLIENTS
-            ):
-                endpoint.close()
-                continue
-            group.create_task(self._converse(Connection(endpoint)))
+        """Accept until cancelled, then stop listening; clients run as tasks of `group`."""
+        try:
+            while True:
+                await readable(self._listener)
+                if not self._accept(group):
+                    await asyncio.sleep(_PAUSE_SECONDS)
+        finally:
+            self._listener.close()
 
-    def close(self) -> None:
-        self._listener.close()
+    def _accept(self, group: asyncio.TaskGroup) -> bool:
+        """Take one client; False when the system cannot give us one now."""
+        try:
+            endpoint, _ = self._listener.accept()
+        except OSError as error:
+            log("a client could not be accepted", why=str(error))
+            return False
+        allowed = {0, os.geteuid()}
+        if syscalls.peer_credentials(endpoint)[1] not in allowed or len(self.connections) >= _MOST_CLIENTS:
+            endpoint.close()
+        else:
+            endpoint.settimeout(0.0)
+            group.create_task(guarded(self._converse(Connection(endpoint))))
+        return True
 
     async def _converse(self, connection: Connection) -> None:
         self.connections.add(connection)

@@ -292,10 +292,11 @@ class Subscription:
         Envoy took the siblings, or none of them: so they go out again, without the culprits, or in halves.
         """
         bad = set(culprits)
-        again = [item for item in sent.added if item.name not in bad and self._held(item.name) is item]
+        newer = {name for other in self._sent_after(sent) for name in other.before}
+        again = [item for item in sent.added if item.name not in bad | newer and self._held(item.name) is item]
         for item in sent.added:
             if item.name in bad:
-                self._quarantine(item, sent)
+                self._quarantine(item, sent, newer)
         for name in sent.removed if sent.added else ():
             if self._held(name) is None and sent.before[name] is not None:
                 self._exceptions[name] = sent.before[name]
@@ -311,17 +312,20 @@ class Subscription:
         else:
             self._owed.update(names)
 
-    def _quarantine(self, item: EncodedResource, sent: Sent) -> None:
+    def _sent_after(self, sent: Sent) -> list[Sent]:
+        return [other for other in self.in_flight.values() if int(other.nonce) > int(sent.nonce)]
+
+    def _quarantine(self, item: EncodedResource, sent: Sent, newer: set[ResourceName]) -> None:
         before = sent.before[item.name]
         self._last_good.pop(item.name, None)
         if isinstance(before, EncodedResource) and before.version != item.version:
             self._last_good[item.name] = before
         if (wanted := self.target.get(item.name)) is not None and wanted.version == item.version:
             self.refused[item.name] = item.version
-        for other in self.in_flight.values():
+        for other in self._sent_after(sent):
             if other.before.get(item.name) is item:
                 other.before[item.name] = before
-        if self._held(item.name) is item:
+        if item.name not in newer and self._held(item.name) is item:
             self._exceptions[item.name] = before
             self._dirty.add(item.name)
 

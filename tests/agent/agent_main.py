@@ -4,6 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+import uvloop
+
 from meshwright.agent.settings import Rung
 from tests.agent.mesh import pod, settings, wired
 
@@ -20,4 +22,4 @@ async def main(data: Path, rung: Rung, last: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), Rung(sys.argv[2]), int(sys.argv[3])))
+    uvloop.run(main(Path(sys.argv[1]), Rung(sys.argv[2]), int(sys.argv[3])))

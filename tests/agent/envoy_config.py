@@ -52,9 +52,14 @@ def _listener(name: str, address: dict[str, Any], chain: dict[str, Any], **more:
 def _sidecar(*, mark: bool) -> Iterable[EncodedResource]:
     original = {"type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}
     yield _cluster("out", mark=mark, **original)
-    yield _cluster("in", mark=mark, **original, upstream_bind_config={"source_address": _address("127.0.0.6", 0)})
+    yield _cluster(
+        "inbound|9080||", mark=mark, **original, upstream_bind_config={"source_address": _address("127.0.0.6", 0)}
+    )
     tcp = {"filters": [{"name": "tcp", "typed_config": {"@type": _TCP, "stat_prefix": "out", "cluster": "out"}}]}
-    for name, port, chain, direction in (("o", 15001, tcp, "OUTBOUND"), ("i", 15006, _hcm("in", "in"), "INBOUND")):
+    for name, port, chain, direction in (
+        ("o", 15001, tcp, "OUTBOUND"),
+        ("i", 15006, _hcm("in", "inbound|9080||"), "INBOUND"),
+    ):
         yield _listener(
             name,
             {"socket_address": _address("0.0.0.0", port)},

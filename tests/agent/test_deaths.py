@@ -7,6 +7,8 @@ import signal
 import sys
 from collections.abc import AsyncGenerator
 
+import uvloop
+
 from meshwright.agent.control_client import stop
 from meshwright.agent.http_client import HttpError
 from meshwright.agent.settings import Rung
@@ -78,7 +80,7 @@ def test_kill_9_of_the_agent_loses_no_request_and_the_next_one_restarts_nothing(
             assert await running(one) == set()
         assert set(answers) == {200}
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_an_agent_that_comes_back_to_another_wish_ends_what_is_not_wanted_any_more() -> None:
@@ -97,7 +99,7 @@ def test_an_agent_that_comes_back_to_another_wish_ends_what_is_not_wanted_any_mo
                 await stop(one.data)
                 await second.wait()
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 async def kill(client: HolderClient, name: str, process: str) -> None:
@@ -123,7 +125,7 @@ def test_kill_9_of_one_envoy_is_mended_and_the_application_goes_on() -> None:
             assert (fresh.pod, fresh.name) == ("p3.demo", "istio-proxy")
             assert len(before - after) == 1
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_kill_9_of_the_holder_is_mended_by_the_next_one() -> None:
@@ -139,7 +141,7 @@ def test_kill_9_of_the_holder_is_mended_by_the_next_one() -> None:
             await m.wired.ready("p2", "p3")
             assert (await m.get("p2", "10.244.0.3")).status == 200
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_the_mesh_can_end_while_the_holder_is_gone() -> None:
@@ -151,4 +153,4 @@ def test_the_mesh_can_end_while_the_holder_is_gone() -> None:
             async with asyncio.timeout(20):
                 await m.wired.agent.stop()
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())

@@ -8,6 +8,7 @@ import stat
 from dataclasses import replace
 
 import pytest
+import uvloop
 
 from meshwright.agent.control_client import ask, log_files, pods, proxies
 from meshwright.agent.paths import PodPaths
@@ -45,7 +46,7 @@ def test_a_request_goes_through_both_envoys_and_everything_ends() -> None:
             assert list((m.holder.data / "agent").iterdir()) == []
             assert not (DataDirectory(m.holder.data).run / "agent.sock").exists()
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_the_application_starts_only_when_envoy_is_ready() -> None:
@@ -66,7 +67,7 @@ def test_the_application_starts_only_when_envoy_is_ready() -> None:
             processes = {process.name: process for process in (await m.holder.inventory()).processes}
             assert processes["istio-proxy"].start_time <= processes["app"].start_time
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_environment_command_and_arguments() -> None:
@@ -105,7 +106,7 @@ def test_environment_command_and_arguments() -> None:
             assert who["argv"] == ["one", "a", "$(NAME)"]
             assert who["cwd"] == "/usr"
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_missing_references_and_images_keep_a_container_waiting_and_say_what_to_do() -> None:
@@ -132,7 +133,7 @@ def test_missing_references_and_images_keep_a_container_waiting_and_say_what_to_
         assert not status.ready
         return status.containers[0].reason, status.containers[0].message
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_failing_readiness_probe_takes_the_pod_out_and_a_passing_one_back_in() -> None:
@@ -149,7 +150,7 @@ def test_a_failing_readiness_probe_takes_the_pod_out_and_a_passing_one_back_in()
             await m.get("a", "10.244.0.2", "/set?ready=1")
             await m.wired.ready("a")
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_kinds_of_probes(readiness: Probe) -> None:
             m.wired.want(pod("a", 2, web(readiness=readiness), role=None))
             await m.wired.ready("a")
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_failing_probes_say_why(readiness: Probe, message: str) -> None:
                 lambda: (s := m.wired.status("a")) is not None and message in s.containers[0].message and not s.ready
             )
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_liveness_and_startup_probes_restart_the_container() -> None:
@@ -209,7 +210,7 @@ def test_liveness_and_startup_probes_restart_the_container() -> None:
             assert (await m.ask("a", "/who"))["pid"] != first["pid"]
             assert "leaving" in m.log("a")
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def restarts(m: Mesh, name: str) -> int:
@@ -248,7 +249,7 @@ def test_crashes_back_off_and_a_program_that_is_not_there_says_so() -> None:
             assert (await m.ask("c", "/who"))["pid"] != pid
             assert m.log("a").count("dying") >= 5
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_pod_leaves_in_order_and_serves_what_it_has_begun() -> None:
@@ -271,7 +272,7 @@ def test_a_pod_leaves_in_order_and_serves_what_it_has_begun() -> None:
             assert not PodPaths.of(m.holder.data, Rung.ROOT, ProxyName("b.demo")).here.root.exists()
             assert not (DataDirectory(m.holder.data).logs / "demo_b_app.log").exists()
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_an_application_that_ignores_sigterm_is_killed_after_its_grace() -> None:
@@ -288,7 +289,7 @@ def test_an_application_that_ignores_sigterm_is_killed_after_its_grace() -> None
             assert ended.exit.signal == signal.SIGKILL
             await m.wired.gone("a")
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_new_template_starts_before_the_old_one_leaves() -> None:
@@ -310,7 +311,7 @@ def test_a_new_template_starts_before_the_old_one_leaves() -> None:
             await m.wired.until(replaced)
             assert all(any(serving) for serving in seen)
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_the_same_pod_with_another_template_is_replaced_in_place() -> None:
@@ -327,7 +328,7 @@ def test_the_same_pod_with_another_template_is_replaced_in_place() -> None:
             await asyncio.sleep(0.3)
             assert (await m.ask("a", "/who"))["pid"] == pid
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_gateway_is_reached_from_the_host_and_lists_no_application() -> None:
@@ -353,7 +354,7 @@ def test_a_gateway_is_reached_from_the_host_and_lists_no_application() -> None:
     def forward() -> HostForward:
         return HostForward(PortNumber(18080), ProxyName("gw.demo"), PortNumber(8080))
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_traffic_annotations_are_followed_and_wrong_ones_told() -> None:
@@ -371,7 +372,7 @@ def test_traffic_annotations_are_followed_and_wrong_ones_told() -> None:
                 lambda: (s := m.wired.status("c")) is not None and "is not a port number" in s.message
             )
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_what_the_control_socket_answers() -> None:
@@ -392,7 +393,7 @@ def test_what_the_control_socket_answers() -> None:
             await ask(data, "stop")
             await m.wired.gone("a")
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_only_processes_of_the_pod_may_speak_for_its_proxy_and_files_are_closed_to_others() -> None:
@@ -413,7 +414,7 @@ def test_only_processes_of_the_pod_may_speak_for_its_proxy_and_files_are_closed_
             assert "xds.sock" not in said
             assert "bootstrap" not in said
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 async def run_in(m: Mesh, name: str, command: str) -> tuple[int, str]:
@@ -438,4 +439,4 @@ def test_the_many_pods_of_a_mesh_start_together() -> None:
             answers = [await m.get("p2", each.address) for each in wanted[1:]]
             assert {answer.status for answer in answers} == {200}
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())

@@ -1,6 +1,6 @@
 """The same pods with one uid in a user namespace, and without any namespaces."""
 
-import asyncio
+import uvloop
 
 from meshwright.agent.settings import Rung
 from tests.agent.mesh import mesh, pod
@@ -14,7 +14,7 @@ def test_one_uid_in_a_user_namespace() -> None:
             answer = await m.get("a", "10.244.0.3")
             assert (answer.status, answer.header("server")) == (200, "envoy")
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_loopback_addresses_without_namespaces() -> None:
@@ -30,4 +30,4 @@ def test_loopback_addresses_without_namespaces() -> None:
             await m.wired.agent.stop()
             assert (await m.holder.inventory()).processes == ()
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())

@@ -10,9 +10,10 @@ from meshwright.processes import unixsockets
 
 _SECONDS = 5.0
 _HOST = (("Host", "envoy-admin"),)
-_IN_FLIGHT = re.compile(
-    r"^(?:http\.(?!admin\.).*\.downstream_rq_active|tcp\..*\.downstream_cx_active): (\d+)$", re.MULTILINE
-)
+# Hosts of clusters count what they serve themselves, so this is there however few statistics Envoy keeps.
+_ACTIVE = re.compile(r"^(.+?)::[^:]+(?::\d+)?::rq_active::(\d+)$", re.MULTILINE)
+_OWN_CLUSTERS = frozenset({"xds-grpc", "sds-grpc", "prometheus_stats"})
+_INBOUND = ("inbound|", "InboundPassthrough")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,17 @@ class Admin:
         scope = "inboundonly&" if inbound_only else ""
         await self._ask(HttpRequest(f"/drain_listeners?{scope}graceful&skip_exit", _HOST, method="POST"))
 
-    async def in_flight(self) -> int | None:
-        """Requests and TCP connections that are being served (0: no Envoy either); None when Envoy does not say."""
-        answer = await self.get("/stats?filter=downstream_(rq|cx)_active")
-        if answer is None:
-            return 0
-        numbers = _IN_FLIGHT.findall(answer.body.decode("utf-8", "replace"))
-        return sum(map(int, numbers)) if numbers else None
+    async def in_flight(self, *, inbound_only: bool) -> int:
+        """Requests and TCP connections that are on their way to a destination (or the application, `inbound_only`).
+
+        0 also when there is no Envoy.
+        """
+        answer = await self.get("/clusters")
+        return (
+            0
+            if answer is None
+            else active_requests(answer.body.decode("utf-8", "replace"), inbound_only=inbound_only)
+        )
 
     async def _ask(self, request: HttpRequest) -> HttpAnswer | None:
         try:
@@ -49,3 +54,12 @@ class Admin:
                 return await exchange(unixsockets.connect(self.path), request)
         except (OSError, HttpError, TimeoutError):
             return None
+
+
+def active_requests(clusters: str, *, inbound_only: bool) -> int:
+    """The sum of all active requests in the text that Envoy's /clusters answers, its own calls left out."""
+    return sum(
+        int(number)
+        for name, number in _ACTIVE.findall(clusters)
+        if name not in _OWN_CLUSTERS and (name.startswith(_INBOUND) or not inbound_only)
+    )

@@ -1,6 +1,7 @@
 """The agent: brings the pods of one machine to what is desired and says how they are doing."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 
 from meshwright.agent import log_limit
@@ -17,8 +18,11 @@ from meshwright.asynctools.latest import Latest
 from meshwright.model.names import ProxyName
 from meshwright.model.planned_pod import DesiredState, PodStatus
 from meshwright.model.proxy import Role
-from meshwright.processes.holder_client import Disconnected, HolderClient
+from meshwright.processes.holder_client import Disconnected, HolderClient, Inventory
 from meshwright.processes.state import DataDirectory
+
+_HOLDER_SECONDS = 10.0
+_HOLDER_PAUSE_SECONDS = 0.05
 
 
 class Agent:
@@ -51,16 +55,9 @@ class Agent:
         Afterwards `statuses` says which of the desired pods serve already: the first endpoints that are published
         must hold them, or every proxy would lose its destinations for a moment.
         """
-        try:
-            client = HolderClient.open(self._machine.link.path)
-        except Disconnected:
+        inventory = await self._inventory()
+        if inventory is None:
             return
-        try:
-            inventory = await client.list()
-        except Disconnected:
-            return
-        finally:
-            client.close()
         there = {ProxyName(pod.pod) for pod in inventory.pods}
         for pod in self.desired.value.pods:
             memory = self._memories.read(pod.name)
@@ -68,6 +65,18 @@ class Agent:
                 self._runners[pod.name] = PodRunner(self._machine, pod, self._changed, memory)
         self._leftovers = there - self._runners.keys()
         self._changed()
+
+    async def _inventory(self) -> Inventory | None:
+        """What the holder has; None when none answers for a while (then there is nothing to adopt either)."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HOLDER_SECONDS):
+                while True:
+                    try:
+                        async with HolderClient.session(self._machine.link.path) as client:
+                            return await client.list()
+                    except Disconnected:
+                        await asyncio.sleep(_HOLDER_PAUSE_SECONDS)
+        return None
 
     async def run(self) -> None:
         """Until `stop`. When it is cancelled instead, the pods go on running and a later agent adopts them."""

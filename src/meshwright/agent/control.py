@@ -38,7 +38,6 @@ class Control:
             async with asyncio.TaskGroup() as tasks:
                 await server.serve(tasks)
         finally:
-            server.close()
             path.unlink(missing_ok=True)
 
     async def _handle(self, connection: Connection, operation: str, fields: Fields) -> Answer:

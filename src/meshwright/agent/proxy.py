@@ -176,10 +176,11 @@ class ProxyRunner:
         """Ask clients to leave and wait, at most `longest` seconds, until no request is being served."""
         if not self.ready.is_set():
             return
-        await self._admin.drain(inbound_only=self._pod.role is Role.SIDECAR)
+        inbound_only = self._pod.role is Role.SIDECAR
+        await self._admin.drain(inbound_only=inbound_only)
         loop = asyncio.get_running_loop()
         end = loop.time() + longest
-        while loop.time() < end and await self._admin.in_flight() != 0:
+        while loop.time() < end and await self._admin.in_flight(inbound_only=inbound_only):
             await asyncio.sleep(0.05)
 
     async def end(self, session: Session) -> None:

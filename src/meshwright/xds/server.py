@@ -69,7 +69,9 @@ Refused = Mapping[tuple[TypeUrl, ResourceName], Version]
 
 @dataclass(frozen=True, slots=True)
 class ProxyStatus:
-    """How far one proxy is. `acknowledged` is what it runs, by type; `refused` what it never gets again."""
+    """How far one proxy is. `acknowledged` is what it runs, by type; `refused` what it never gets again;
+    `waiting` the bytes that it has not read yet.
+    """
 
     connected: bool = False
     synced: bool = False
@@ -77,6 +79,7 @@ class ProxyStatus:
     acknowledged: Acknowledged = field(default_factory=dict[TypeUrl, Mapping[ResourceName, Version]])
     refused: Refused = field(default_factory=dict[tuple[TypeUrl, ResourceName], Version])
     complaints: tuple[Complaint, ...] = ()
+    waiting: int = 0
 
 
 Authorize = Callable[[Peer], bool]
@@ -300,6 +303,7 @@ class XdsServer:
             acknowledged=acknowledged,
             refused=refused,
             complaints=complaints,
+            waiting=sum(connection.waiting for connection in served.connections),
         )
 
     def _is_synced(self, served: _Served) -> bool:

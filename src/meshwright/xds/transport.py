@@ -153,6 +153,12 @@ class GrpcConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        buffered = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return buffered + sum(self._http.waiting(stream) for stream in self._calls)
+
     def _pump_calls(self) -> None:
         now = self._clock()
         for stream, running in list(self._calls.items()):

@@ -58,10 +58,11 @@ class Mesh:
     programs: Path
     environment: dict[str, str] = field(default_factory=dict[str, str])
     wrapper: tuple[str, ...] = ()
+    program: tuple[str, ...] = (str(MESHWRIGHT),)
 
     def run(self, *words: str, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run one meshwright command on this mesh."""
-        command = [*self.wrapper, str(MESHWRIGHT), words[0], "--data", str(self.data), *words[1:]]
+        command = [*self.wrapper, *self.program, words[0], "--data", str(self.data), *words[1:]]
         done = subprocess.run(
             command,
             input=stdin,
@@ -70,6 +71,7 @@ class Mesh:
             timeout=HANG,
             check=False,
             env={**os.environ, **self.environment},
+            cwd="/",
         )
         if check and done.returncode != 0:
             raise AssertionError(f"{command} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.mesh import Mesh, fill_in, new_mesh
+from tests.live.mesh import Mesh, certificates, fill_in, new_mesh
 
 REGISTRY_ONLY = "outboundTrafficPolicy: {mode: REGISTRY_ONLY}"
 
@@ -16,7 +16,7 @@ def closed_mesh() -> Iterator[Mesh]:
     try:
         files = fill_in(made, ["base", "egress"])
         files[0].write_text(files[0].read_text().replace("accessLogFile: /dev/stdout", REGISTRY_ONLY))
-        (made.programs / "server.pem").write_text("")
+        certificates(made.programs, ["outside.example.com"])
         made.up(files, profile="minimal")
         yield made
     finally:

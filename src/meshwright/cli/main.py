@@ -62,3 +62,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe went away, as `| head` does
         sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -87,6 +87,9 @@ def _texts(profile: str, paths: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool) -> None:
+    swept = mesh.sweep()
+    if swept:
+        click.echo(f"           an earlier mesh had lost its supervisor: {len(swept)} leftovers swept")
     with step("machine checked") as current:
         report = preflight.check([each.host_port for each in run.forwards], rung, single_uid=single_uid)
         if report.rung is None or report.busy_ports:

@@ -107,6 +107,10 @@ class LocalMesh:
         if done.returncode != 0:
             raise CannotStartError(done.stderr.strip() or done.stdout.strip())
 
+    def sweep(self) -> list[str]:
+        """End what a mesh without its supervisor left running; what was done, in words."""
+        return sweep.sweep(self.data.root) if self.data.root.exists() else []
+
     def stop(self, *, purge: bool) -> list[str]:
         """End everything in order; with `purge` the data directory goes too. What was done, in words."""
         if not self.data.root.exists():

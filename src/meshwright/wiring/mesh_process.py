@@ -23,7 +23,7 @@ from meshwright.agent.settings import AgentSettings, Rung
 from meshwright.asynctools.latest import Latest
 from meshwright.ca.authority import Authority
 from meshwright.ca.leaves import LeafStore
-from meshwright.compiler.envoy.bootstrap import Sockets, live_bootstrap
+from meshwright.compiler.compile import Sockets, live_bootstrap
 from meshwright.model.planned_pod import PlannedPod
 from meshwright.model.proxy import Interception, Role, application_address
 from meshwright.processes.holder_client import Disconnected, HolderClient

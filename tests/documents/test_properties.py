@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Any, cast
 
 import yaml
@@ -13,7 +14,11 @@ from meshwright.documents.document import Mark, Value, parts_of
 from meshwright.documents.reader import read
 from meshwright.model.origin import ObjectRef, Origin
 
-KEYS = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=8)
+# Texts that look like numbers are told apart in test_yaml.py: the usual loader knows fewer numbers than Kubernetes.
+NUMERIC = re.compile(r"[-+.]*[0-9]")
+KEYS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).filter(
+    lambda text: not NUMERIC.match(text)
+)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | KEYS
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=20

@@ -23,6 +23,9 @@ _JSON_KIND = re.compile(r"^\s*\{" + _JSON_TEXT % "kind")
 _JSON_NAME = re.compile(r"\"metadata\"\s*:\s*\{" + _JSON_TEXT % "name")
 _JSON_NAMESPACE = re.compile(r"\"metadata\"\s*:\s*\{" + _JSON_TEXT % "namespace")
 _JSON_VERSION = re.compile(r"^\s*\{" + _JSON_TEXT % "apiVersion")
+_FLOW_METADATA = re.compile(r"^metadata:[ \t]*(\{[^{}\n]*)", re.MULTILINE)
+_FLOW_NAME = re.compile(r"[{,][ \t]*name:[ \t]*[\"']?([\w.-]+)")
+_FLOW_NAMESPACE = re.compile(r"[{,][ \t]*namespace:[ \t]*[\"']?([\w.-]+)")
 _NAME = re.compile(r"^[ \t]+name:[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
 _NAMESPACE = re.compile(r"^[ \t]+namespace:[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
 
@@ -47,8 +50,10 @@ def ref_of(value: dict[str, Value]) -> ObjectRef:
 
 def salvage(text: str) -> dict[str, Value] | None:
     """The identity of a document whose text is broken further down, read line by line; None if there is none."""
-    kind, metadata = _KIND.search(text), _METADATA.search(text)
-    if kind is None or metadata is None:
+    kind, metadata, flow = _KIND.search(text), _METADATA.search(text), _FLOW_METADATA.search(text)
+    if kind is not None and flow is not None:
+        found = [kind, _FLOW_NAME.search(flow[1]), _FLOW_NAMESPACE.search(flow[1]), _VERSION.search(text)]
+    elif kind is None or metadata is None:
         found = [pattern.search(text) for pattern in (_JSON_KIND, _JSON_NAME, _JSON_NAMESPACE, _JSON_VERSION)]
     else:
         inner = metadata[1]

@@ -1,8 +1,16 @@
 """What can be wrong with a text: the value that the two parsers report, and the words for YAML's mistakes."""
 
+import re
 from dataclasses import dataclass
 
 import yaml
+
+_LINE_BREAK = re.compile("[\n\x85\u2028\u2029]")  # what YAML counts as one
+
+
+def count_lines(text: str) -> int:
+    """The number of line breaks as the YAML parser counts them."""
+    return text.count("\n") if text.isascii() else len(_LINE_BREAK.findall(text))
 
 
 class SyntaxProblem(Exception):  # noqa: N818  (a control flow of the two parsers, never seen outside this package)
@@ -48,7 +56,7 @@ class _Where:
     @property
     def before(self) -> "_Where":
         """The nearest line above that is not empty."""
-        line = self.line - 1
+        line = max(min(self.line, len(self.lines)) - 1, 0)
         while line > 0 and not self.lines[line].strip():
             line -= 1
         return _Where(self.lines, line, self.base)
@@ -56,7 +64,7 @@ class _Where:
 
 def from_yaml(error: yaml.YAMLError, chunk: str, base: int) -> SyntaxProblem:
     """The parser's exception in words that say what to change; `base` = lines of the file before the chunk."""
-    lines = chunk.split("\n")
+    lines = _LINE_BREAK.split(chunk)
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return _unreadable_character(error, chunk, base)
     mark = error.problem_mark

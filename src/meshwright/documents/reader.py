@@ -64,7 +64,7 @@ class _Reading:
 
     def all_of(self, text: str) -> None:
         parse = json_text.documents_of if json_text.is_json(text) else yaml_text.documents_of
-        for raw in parse(text.replace("\r\n", "\n")):
+        for raw in parse(text.replace("\r\n", "\n").replace("\r", "\n")):
             if raw.problem is not None:
                 self._broken(raw, raw.problem)
             elif raw.value is not None:
@@ -79,7 +79,10 @@ class _Reading:
         place = Location(self._file, problem.line, problem.column)
         if value:
             self._add(ref, value, Mark(problem.line, problem.column), refused=True)
-        if isinstance(problem, LimitProblem):
+        if "{{" in raw.text:
+            sentence, fix = "it is a template", "render it first, e.g. with `helm template`"
+            self._report(codes.NOT_YAML, Origin(ref, path), place, sentence, fix)
+        elif isinstance(problem, LimitProblem):
             self._report(codes.LIMIT, Origin(ref, path), place, problem.sentence)
         else:
             self._report(codes.NOT_YAML, Origin(ref, path), place, problem.sentence, problem.fix)
@@ -112,7 +115,7 @@ class _Reading:
         """Whether apiVersion, kind and metadata.name are there; says so for each that is not."""
         missing = [(name, example) for name, example in _REQUIRED if not isinstance(value.get(name), str)]
         if not ref.name:
-            missing.append(("metadata.name", "a name that is unique for its kind and namespace"))
+            missing.append(("metadata.name", _name_advice(value)))
         document = Document(self._file, 0, ref, value, mark)
         for name, example in missing:
             origin = Origin(ref, name) if ref.kind and ref.name else Origin(nowhere.object, f"{nowhere.path}.{name}")
@@ -163,6 +166,13 @@ def _find(mark: Mark, wanted: dict[str, Mark]) -> list[str | int] | None:
         if rest is not None:
             return [part, *rest]
     return None
+
+
+def _name_advice(value: dict[str, Value]) -> str:
+    metadata = value.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("name") is not None:
+        return "a text, so put the name in quotes"
+    return "move `name` below `metadata` (indent it)" if "name" in value else "a text, unique for kind and namespace"
 
 
 def _path(parts: list[str | int]) -> str:

@@ -9,7 +9,7 @@ import yaml
 from yaml import events
 
 from meshwright.documents.document import Mark, Value
-from meshwright.documents.problem import LimitProblem, SyntaxProblem, from_yaml
+from meshwright.documents.problem import LimitProblem, SyntaxProblem, count_lines, from_yaml
 from meshwright.documents.scalars import resolve
 
 MAX_DEPTH = 100
@@ -59,7 +59,7 @@ def _chunks(text: str) -> Iterator[tuple[str, int]]:
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         chunk = text[start:end]
         yield chunk, base
-        base += chunk.count("\n")
+        base += count_lines(chunk)
 
 
 def _only_directives(head: str) -> bool:

@@ -24,6 +24,7 @@ from meshwright.model.pod import Deployment, Pod
 from meshwright.model.service import Service
 from meshwright.model.virtual_service import VirtualService
 
+_OTHER_KINDS = ("RequestAuthentication", "AuthorizationPolicy")  # Istio's own, not misspelt PeerAuthentications
 OWN_GROUPS = ("networking.istio.io", "security.istio.io")
 _PLACES: dict[type[MeshValue], str] = {
     MeshNamespace: "namespaces",
@@ -136,12 +137,12 @@ class _Reading:
         self._report(codes.UNKNOWN_KIND, origin, document.locate("kind"), name, api_version, fix)
 
     def _close(self, document: Document) -> None:
-        """A security object under an apiVersion that the table does not have still fails closed."""
+        """A security object of a misspelt kind or apiVersion still fails closed."""
+        meant = suggest(document.ref.kind, [kind.kind for kind in KINDS])
         for kind in KINDS:
-            if kind.kind == document.ref.kind and kind.closed is not None:
-                self._fail_closed(
-                    document, kind.closed, "its apiVersion is not served", f"use {kind.api_versions[0]}"
-                )
+            if kind.kind == meant and kind.closed is not None and document.ref.kind not in _OTHER_KINDS:
+                why, fix = "it cannot be read", f"write kind {kind.kind} and apiVersion {kind.api_versions[0]}"
+                self._fail_closed(document, kind.closed, why, fix)
 
     def _fail_closed(self, document: Document, closed: Closed, why: str, fix: str) -> None:
         self.diagnostics.append(Diagnostic(codes.POLICY_DENIES, document.origin, (why, fix)))

@@ -82,7 +82,7 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
     plain = "".join(c for c in word.lower() if c.isalnum())
     if plain in folded:
         return folded[plain]
-    close = difflib.get_close_matches(plain, folded, n=1, cutoff=0.7)
+    close = difflib.get_close_matches(plain, folded, n=1, cutoff=0.65)
     return folded[close[0]] if close else None
 
 
@@ -362,6 +362,8 @@ class Object:
 
     def _advice(self, name: str, place: Place, run: Run) -> str:
         """What the unknown field was meant to be, or where it belongs."""
+        if name.startswith("-"):
+            return "write a space after the `-`"
         names = [*self.fields, *self.others]
         meant = suggest(name, names)
         if meant:

@@ -1,0 +1,33 @@
+"""docs/cli.md out of the commands themselves: `python tools/cli_page.py` writes it, `page()` is what it must hold."""
+
+import importlib
+from pathlib import Path
+
+import click
+
+from meshwright.cli.main import COMMANDS
+
+PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
+HEAD = """# The command line
+
+`meshwright`, or `mw`. Made from the commands by `tools/cli_page.py`.
+
+Exit codes: 0 fine, 1 findings or refused, 2 usage, 3 mesh not reachable. POD is a pod's name, POD.NAMESPACE, or
+`deploy/NAME`; a Deployment's name alone will do.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for entry in COMMANDS:
+        command: click.Command = importlib.import_module(entry.module).command
+        context = click.Context(
+            command, info_name=f"meshwright {entry.name}", terminal_width=100, max_content_width=100
+        )
+        parts.append(f"## {entry.name}\n\n```\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -232,5 +232,4 @@ class Holder:
         running = [child for child in self.children.all() if child.exit is None]
         await self.children.stop([child for child in running if child.role == "app"], seconds)
         await self.children.stop([child for child in running if child.role != "app"], min(seconds, 1.0))
-        for pod in self.pods.all():
-            await self.pods.remove(pod)
+        self.pods.abandon()

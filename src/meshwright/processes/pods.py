@@ -195,6 +195,11 @@ class Pods:
         async with self._turn:
             await self._dismantle(pod)
 
+    def abandon(self) -> None:
+        """The sandbox is about to end, which removes all but the folders."""
+        for pod in self._pods.values():
+            remove_tree(pod.folder)
+
     async def _dismantle(self, pod: Pod) -> None:
         await self._children.stop([child for child in self._children.all(pod.spec.pod) if child.exit is None], 0.0)
         for child in self._children.all(pod.spec.pod):

@@ -199,7 +199,7 @@ def test_liveness_and_startup_probes_restart_the_container() -> None:
         async with mesh() as m:
             never = probe("/nothing", port=9)
             m.wired.want(
-                pod("a", 2, web(liveness=probe("/alive"))),
+                pod("a", 2, web(startup=probe("/alive", failure_threshold=400), liveness=probe("/alive"))),
                 pod("b", 3, web(startup=never), role=None),
             )
             await m.wired.ready("a")

@@ -13,6 +13,8 @@ from meshwright.compiler.resolve.endpoints import Endpoint
 from meshwright.compiler.resolve.traffic_policy import Policy, policy_of
 from meshwright.compiler.visibility.view import VisibleService
 from meshwright.envoyapi.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from meshwright.envoyapi.envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
+from meshwright.envoyapi.envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
 from meshwright.envoyapi.envoy.extensions.network.dns_resolver.cares.v3.cares_dns_resolver_pb2 import (
     CaresDnsResolverConfig,
 )
@@ -137,6 +139,8 @@ def _discover(
     cluster: Cluster, service: Service, port: ServicePort, members: tuple[Endpoint, ...], settings: MeshSettings
 ) -> bool:
     """Fill in what the cluster's type needs; False when Envoy could never use the cluster."""
+    if cluster.type != Cluster.ORIGINAL_DST and cluster.lb_policy == Cluster.CLUSTER_PROVIDED:
+        cluster.lb_policy = Cluster.LEAST_REQUEST  # PASSTHROUGH where no client chose an address
     match cluster.type:
         case Cluster.EDS:
             cluster.eds_cluster_config.service_name = cluster.name
@@ -161,13 +165,18 @@ def _resolve(
     if not loads.endpoints:
         return False
     cluster.load_assignment.CopyFrom(loads)
-    cluster.dns_refresh_rate.CopyFrom(duration(settings.dns_refresh_rate))
-    cluster.dns_jitter.CopyFrom(duration(DNS_JITTER))
-    cluster.respect_dns_ttl = True
-    cluster.dns_lookup_family = Cluster.V4_ONLY
     resolver = CaresDnsResolverConfig(udp_max_queries=UInt32Value(value=QUERIES_PER_SOCKET))
-    cluster.typed_dns_resolver_config.name = "envoy.network.dns_resolver.cares"
-    cluster.typed_dns_resolver_config.typed_config.CopyFrom(pack(resolver))
+    dns = DnsCluster(
+        dns_refresh_rate=duration(settings.dns_refresh_rate),
+        dns_jitter=duration(DNS_JITTER),
+        respect_dns_ttl=True,
+        dns_lookup_family=DnsLookupFamily.V4_ONLY,
+        all_addresses_in_single_endpoint=service.resolution is Resolution.DNS_ROUND_ROBIN,
+    )
+    dns.typed_dns_resolver_config.name = "envoy.network.dns_resolver.cares"
+    dns.typed_dns_resolver_config.typed_config.CopyFrom(pack(resolver))
+    cluster.cluster_type.name = "envoy.clusters.dns"  # replaces the type, whose own settings are deprecated
+    cluster.cluster_type.typed_config.CopyFrom(pack(dns))
     return True
 
 

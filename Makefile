@@ -28,7 +28,7 @@ demo: setup
 	$(VENV)/bin/meshwright up --profile demo --detach
 
 down: setup
-	$(VENV)/bin/meshwright down
+	$(VENV)/bin/meshwright down --purge
 
 lint: setup-dev
 	$(VENV)/bin/ruff format --check .

@@ -77,6 +77,12 @@ def mesh(request: pytest.FixtureRequest, machines: Callable[[str], Machine]) -> 
 
 
 @pytest.fixture
+def root_mesh(machines: Callable[[str], Machine]) -> Machine:
+    """The running mesh of root, for what does not depend on the rung."""
+    return machines("root")
+
+
+@pytest.fixture
 def fresh(people: Callable[[str], Person]) -> Iterator[Callable[[str], Machine]]:
     """Makes machines on which nothing runs yet, for tests that kill."""
     made: list[Machine] = []

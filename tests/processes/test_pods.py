@@ -121,14 +121,14 @@ def test_exec(mesh: Machine) -> None:
     assert found["gone"], "a program ends when its client goes"
 
 
-def test_a_restarted_agent_finds_everything(mesh: Machine) -> None:
-    first = mesh.scenario("adoption", "start", "")
-    assert mesh.scenario("adopted_exit", first["pod"]) == 4
-    assert mesh.scenario("adoption", "again", first["pod"]) == first
+def test_a_restarted_agent_finds_everything(root_mesh: Machine) -> None:
+    first = root_mesh.scenario("adoption", "start", "")
+    assert root_mesh.scenario("adopted_exit", first["pod"]) == 4
+    assert root_mesh.scenario("adoption", "again", first["pod"]) == first
 
 
-def test_rude_clients(mesh: Machine) -> None:
-    found = mesh.scenario("rude_clients")
+def test_rude_clients(root_mesh: Machine) -> None:
+    found = root_mesh.scenario("rude_clients")
     assert found["codes"] == [
         *("bad-request" for _ in range(3)),
         "unknown-operation",
@@ -143,12 +143,12 @@ def test_many_pods_at_once(mesh: Machine) -> None:
     assert found == {"same": True, "uids": 1 if mesh.person.single_uid else 20, "clash": "exists", "left": []}
 
 
-def test_nothing_of_a_removed_pod_runs_on(mesh: Machine) -> None:
-    assert mesh.scenario("strays") == [True, False]
+def test_nothing_of_a_removed_pod_runs_on(root_mesh: Machine) -> None:
+    assert root_mesh.scenario("strays") == [True, False]
 
 
-def test_other_users_may_not_talk_to_the_holder(mesh: Machine) -> None:
-    other = type(mesh.person)("other", 65_533, "user")
-    stranger = Machine(other, mesh.folder, mesh.code, mesh.python)
-    done = stranger.run(mesh.python, "-c", f"import os; os.listdir({str(mesh.data.root)!r})", check=False)
+def test_other_users_may_not_talk_to_the_holder(root_mesh: Machine) -> None:
+    other = type(root_mesh.person)("other", 65_533, "user")
+    stranger = Machine(other, root_mesh.folder, root_mesh.code, root_mesh.python)
+    done = stranger.run(root_mesh.python, "-c", f"import os; os.listdir({str(root_mesh.data.root)!r})", check=False)
     assert "Permission" in done.stderr

@@ -40,7 +40,8 @@ def secret(name: str, namespace: str = "default", /, **data: bytes) -> SecretCon
 
 
 def pair() -> certificates.Pair:
-    return certificates.new_root("example.com", NOW)
+    issuer = certificates.new_issuer(certificates.new_root("example.com", NOW), "example.com", NOW)
+    return certificates.new_leaf(issuer, "spiffe://example.com/x", NOW, timedelta(days=1))
 
 
 def test_a_leaf_says_who_it_is_and_leads_to_the_root(tmp_path: Path) -> None:
@@ -203,9 +204,13 @@ def test_gateways_get_the_credentials_of_their_namespace_only(tmp_path: Path) ->
         ({"tls_crt": pair().chain_pem, "tls_key": b"y"}, "the private key is not PEM"),
         ({"tls_crt": pair().chain_pem, "tls_key": pair().key_pem}, "does not belong"),
         ({"tls_crt": pair().chain_pem}, "only one of"),
+        (
+            {"tls_crt": (root := certificates.new_root("x", NOW)).chain_pem, "tls_key": root.key_pem},
+            "lacks digitalSignature",
+        ),
         ({"ca_crt": b"nothing"}, "the CA certificate is not PEM"),
     ],
-    ids=["certificate", "key", "pair", "half", "ca"],
+    ids=["certificate", "key", "pair", "half", "usage", "ca"],
 )
 def test_unusable_credentials_are_not_served_and_are_told(data: dict[str, bytes], why: str) -> None:
     checked = credential(secret("shop", "default", **data))

@@ -82,6 +82,15 @@ def routed(name: str, to: str) -> EncodedResource:
     )
 
 
+def simple_tls(secret: str) -> dict[str, Any]:
+    """The transport socket of a gateway's port, with a credential that comes over ADS."""
+    context = {
+        "@type": DOWNSTREAM_TLS,
+        "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": secret, "sds_config": ADS}]},
+    }
+    return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
+
+
 def mutual_tls() -> dict[str, Any]:
     """The transport socket of a filter chain as sidecars have it."""
     service = {"envoy_grpc": {"cluster_name": "sds-grpc"}}

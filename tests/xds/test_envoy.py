@@ -1,25 +1,33 @@
 """Our server feeds a real Envoy over a unix socket."""
 
 import asyncio
+import signal
 import socket
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import uvloop
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from meshwright.asynctools.latest import Latest
+from meshwright.ca import certificates
 from meshwright.ca.authority import Authority, LeafCertificate
 from meshwright.ca.leaves import LeafStore
+from meshwright.model.config import SecretContent
+from meshwright.model.meta import Meta
 from meshwright.model.names import CLUSTER, LISTENER, ProxyName, ResourceName
+from meshwright.model.origin import ObjectRef
 from meshwright.model.published import Published
 from meshwright.model.workload import Identity
 from meshwright.xds.server import XdsServer
 from meshwright.xds.session import Complaint, Timing
 from tests.xds.envoys import envoy, folder, free_port, get, until
 from tests.xds.mesh import (
+    CLASS,
     PROXY,
     cluster,
     direct,
@@ -28,7 +36,9 @@ from tests.xds.mesh import (
     mutual_tls,
     published,
     resource,
+    resources,
     routed,
+    simple_tls,
 )
 
 QUICK = Timing(removal=0.2)
@@ -345,3 +355,86 @@ def _greedy_client() -> bytes:
         body = DeltaDiscoveryRequest(type_url=url).SerializeToString()
         client.send_data(1, prefix(len(body)) + body)
     return client.data_to_send()
+
+
+def test_an_envoy_that_is_stopped_delays_no_other_and_catches_up() -> None:
+    async def run() -> None:
+        one, two, other = free_port(), free_port(), ProxyName("other.default")
+
+        def mesh(number: int) -> Published:
+            items = (direct("one", str(number)), direct("two", str(number)))
+            mine, theirs = listener("one", one, "one"), listener("two", two, "two")
+            theirs_class = replace(CLASS, address="theirs")
+            return Published(
+                {PROXY: CLASS, other: theirs_class},
+                {CLASS: resources(mine, items[0]), theirs_class: resources(theirs, items[1])},
+                {},
+            )
+
+        with folder() as place:
+            news = Latest(mesh(0))
+            async with XdsServer(news, timing=QUICK) as server:
+                await server.add(PROXY, place / "xds")
+                await server.add(other, place / "other")
+                async with envoy(place / "xds"), envoy(place / "other") as stuck:
+                    assert await server.synced((PROXY, other), 30)
+                    stuck.process.send_signal(signal.SIGSTOP)
+                    try:
+                        for number in range(1, 30):
+                            news.set(mesh(number))
+                            assert await server.synced(PROXY, 30)
+                        assert await get(one) == (200, "29")
+                        assert not server.status_of(other).synced
+                    finally:
+                        stuck.process.send_signal(signal.SIGCONT)
+                    assert await server.synced(other, 30)
+                    assert await get(two) == (200, "29")
+
+    uvloop.run(run())
+
+
+def test_gateway_credentials_come_over_ads_and_broken_ones_accept_nobody() -> None:
+    async def run() -> None:
+        good, bad, now = free_port(), free_port(), datetime.now(UTC)
+        root = certificates.new_root("example.com", now)
+        issuer = certificates.new_issuer(root, "example.com", now)
+        shop = certificates.new_leaf(issuer, "spiffe://shop.example.com", now, timedelta(days=1))
+
+        def secret(name: str, chain: bytes, key: bytes) -> SecretContent:
+            return SecretContent(Meta(ObjectRef("Secret", "default", name)), (("tls.crt", chain), ("tls.key", key)))
+
+        with folder() as place:
+            authority = Authority.open(place / "ca", "cluster.local", now)
+            store = LeafStore(authority, place / "leaves", lambda: now)
+            store.add(PROXY, WEB, is_gateway=True)
+            broken = secret("broken", shop.chain_pem, certificates.new_root("other", now).key_pem)
+            assert len(store.set_credentials((secret("shop", shop.chain_pem, shop.key_pem), broken))) == 1
+            items = (
+                listener("good", good, "r", **simple_tls("kubernetes://shop")),
+                listener("bad", bad, "r", **simple_tls("kubernetes://broken")),
+                direct("r", "secret hello"),
+            )
+            async with XdsServer(Latest(published(*items)), store, timing=QUICK) as server:
+                await server.add(PROXY, place / "xds")
+                async with envoy(place / "xds"):
+                    assert await server.synced(PROXY, 30)
+                    context = client_context(root.chain_pem, None, place)
+                    shown, _ = await asyncio.to_thread(served_certificate, good, context)
+                    assert shown == x509.load_pem_x509_certificate(shop.chain_pem).public_bytes(Encoding.DER)
+                    try:
+                        await asyncio.to_thread(served_certificate, bad, context)
+                    except OSError:
+                        pass
+                    else:
+                        raise AssertionError("a broken credential was served")
+                    # mended without a restart
+                    store.set_credentials((secret("broken", shop.chain_pem, shop.key_pem),))
+                    async with asyncio.timeout(30):
+                        while True:
+                            try:
+                                await asyncio.to_thread(served_certificate, bad, context)
+                                break
+                            except OSError:
+                                await asyncio.sleep(0.05)
+
+    uvloop.run(run())

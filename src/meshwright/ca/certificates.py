@@ -89,7 +89,7 @@ def is_signed_by(pem: bytes, signer_pem: bytes) -> bool:
 
 
 def problem_of_pair(chain_pem: bytes, key_pem: bytes) -> str:
-    """Why a TLS server could not use this certificate with this key; "" when it can."""
+    """Why this certificate and this key are of no use together; "" when they are."""
     try:
         certificate = _first(chain_pem)
     except ValueError:
@@ -108,6 +108,19 @@ def problem_of_pair(chain_pem: bytes, key_pem: bytes) -> str:
     if _public(certificate.public_key()) != _public(key.public_key()):
         return "the private key does not belong to the certificate"
     return ""
+
+
+def problem_of_server(chain_pem: bytes, key_pem: bytes) -> str:
+    """Why Envoy would refuse to serve this certificate with this key; "" when it takes them."""
+    problem = problem_of_pair(chain_pem, key_pem)
+    certificate = None if problem else _first(chain_pem)
+    if certificate is None or isinstance(certificate.public_key(), rsa.RSAPublicKey):
+        return problem
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return ""
+    return "" if usage.digital_signature else "the certificate's key usage lacks digitalSignature"
 
 
 def problem_of_bundle(pem: bytes) -> str:

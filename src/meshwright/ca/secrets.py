@@ -88,7 +88,7 @@ def credential(content: SecretContent) -> Checked[tuple[EncodedResource, ...]]:
     trusted = next((data[key] for key in CA_KEYS if data.get(key)), None)
     problem = ""
     if pair is not None:
-        problem = certificates.problem_of_pair(*pair)
+        problem = certificates.problem_of_server(*pair)
     elif any(key in data for keys in PAIRS for key in keys):
         problem = "it has only one of certificate and key"
     if not problem and trusted is not None:

@@ -56,9 +56,9 @@ class MessageReader:
             yield message
 
     @property
-    def inside_message(self) -> bool:
-        """Whether a message has begun that is not complete."""
-        return bool(self._buffer)
+    def kept(self) -> int:
+        """How many bytes of a message came that is not complete."""
+        return len(self._buffer)
 
 
 def prefix(length: int) -> bytes:

@@ -47,7 +47,7 @@ OUR_LARGEST_FRAME = 65_536
 class Limits:
     """What one connection may cost. In bytes; `burst` and `rate` (per second) are for frames without content."""
 
-    streams: int = 16
+    streams: int = 100
     header_block: int = 32_768
     header_list: int = 16_384
     continuations: int = 8

@@ -31,6 +31,7 @@ LOG = logging.getLogger(__name__)
 ADS_PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 SDS_PATH = "/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets"
 KEPT_COMPLAINTS = 20
+MOST_CONNECTIONS = 64  # of one proxy; an Envoy has one or two
 T = TypeVar("T")
 SLICE = 50  # connections that are pumped before other work gets its turn
 
@@ -336,7 +337,9 @@ class _CheckedConnection(GrpcConnection):
         self._served = served
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self._served.authorize is not None and not self._is_allowed(transport, self._served.authorize):
+        authorize = self._served.authorize
+        crowded = len(self._served.connections) >= MOST_CONNECTIONS
+        if crowded or (authorize is not None and not self._is_allowed(transport, authorize)):
             transport.close()
             return
         self._served.connections.add(self)

@@ -26,7 +26,9 @@ class TooManyNamesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One response that waits for its acknowledgement. `before` is what the proxy held of the added ones."""
+    """One response that waits for its acknowledgement. `before` is what the proxy held of its names, as far as
+    that is known; of those in `unsure` it may hold another version as well.
+    """
 
     nonce: str
     at: float
@@ -34,6 +36,7 @@ class Sent:
     added: tuple[EncodedResource, ...]
     removed: tuple[ResourceName, ...]
     before: dict[ResourceName, "EncodedResource | Version | None"]
+    unsure: set[ResourceName]
 
 
 @dataclass(slots=True)
@@ -262,7 +265,8 @@ class Subscription:
         before = {item.name: self._held(item.name) for item in plan.fresh}
         before.update((name, self._held(name)) for name in plan.gone)
         covered = 0 if self._apart else generation
-        self.in_flight[nonce] = Sent(nonce, now, covered, plan.fresh, plan.gone, before)
+        unsure = self._unsure & before.keys()
+        self.in_flight[nonce] = Sent(nonce, now, covered, plan.fresh, plan.gone, before, unsure)
         self._exceptions.update((item.name, item) for item in plan.fresh)
         self._exceptions.update((name, None) for name in plan.gone)
         self._answer = False
@@ -325,8 +329,10 @@ class Subscription:
         for other in self._sent_after(sent):
             if other.before.get(item.name) is item:
                 other.before[item.name] = before
+                other.unsure.update(sent.unsure & {item.name})
         if item.name not in newer and self._held(item.name) is item:
             self._exceptions[item.name] = before
+            self._unsure |= sent.unsure & {item.name}
             self._dirty.add(item.name)
 
     @property

@@ -34,6 +34,7 @@ from meshwright.xds.http2_wire import ErrorCode
 
 LOG = logging.getLogger(__name__)
 MOST_WAITING = 262_144  # bytes of a stream that may wait for a window before the call is asked again
+MOST_KEPT = 16 << 20  # bytes of messages of one connection that are not complete
 LARGEST_MESSAGE = 8 << 20  # bytes; a reconnecting Envoy names every resource it has in one message
 
 
@@ -197,7 +198,7 @@ class GrpcConnection(asyncio.Protocol):
                 self._data(stream, data)
             case RequestEnded(stream):
                 running = self._calls.get(stream)
-                whole = running is None or not running.reader.inside_message
+                whole = running is None or not running.reader.kept
                 self._end(stream, *((Status.OK, "") if whole else (Status.INTERNAL, "the last message is cut off")))
             case StreamReset(stream):
                 self._forget(stream)
@@ -227,8 +228,13 @@ class GrpcConnection(asyncio.Protocol):
         try:
             for message in running.reader.feed(data):
                 running.call.receive(message, self._clock())
+            self._refuse_to_keep()
         except CallError as error:
             self._end(stream, error.status, error.text)
+
+    def _refuse_to_keep(self) -> None:
+        if sum(running.reader.kept for running in self._calls.values()) > MOST_KEPT:
+            raise CallError(Status.RESOURCE_EXHAUSTED, "too many messages have begun that do not end")
 
     def _end(self, stream: int, status: Status, text: str) -> None:
         if stream in self._calls:

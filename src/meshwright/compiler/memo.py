@@ -55,6 +55,10 @@ class Memo(Generic[Result, *Arguments]):
         self._new[key] = entry
         return entry[1]
 
+    def __len__(self) -> int:
+        """How many answers are kept; those of both rounds count twice."""
+        return len(self._new) + len(self._old)
+
     def turn(self) -> Round:
         """End a round: forget what it did not ask for."""
         done = Round(reused=len(self._new) - self._computed, computed=self._computed)

@@ -1,29 +1,36 @@
 """What is remembered of routes between compilations, and the questions that sidecar and gateway routes share."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from meshwright.compiler.built import Built
 from meshwright.compiler.envoy.targets import Target, target_of, unknown_host_hint
 from meshwright.compiler.envoy.virtual_hosts import WHOLE, Frame, Part, Ruled, Selection, virtual_host
-from meshwright.compiler.memo import Interner, Memo, Round
+from meshwright.compiler.memo import Interner, Memo
 from meshwright.compiler.proto import flag, uint
 from meshwright.compiler.visibility.conditions import holds
 from meshwright.compiler.visibility.view import View, VisibleService
 from meshwright.envoyapi.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from meshwright.model.destination_rule import DestinationRule
-from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ROUTES, Hostname, PortNumber, ResourceName
+from meshwright.model.proxy import ProxyClass
 from meshwright.model.service import Service
 from meshwright.model.virtual_service import HttpRule, VirtualService
 
 MOST_BODY_BYTES = 1 << 20
+FEWEST_KEPT = 1024
 
 
 class RouteBuilder:
-    """One per Compiler. Call `turn` once after each compilation."""
+    """One per Compiler. Call `turn` once after each compilation.
+
+    `memory` is for the builders of whole configurations: by class, what they want to find again.
+    """
 
     def __init__(self, *, audit: bool = False) -> None:
         """`audit`: tests make every remembered answer be computed again."""
+        self.audit = audit
+        self.memory: dict[ProxyClass, object] = {}
+        self._limit = FEWEST_KEPT
         self._values = Interner()
         self._target = Memo(Target, audit=audit)
         self._targets: Memo[tuple[Target, ...], *tuple[Target, ...]] = Memo(_gather_targets, audit=audit)
@@ -49,12 +56,20 @@ class RouteBuilder:
         targets = (self._find(host, view.services) for host in self._hosts(rules))
         return self._ruled(rules, selection, self._targets(*targets))
 
-    def turn(self) -> Round:
-        """End a compilation; says how many virtual hosts were built and how many were kept."""
-        for memory in (self._target, self._targets, self._ruled, self._rulings, self._hosts):
-            memory.turn()
-        self._values.turn()
-        return self._part.turn()
+    def turn(self, classes: Collection[ProxyClass] | None = None) -> None:
+        """End a compilation. `classes` are all that there are now; others are forgotten.
+
+        Most compilations ask for a few virtual hosts only, so what was not asked for is not old at once: a turn
+        of the memos comes when they have doubled.
+        """
+        if classes is not None:
+            for gone in [one for one in self.memory if one not in classes]:
+                del self.memory[gone]
+        if len(self._part) > self._limit:
+            for memory in (self._target, self._targets, self._ruled, self._rulings, self._hosts, self._part):
+                memory.turn()
+            self._values.turn()
+            self._limit = max(FEWEST_KEPT, 2 * len(self._part))
 
     def _find(self, host: Hostname, services: Mapping[Hostname, VisibleService]) -> Target:
         found = target_of(host, services)
@@ -67,7 +82,7 @@ class RouteBuilder:
 
 
 def configuration(
-    name: ResourceName, parts: list[Part], *, ignore_port: bool = True, findings: tuple[Diagnostic, ...] = ()
+    name: ResourceName, parts: Sequence[Part], *, ignore_port: bool = True, tail_digest: bytes = b""
 ) -> Built:
     """Virtual hosts become a route configuration by being joined."""
     message = RouteConfiguration(
@@ -77,9 +92,9 @@ def configuration(
         ignore_port_in_host_matching=ignore_port,
     )
     origins = tuple(origin for part in parts for origin in part.origins)
-    found = dict.fromkeys((*findings, *(finding for part in parts for finding in part.findings)))
+    found = dict.fromkeys(finding for part in parts for finding in part.findings)
     tail = b"".join(part.value for part in parts)
-    return Built(ROUTES, name, message, origins, tail=tail, findings=tuple(found))
+    return Built(ROUTES, name, message, origins, tail=tail, tail_digest=tail_digest, findings=tuple(found))
 
 
 def destination_hosts(rules: VirtualService) -> tuple[Hostname, ...]:

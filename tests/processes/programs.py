@@ -1,8 +1,10 @@
 """Small programs that run inside pods: `python programs.py NAME ARGUMENTS...`. One file, standard library only."""
 
 import asyncio
+import errno
 import json
 import random
+import signal
 import socket
 import struct
 import sys
@@ -75,6 +77,34 @@ def call(address: str, port: str, source: str = "-", mark: str = "") -> None:
     client.connect((address, int(port)))
     print(client.recv(4096).decode().strip())
     client.close()
+
+
+def attempt(address: str, port: str) -> None:
+    """As `call`, but a refusal is printed as its name."""
+    try:
+        call(address, port)
+    except OSError as error:
+        print(errno.errorcode.get(error.errno or 0, str(error)))
+
+
+def echo(port: str) -> None:
+    """One connection's bytes come back."""
+    with socket.create_server(("0.0.0.0", int(port))) as listener:
+        print("ready", flush=True)
+        connection, _ = listener.accept()
+        while data := connection.recv(4096):
+            connection.sendall(data)
+
+
+def converse(address: str, port: str) -> None:
+    """Say something to an echo, and something else when SIGUSR1 comes."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    with socket.create_connection((address, int(port)), 10) as client:
+        client.sendall(b"ready")
+        print(client.recv(100).decode(), flush=True)
+        signal.sigwait({signal.SIGUSR1})
+        client.sendall(b"again")
+        print(client.recv(100).decode(), flush=True)
 
 
 def many(program: str, *lines: str) -> None:

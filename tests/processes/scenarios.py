@@ -189,6 +189,52 @@ async def interception(at: Scenario) -> Any:
     return {**found, "probe": await _dial(at, pod, own, 8080), "from_bridge": await _dial(at, "", own, 8080)}
 
 
+async def services(at: Scenario) -> Any:
+    """What a pod without interception reaches at the addresses of services, from one table to the next."""
+    client, other = await at.pods("client", "other")
+    await at.start(client, "serve", "8000")
+    await at.start(other, "serve", "8000", "9000")
+    here, there = at.address(0), at.address(1)
+    both = [f"{here}:8000", f"{there}:8000"]
+    await at.holder.replace_services(
+        {"240.240.9.1:80": both, "240.240.9.2:80": [f"{here}:8000"], "240.240.9.3:80": []}
+    )
+    questions = [*["240.240.9.1 80"] * 24, "240.240.9.2 80", "240.240.9.3 80", "240.240.9.1 81", "240.240.9.9 80"]
+    lines = (await at.python(client, "many", "attempt", *questions)).splitlines()
+    found: dict[str, Any] = {"both": sorted(set(lines[:24])), "self": lines[24], "none": lines[25]}
+    found |= {"other_port": lines[26], "other_address": lines[27], "here": here, "there": there}
+    await at.holder.replace_services({"240.240.9.1:80": [f"{there}:9000"], "240.240.9.2:80": []})
+    found["replaced"] = await at.python(client, "attempt", "240.240.9.1", "80")
+    found["gone"] = await at.python(client, "attempt", "240.240.9.2", "80")
+    refused: list[str] = []
+    for key, endpoint in (("1.2.3.4:80 } accept", "1.2.3.4:1"), ("1.2.3.4:80", "a:1"), ("1.2.3.4:0", "1.2.3.4:1")):
+        try:
+            await at.holder.replace_services({key: [endpoint]})
+        except RemoteError as error:
+            refused.append(error.code)
+    found["refused"] = refused
+    found["still"] = await at.python(client, "attempt", "240.240.9.1", "80")
+    await at.holder.replace_services({})
+    found["cleared"] = await at.python(client, "attempt", "240.240.9.1", "80")
+    return found
+
+
+async def open_connection(at: Scenario) -> Any:
+    """A connection goes on though its service has lost its endpoint meanwhile."""
+    client, other = await at.pods("talker", "listener")
+    await at.start(other, "echo", "8000")
+    await at.holder.replace_services({"240.240.9.1:80": [f"{at.address(1)}:8000"]})
+    await at.start(client, "converse", "240.240.9.1", "80")
+    await at.holder.replace_services({"240.240.9.1:80": []})
+    output = at.data.logs / f"{client}.converse.log"
+    await at.holder.signal(client, "converse", signal.SIGUSR1)
+    for _ in range(500):
+        if "again" in output.read_text():
+            break
+        await asyncio.sleep(0.02)
+    return output.read_text().split()
+
+
 async def _dial(at: Scenario, pod: str, address: str, port: int) -> str:
     loop = asyncio.get_running_loop()
     with await at.holder.socket(pod) as probe:
@@ -461,6 +507,10 @@ async def loopback_pod(at: Scenario) -> Any:
         dns = "?"
     except RemoteError as error:
         dns = error.code
+    try:
+        await at.holder.replace_services({})
+    except RemoteError as error:
+        dns += f" {error.code}"
     await at.shell("plain.demo", "setsid -f sleep 4242; sleep 0.3")
     return {"said": said, "dns": dns, "inside": str(info[0].inside) == str(info[0].folder)}
 

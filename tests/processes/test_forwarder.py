@@ -18,7 +18,9 @@ Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 
 
 @asynccontextmanager
-async def forwarded(gateway: Conversation) -> AsyncGenerator[tuple[Forwarder, str, int]]:
+async def forwarded(
+    gateway: Conversation, listen: str = "127.0.0.1:0", *, announce: bool = False
+) -> AsyncGenerator[tuple[Forwarder, str, int]]:
     """A forwarder before a gateway that talks like `gateway`; the forwarder, host and port."""
     with tempfile.TemporaryDirectory(prefix="mwf") as name:
         data = state.DataDirectory(Path(name))
@@ -27,10 +29,10 @@ async def forwarded(gateway: Conversation) -> AsyncGenerator[tuple[Forwarder, st
         server = await asyncio.start_unix_server(gateway, target)
         async with asyncio.TaskGroup() as group:
             forwarder = Forwarder(data, group)
-            listen = await forwarder.forward("127.0.0.1:0", str(target))
+            listen = await forwarder.forward(listen, str(target), announce=announce)
             host, _, port = listen.rpartition(":")
             try:
-                yield forwarder, host, int(port)
+                yield forwarder, host.strip("[]"), int(port)
             finally:
                 await forwarder.unforward(listen)
                 server.close()
@@ -160,7 +162,7 @@ def test_no_gateway_is_a_clean_refusal_and_the_address_is_remembered() -> None:
                 with suppress(ConnectionResetError):
                     await writer.wait_closed()
                 await no_connections(forwarder)
-                assert state.read_json(data.forwards) == {listen: f"{name}/none.sock"}
+                assert state.read_json(data.forwards) == {listen: {"target": f"{name}/none.sock", "announce": False}}
                 with pytest.raises(BadRequest, match="is not an address"):
                     await forwarder.forward("nonsense", "/x")
                 await forwarder.unforward(listen)
@@ -178,5 +180,49 @@ def test_a_busy_port_is_refused_with_its_owner() -> None:
                 forwarder = Forwarder(data, group)
                 with pytest.raises(BadRequest, match=r"process \d+ has it: .*pytest"):
                     await forwarder.forward(f"127.0.0.1:{taken.getsockname()[1]}", "/x")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("listen", "source", "words"), [
+    ("127.0.0.1:0", "127.0.0.9", "PROXY TCP4 127.0.0.9 127.0.0.1"),
+    ("[::1]:0", "::1", "PROXY TCP6 ::1 ::1"),
+], ids=["IPv4", "IPv6"])  # fmt: skip
+def test_the_client_is_announced_before_its_first_byte(listen: str, source: str, words: str) -> None:
+    async def run() -> None:
+        async def read_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.read())
+            writer.close()
+
+        async with forwarded(read_all, listen, announce=True) as (forwarder, host, port):
+            reader, writer = await asyncio.open_connection(host, port, local_addr=(source, 0))
+            own = writer.get_extra_info("sockname")[1]
+            writer.write(b"first")
+            writer.write_eof()
+            assert await reader.read() == f"{words} {own} {port}\r\nfirst".encode()
+            writer.close()
+            await no_connections(forwarder)
+
+    asyncio.run(run())
+
+
+def test_a_restarted_forwarder_announces_where_it_did_before() -> None:
+    async def run() -> None:
+        with tempfile.TemporaryDirectory(prefix="mwf") as name:
+            data = state.DataDirectory(Path(name))
+            data.prepare()
+            async with asyncio.TaskGroup() as group:
+                first = Forwarder(data, group)
+                listen = await first.forward("127.0.0.1:0", f"{name}/a.sock", announce=True)
+                kept = state.read_json(data.forwards)
+                assert kept == {listen: {"target": f"{name}/a.sock", "announce": True}}
+                await first.unforward(listen)
+                state.write_json(data.forwards, kept)
+                second = Forwarder(data, group)
+                await second.restore()
+                assert state.read_json(data.forwards) == kept
+                assert await second.forward(listen, f"{name}/a.sock") == listen, "the same address in the other way"
+                assert state.read_json(data.forwards)[listen]["announce"] is False
+                await second.unforward(listen)
 
     asyncio.run(run())

@@ -13,7 +13,6 @@ from meshwright.agent.admin import active_requests
 from meshwright.agent.back_off import Restarts
 from meshwright.agent.expansion import expand
 from meshwright.agent.http_client import HttpAnswer, HttpError, HttpRequest, exchange
-from meshwright.agent.log_limit import oversized, turn_over
 from meshwright.agent.pod_memory import Memories, PodMemory
 from meshwright.agent.pod_spec import AnnotationError, applications, pod_spec
 from meshwright.agent.probes import ProbeCount
@@ -153,22 +152,11 @@ def test_memories_survive_and_damage_is_no_memory(tmp_path: Path) -> None:
     memory = PodMemory("f", ready=True, started=Milliseconds(7))
     memories.write(name, memory)
     assert memories.read(name) == memory
+    assert memories.names() == {name}
     (tmp_path / "agent" / "a.demo.json").write_text('{"fingerprint": 1')
     assert memories.read(name) is None
     memories.forget(name)
     memories.forget(name)
-
-
-def test_log_files_are_bounded_and_keep_their_writer(tmp_path: Path) -> None:
-    path = tmp_path / "demo_a_app.log"
-    with path.open("ab", buffering=0) as writer:
-        writer.write(b"x" * 100)
-        (tmp_path / "demo_b_app.log").write_bytes(b"small")
-        assert oversized(tmp_path, 50) == [path]
-        turn_over([path, tmp_path / "gone.log"])
-        writer.write(b"after")
-    assert path.read_bytes() == b"after"
-    assert (tmp_path / "demo_a_app.log.1").read_bytes() == b"x" * 100
 
 
 async def answer_to(raw: bytes) -> HttpAnswer:

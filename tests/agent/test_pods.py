@@ -43,7 +43,7 @@ def test_a_request_goes_through_both_envoys_and_everything_ends() -> None:
             inventory = await m.holder.inventory()
             assert (inventory.pods, inventory.processes) == ((), ())
             assert list(DataDirectory(m.holder.data).pods.iterdir()) == []
-            assert list((m.holder.data / "agent").iterdir()) == []
+            assert list((DataDirectory(m.holder.data).run / "pods").iterdir()) == []
             assert not (DataDirectory(m.holder.data).run / "agent.sock").exists()
 
     uvloop.run(scenario())

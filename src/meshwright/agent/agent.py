@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
-from meshwright.agent import log_limit
 from meshwright.agent.control import Control
 from meshwright.agent.holder_link import HolderLink, Session
 from meshwright.agent.machine import Machine
@@ -38,7 +37,6 @@ class Agent:
         self._ended = asyncio.Event()
         self._runners: dict[ProxyName, PodRunner] = {}
         self._leftovers: set[ProxyName] = set()
-        self._memories = Memories(settings.data_dir / "agent")
         machine = self._machine = Machine(
             settings=settings,
             ports=ports,
@@ -46,6 +44,7 @@ class Agent:
             starts=asyncio.Semaphore(settings.parallel_starts),
             clock=ports.clock,
         )
+        self._memories = Memories(machine.memory_folder)
         self._tables = Tables(settings, machine.link, desired)
         self._control = Control(machine, lambda: self.statuses.value, self._tables, self._begin_end)
 
@@ -64,6 +63,8 @@ class Agent:
             if pod.name in there and memory is not None and memory.fingerprint == fingerprint(pod):
                 self._runners[pod.name] = PodRunner(self._machine, pod, self._changed, memory)
         self._leftovers = there - self._runners.keys()
+        for name in self._memories.names() - there:
+            self._memories.forget(name)
         self._changed()
 
     async def _inventory(self) -> Inventory | None:
@@ -85,7 +86,6 @@ class Agent:
             services = [
                 tasks.create_task(self._machine.link.run()),
                 tasks.create_task(self._tables.run()),
-                tasks.create_task(log_limit.keep_bounded(self._machine.data.logs, self._settings.log_limit)),
                 tasks.create_task(self._control.serve()),
                 tasks.create_task(self._watch_desired()),
                 tasks.create_task(self._clear_leftovers()),

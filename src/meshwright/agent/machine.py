@@ -38,6 +38,16 @@ class Machine:
     def paths(self, name: ProxyName) -> PodPaths:
         return PodPaths.of(self.settings.data_dir, self.settings.rung, name)
 
+    @property
+    def memory_folder(self) -> Path:
+        """Where the pods that run are remembered: it goes when the mesh ends."""
+        return self.data.run / "pods"
+
     def log_file(self, pod: PlannedPod, container: str) -> Path:
         """Where the output of one container is appended."""
         return self.data.logs / f"{pod.meta.namespace}_{pod.meta.name}_{container}.log"
+
+    def log_files(self, pod: PlannedPod, container: str) -> tuple[Path, ...]:
+        """That file, and the one to which the holder moves what is old."""
+        newest = self.log_file(pod, container)
+        return newest, newest.with_name(f"{newest.name}.1")

@@ -34,7 +34,7 @@ class PodRunner:
         self.pod = pod
         self._machine = machine
         self._changed = changed
-        self._memories = Memories(machine.settings.data_dir / "agent")
+        self._memories = Memories(machine.memory_folder)
         self._stop = asyncio.Event()
         self._mesh_ends = asyncio.Event()
         self._message = ""
@@ -217,7 +217,8 @@ class PodRunner:
         self._memories.forget(self.name)
         if not self._mesh_ends.is_set():
             for name in (PROXY_CONTAINER, *(container.name for container in self._containers)):
-                self._machine.log_file(self.pod, name).unlink(missing_ok=True)
+                for file in self._machine.log_files(self.pod, name):
+                    file.unlink(missing_ok=True)
 
     async def _end_processes(self, session: Session) -> None:
         if self._proxy is not None:

@@ -67,5 +67,9 @@ class Memories:
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
+    def names(self) -> set[ProxyName]:
+        """The pods of which there is a memory."""
+        return {ProxyName(path.stem) for path in self._folder.glob("*.json")}
+
     def forget(self, name: ProxyName) -> None:
         self._file(name).unlink(missing_ok=True)

@@ -40,9 +40,9 @@ def same_address(address: str) -> str:
 class AgentSettings:
     """`node_name` and `host_address` are what the downward API shows as spec.nodeName and status.hostIP.
 
-    `drain_time`: how long Envoy keeps serving open connections after it was told to drain. `log_limit`: bytes
-    per log file. `ready_timeout`: an Envoy that is not ready by then is started anew. `application_address`
-    maps a pod's address to the one its application listens on (another one in the rung `loopback`).
+    `drain_time`: how long Envoy keeps serving open connections after it was told to drain. `ready_timeout`: an
+    Envoy that is not ready by then is started anew. `application_address` maps a pod's address to the one its
+    application listens on (another one in the rung `loopback`).
     """
 
     data_dir: Path
@@ -56,7 +56,6 @@ class AgentSettings:
     drain_time: Milliseconds = Milliseconds(5_000)
     parallel_starts: int = 4
     back_off: BackOff = BackOff()
-    log_limit: int = 8 * 1024 * 1024
     ready_timeout: Milliseconds = Milliseconds(15_000)
     application_address: Callable[[str], str] = same_address
     cluster_domain: str = "cluster.local"

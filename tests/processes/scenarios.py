@@ -192,17 +192,17 @@ async def interception(at: Scenario) -> Any:
 async def services(at: Scenario) -> Any:
     """What a pod without interception reaches at the addresses of services, from one table to the next."""
     client, other = await at.pods("client", "other")
-    await at.start(client, "serve", "8000")
-    await at.start(other, "serve", "8000", "9000")
+    await at.start(client, "serve", "8001")
+    await at.start(other, "serve", "8002", "9000")
     here, there = at.address(0), at.address(1)
-    both = [f"{here}:8000", f"{there}:8000"]
+    both = [f"{here}:8001", f"{there}:8002"]
     await at.holder.replace_services(
-        {"240.240.9.1:80": both, "240.240.9.2:80": [f"{here}:8000"], "240.240.9.3:80": []}
+        {"240.240.9.1:80": both, "240.240.9.2:80": [f"{here}:8001"], "240.240.9.3:80": []}
     )
     questions = [*["240.240.9.1 80"] * 24, "240.240.9.2 80", "240.240.9.3 80", "240.240.9.1 81", "240.240.9.9 80"]
     lines = (await at.python(client, "many", "attempt", *questions)).splitlines()
     found: dict[str, Any] = {"both": sorted(set(lines[:24])), "self": lines[24], "none": lines[25]}
-    found |= {"other_port": lines[26], "other_address": lines[27], "here": here, "there": there}
+    found |= {"other_port": lines[26], "other_address": lines[27]}
     await at.holder.replace_services({"240.240.9.1:80": [f"{there}:9000"], "240.240.9.2:80": []})
     found["replaced"] = await at.python(client, "attempt", "240.240.9.1", "80")
     found["gone"] = await at.python(client, "attempt", "240.240.9.2", "80")

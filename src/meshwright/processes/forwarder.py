@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +21,14 @@ from meshwright.processes.server import Answer, Connection, Server
 _MOST_CONNECTIONS = 4096
 # Above this many unsent bytes one side is no longer read until the other has caught up.
 _HIGH_WATER = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Where an address leads; `announce`: the socket is told the client's address before its first byte."""
+
+    target: str
+    announce: bool = False
 
 
 class _Side(asyncio.Protocol):
@@ -68,9 +77,9 @@ class _Side(asyncio.Protocol):
 class _Client(_Side):
     """The side of the host. It is read only once its gateway's socket is connected."""
 
-    def __init__(self, forwarder: "Forwarder", target: Path) -> None:
+    def __init__(self, forwarder: "Forwarder", way: _Way) -> None:
         super().__init__(forwarder, None)
-        self._target = target
+        self._way = way
         self._early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -97,7 +106,7 @@ class _Client(_Side):
             self.transport.pause_reading()
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_unix_connection(self._attach, sock=unixsockets.connect(self._target))
+            await loop.create_unix_connection(self._attach, sock=unixsockets.connect(Path(self._way.target)))
         except OSError:
             self.peer = None
             if self.transport is not None:
@@ -105,6 +114,8 @@ class _Client(_Side):
             return
         if self.transport is None or self.peer is None or self.peer.transport is None:
             return
+        if self._way.announce:
+            self.peer.transport.write(announcement(self.transport))
         self.peer.transport.writelines(self._early)
         self._early.clear()
         if self.ended and self.peer.transport.can_write_eof():
@@ -123,6 +134,15 @@ class _Client(_Side):
         super().connection_lost(exc)
 
 
+def announcement(client: asyncio.BaseTransport) -> bytes:
+    """The line of the PROXY protocol, version 1, for a connection that a client has made to us."""
+    source, called = client.get_extra_info("peername"), client.get_extra_info("sockname")
+    if not source or not called:
+        return b"PROXY UNKNOWN\r\n"  # it has gone already
+    family = "TCP6" if ":" in source[0] else "TCP4"
+    return f"PROXY {family} {source[0]} {called[0]} {source[1]} {called[1]}\r\n".encode()
+
+
 class Forwarder:
     """The listening addresses and where they lead."""
 
@@ -130,33 +150,34 @@ class Forwarder:
         self.group = group
         self.open_connections = 0
         self._data = data
-        self._listeners: dict[str, tuple[asyncio.Server, str]] = {}
+        self._listeners: dict[str, tuple[asyncio.Server, _Way]] = {}
 
     async def restore(self) -> None:
         """Listen again where a former process did."""
-        for listen, target in state.read_json(self._data.forwards).items():
+        for listen, way in state.read_json(self._data.forwards).items():
             try:
-                await self.forward(listen, str(target))
+                await self.forward(listen, str(way["target"]), announce=bool(way["announce"]))
             except BadRequest as error:
                 log("an address could not be taken again", listen=listen, why=str(error))
 
-    async def forward(self, listen: str, target: str) -> str:
+    async def forward(self, listen: str, target: str, *, announce: bool = False) -> str:
         """Lead the address `listen` to the socket `target`, which need not exist yet; the address."""
+        way = _Way(target, announce)
         host, _, port = listen.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65_535:
             raise BadRequest(f"{listen!r} is not an address like 127.0.0.1:8080")
         known = self._listeners.get(listen)
-        if known is not None and known[1] == target:
+        if known is not None and known[1] == way:
             return listen
         if known is not None:
             await self.unforward(listen)
         loop = asyncio.get_running_loop()
         try:
-            server = await loop.create_server(lambda: _Client(self, Path(target)), host.strip("[]"), int(port))
+            server = await loop.create_server(lambda: _Client(self, way), host.strip("[]"), int(port))
         except OSError as error:
             raise self._refused(listen, int(port), error) from None
         taken = f"{host}:{cast('tuple[str, int]', server.sockets[0].getsockname())[1]}"
-        self._listeners[taken] = (server, target)
+        self._listeners[taken] = (server, way)
         self._save()
         return taken
 
@@ -172,19 +193,25 @@ class Forwarder:
             self._save()
 
     def _save(self) -> None:
-        table = {listen: target for listen, (_, target) in self._listeners.items() if not listen.endswith(":0")}
+        table = {
+            listen: {"target": way.target, "announce": way.announce}
+            for listen, (_, way) in self._listeners.items()
+            if not listen.endswith(":0")
+        }
         state.write_json(self._data.forwards, table)
 
     async def handle(self, _connection: Connection, operation: str, fields: Fields) -> Answer:
         """The control socket's operations."""
         match operation:
             case "forward":
-                return {"listen": await self.forward(fields.text("listen"), fields.text("target"))}, []
+                announce = fields.flag("announce", default=False)
+                listen = await self.forward(fields.text("listen"), fields.text("target"), announce=announce)
+                return {"listen": listen}, []
             case "unforward":
                 await self.unforward(fields.text("listen"))
                 return {}, []
             case "list":
-                table = {listen: target for listen, (_, target) in self._listeners.items()}
+                table = {listen: way.target for listen, (_, way) in self._listeners.items()}
                 return {"forwards": table, "connections": self.open_connections}, []
             case _:
                 raise BadRequest(f"there is no operation {operation[:80]!r}", "unknown-operation")

@@ -236,9 +236,23 @@ class HolderClient:
         table = {name: list(addresses) for name, addresses in names.items()}
         await self._client.call("dns", {"names": table, "zones": list(zones)})
 
-    async def forward(self, listen: str, target: Path) -> str:
-        """Let the host's address `listen` ("127.0.0.1:8080", port 0: any) lead to a unix socket; the address."""
-        fields, _ = await self._client.call("forward", {"listen": listen, "target": str(target)})
+    async def replace_services(self, services: Mapping[str, Sequence[str]]) -> None:
+        """Replace at once what pods without interception reach behind services (TCP only).
+
+        "address:port" of a service to "address:port" of its ready endpoints; one without any is refused.
+        RemoteError `not-supported` in the rung `loopback`.
+        """
+        table = {key: list(endpoints) for key, endpoints in services.items()}
+        await self._client.call("services", {"services": table})
+
+    async def forward(self, listen: str, target: Path, *, announce: bool = False) -> str:
+        """Let the host's address `listen` ("127.0.0.1:8080", port 0: any) lead to a unix socket; the address.
+
+        `announce`: every connection to the socket begins with a line of the PROXY protocol (version 1) that says who
+        the client is and which address it called.
+        """
+        wanted = {"listen": listen, "target": str(target), "announce": announce}
+        fields, _ = await self._client.call("forward", wanted)
         return fields.text("listen")
 
     async def unforward(self, listen: str) -> None:

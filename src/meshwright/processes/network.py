@@ -1,7 +1,8 @@
 """The sandbox's network as text for `ip -batch`: one bridge, a namespace with one veth pair for every pod.
 
 The virtual addresses of services need no routes: a pod's default route makes the kernel accept them, and the
-interception rules redirect the connection before it would leave.
+interception rules redirect the connection before it would leave. From a pod without such rules it arrives at the
+bridge, where those of `services` choose an endpoint.
 """
 
 import ipaddress
@@ -9,6 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BRIDGE = "br0"
+
+# The sandbox's own network namespace, before the bridge is made; each is written only if the kernel has it.
+SANDBOX_SETTINGS = (
+    ("net/ipv4/ip_unprivileged_port_start", "0"),
+    ("net/ipv4/ip_forward", "1"),  # from a pod to the endpoint that was chosen for it; there is no way out
+    # Or clients would be told that a service's address is reached at its endpoint directly.
+    ("net/ipv4/conf/all/send_redirects", "0"),
+    ("net/ipv4/conf/default/send_redirects", "0"),
+    # Where a host filters what its bridges carry, a pod could not reach itself by its service.
+    ("net/bridge/bridge-nf-call-iptables", "0"),
+)
 
 # Per network namespace of a pod; each is written only if the kernel has it.
 POD_SETTINGS = (

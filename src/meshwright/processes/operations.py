@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from meshwright.processes import network
+from meshwright.processes import network, services
 from meshwright.processes.children import Child, Children
 from meshwright.processes.client import Disconnected, RemoteError, connected
 from meshwright.processes.identities import UidPlan
@@ -87,8 +87,9 @@ class Holder:
                 return self._pidfd(child)
             case "socket":
                 return self._socket(fields)
-            case "dns":
-                return await self._dns(fields), []
+            case "dns" | "services":
+                await self._replace(operation, fields)
+                return {}, []
             case "forward" | "unforward":
                 return await self._forward(operation, fields), []
             case "shutdown":
@@ -187,13 +188,16 @@ class Holder:
             made = socket.socket(socket.AF_INET, kind)
         return {"descriptors": 1}, [made.detach()]
 
-    async def _dns(self, fields: Fields) -> dict[str, Any]:
+    async def _replace(self, table: str, fields: Fields) -> None:
+        """Replace one of the tables by which pods find services."""
+        if table == "services":
+            await self.pods.replace_services(services.decode(fields))
+            return
         if self.resolver is None:
             raise BadRequest("this rung has no DNS", "not-supported")
         await self.resolver.replace_table(
             {"zones": list(fields.texts("zones", ("cluster.local",))), **self._names(fields)}
         )
-        return {}
 
     def _names(self, fields: Fields) -> dict[str, Any]:
         names = fields.object("names")
@@ -201,9 +205,9 @@ class Holder:
 
     async def _forward(self, operation: str, fields: Fields) -> dict[str, Any]:
         """Passed on to the forwarder, which lives outside the sandbox."""
-        wanted = {"listen": fields.text("listen")}
+        wanted: dict[str, Any] = {"listen": fields.text("listen")}
         if operation == "forward":
-            wanted["target"] = fields.text("target")
+            wanted |= {"target": fields.text("target"), "announce": fields.flag("announce", default=False)}
         try:
             async with connected(self._sandbox.data.forwarder_socket) as forwarder:
                 result, _ = await forwarder.call(operation, wanted)

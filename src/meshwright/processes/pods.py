@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meshwright.processes import interception, launcher, mounts, network, procfs, syscalls
+from meshwright.processes import interception, launcher, mounts, network, procfs, services, syscalls
 from meshwright.processes.children import Children
 from meshwright.processes.identities import UidPlan
 from meshwright.processes.messages import BadRequest, PodSpec, SpawnSpec
@@ -65,6 +65,7 @@ class Pods:
         self._children = children
         self._pods: dict[str, Pod] = {}
         self._turn = asyncio.Lock()
+        self._services_turn = asyncio.Lock()
         self._tools = asyncio.Semaphore(_TOOLS_AT_ONCE)
         self._own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
@@ -81,8 +82,15 @@ class Pods:
     async def prepare(self) -> None:
         """The bridge of a new sandbox."""
         if self._subnet is not None:
-            network.write_settings((("net/ipv4/ip_unprivileged_port_start", "0"),))
+            network.write_settings(network.SANDBOX_SETTINGS)
             await self._tool(("ip", "-batch", "-"), network.bridge_batch(self._subnet))
+
+    async def replace_services(self, table: services.Services) -> None:
+        """Replace what pods without interception reach at the addresses of services. BadRequest when it fails."""
+        if self._subnet is None:
+            raise BadRequest("this rung has no addresses of services", "not-supported")
+        async with self._services_turn:
+            await self._tool(("nft", "-f", "-"), services.ruleset(table))
 
     async def add(self, specs: list[PodSpec]) -> list[Pod]:
         """Make pods, all or none; one that exists with the same specification is returned as it is."""

@@ -79,6 +79,6 @@ PROXY_NETWORK, APPLICATION_NETWORK = "127.66.", "127.67."
 
 
 def application_address(pod_address: str) -> str:
-    """Interception NONE: where the application listens beside its proxy at `pod_address` (127.66.x.y -> 127.67.x.y)."""
+    """Interception NONE: where the application of the proxy at `pod_address` listens (127.66.x.y -> 127.67.x.y)."""
     assert pod_address.startswith(PROXY_NETWORK)
     return APPLICATION_NETWORK + pod_address.removeprefix(PROXY_NETWORK)

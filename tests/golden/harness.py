@@ -7,6 +7,7 @@ The first lines of an in.yaml may be comments of two forms:
 
 `with` adds a mesh that several cases share. `show` chooses what is written into <proxy>.yaml: a type (clusters,
 endpoints, listeners, routes), a glob over the resources' names, and a glob over virtual hosts or filter chains.
+The type `origins` writes where the elements of resources come from instead: name glob, then a glob over elements.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,7 @@ TYPES: Mapping[str, TypeUrl] = {
     "listeners": LISTENER,
     "routes": ROUTES,
 }
+ORIGINS = "origins"
 PARTS = {"listeners": "filter_chains", "routes": "virtual_hosts"}
 
 
@@ -112,9 +114,9 @@ def rendered(case: Path) -> dict[str, str]:
     result = compiled(case)
     trees: dict[str, object] = {}
     for wish in shown(case):
-        resources = _resources(result.published, wish)
         tree = cast("dict[str, list[object]]", trees.setdefault(f"{wish.proxy}.yaml", {}))
-        tree.setdefault(wish.kind, []).extend(resources)
+        found = _origins(result, wish) if wish.kind == ORIGINS else _resources(result.published, wish)
+        tree.setdefault(wish.kind, []).extend(found)
     if result.findings:
         trees[DIAGNOSTICS] = sorted(
             (_finding(finding, result.loaded) for finding in result.findings),
@@ -159,6 +161,21 @@ def _resources(published: Published, wish: Shown) -> list[object]:
             resource[part] = [one for one in resource.get(part, []) if fnmatchcase(one.get("name", ""), wish.part)]
             assert resource[part], f"{resource['name']} has no {part} named {wish.part}"
     return list[object](found)
+
+
+def _origins(result: Compiled, wish: Shown) -> list[object]:
+    resources = result.published.resources_of(wish.proxy)
+    assert resources is not None, f"there is no proxy {wish.proxy}"
+    found: dict[str, str] = {}
+    for by_name in resources.values():
+        for name in sorted(by_name):
+            for path, origin in by_name[name].origins if fnmatchcase(name, wish.name) else ():
+                place = result.loaded.lines.find(origin)
+                line = "" if place is None else f" ({place.file}:{place.line})"
+                if fnmatchcase(path, wish.part):
+                    found[f"{name}: {path}"] = f"{origin.object} {origin.path}".strip() + line
+    assert found, f"no element of {wish.proxy} fits {wish.name}/{wish.part}"
+    return [{key: found[key]} for key in found]
 
 
 def _finding(finding: Diagnostic, loaded: LoadedMesh) -> dict[str, str]:

@@ -299,6 +299,7 @@ class Subscription:
         newer = {name for other in self._sent_after(sent) for name in other.before}
         again = [item for item in sent.added if item.name not in bad | newer and self._held(item.name) is item]
         for item in sent.added:
+            self._correct_later(item, sent, sure=item.name in bad)
             if item.name in bad:
                 self._quarantine(item, sent, newer)
         for name in sent.removed if sent.added else ():
@@ -319,6 +320,14 @@ class Subscription:
     def _sent_after(self, sent: Sent) -> list[Sent]:
         return [other for other in self.in_flight.values() if int(other.nonce) > int(sent.nonce)]
 
+    def _correct_later(self, item: EncodedResource, sent: Sent, *, sure: bool) -> None:
+        """What was sent after `sent` did not replace `item`, or (unless that is `sure`) perhaps not."""
+        for other in self._sent_after(sent):
+            if other.before.get(item.name) is item:
+                other.before[item.name] = sent.before[item.name]
+                if not sure or item.name in sent.unsure:
+                    other.unsure.add(item.name)
+
     def _quarantine(self, item: EncodedResource, sent: Sent, newer: set[ResourceName]) -> None:
         before = sent.before[item.name]
         self._last_good.pop(item.name, None)
@@ -326,10 +335,6 @@ class Subscription:
             self._last_good[item.name] = before
         if (wanted := self.target.get(item.name)) is not None and wanted.version == item.version:
             self.refused[item.name] = item.version
-        for other in self._sent_after(sent):
-            if other.before.get(item.name) is item:
-                other.before[item.name] = before
-                other.unsure.update(sent.unsure & {item.name})
         if item.name not in newer and self._held(item.name) is item:
             self._exceptions[item.name] = before
             self._unsure |= sent.unsure & {item.name}

@@ -16,9 +16,3 @@ def ask(path: Path, what: str) -> str:
         return client.getresponse().read().decode()
     finally:
         client.close()
-
-
-def total(path: Path, pattern: str) -> int:
-    """The sum of all counters whose name matches a regular expression."""
-    lines = ask(path, f"/stats?filter={pattern}").splitlines()
-    return sum(int(line.rpartition(": ")[2]) for line in lines if line.rpartition(": ")[2].isdigit())

@@ -43,14 +43,13 @@ def _read(pids: Iterable[int], supervisor: object) -> Iterator[Process]:
             continue
         environment = _environment(pid)
         pod = environment.get(POD_MARKER, "")
-        words = procfs.command_of(pid).split()
-        program = Path(words[0]).name if words else "?"
+        command = procfs.command_of(pid)
+        words = command.split()
         if pod:
-            kind = PROXY if "--file-flush-interval-msec" in words or "bootstrap" in " ".join(words) else APPLICATION
-            name = program
+            is_proxy = "/bootstrap.json" in command
+            kind, name = (PROXY if is_proxy else APPLICATION), Path(words[0]).name if words else "?"
         else:
-            kind = OWN
-            name = "supervisor" if pid == supervisor else _name(words)
+            kind, name = OWN, "supervisor" if pid == supervisor else _name(words)
         yield Process(pid, kind, name, pod, *sizes)
 
 

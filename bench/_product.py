@@ -103,8 +103,10 @@ async def product_side(mesh: Product) -> Side:
     client, server = await mesh.pod("client-"), await mesh.pod("server-")
     async with HolderClient.session(mesh.data.holder_socket) as holder:
         pids = tuple([await outside_pid(holder, pod, PROXY) for pod in (client, server)])
+        [address] = [pod.ip for pod in (await holder.list()).pods if pod.pod == server]
     admins = tuple(mesh.data.pod(pod) / "admin.sock" for pod in (client, server))
-    return Side("meshwright", mesh.data.holder_socket, client, {True: HTTP2_HOST, False: HTTP1_HOST}, pids, admins)
+    hosts = {True: HTTP2_HOST, False: HTTP1_HOST}
+    return Side("meshwright", mesh.data.holder_socket, client, hosts, pids, admins, address)
 
 
 def pair_documents() -> list[Document]:

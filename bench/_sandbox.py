@@ -41,7 +41,7 @@ def application_command() -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One thing that is measured: where its load runs, and the pids of its two Envoys (none without proxies)."""
+    """One thing that is measured: where its load runs; pids and admin sockets of the client's and server's Envoy."""
 
     name: str
     holder: Path
@@ -49,6 +49,7 @@ class Side:
     hosts: dict[bool, str]
     proxies: tuple[int, ...] = ()
     admins: tuple[Path, ...] = ()
+    server_address: str = ""
 
     def target(self, *, http2: bool) -> Target:
         return Target(self.holder, self.client_pod, f"http://{self.hosts[http2]}:{PORT}/")
@@ -125,7 +126,7 @@ async def rival_and_direct(holder: HolderClient, data: DataDirectory) -> tuple[S
     measured = Side(
         "rival", data.holder_socket, CLIENT, {http2: host for host, http2 in HOSTS.items()},
         tuple([await outside_pid(holder, name, PROXY) for name in (CLIENT, SERVER)]),
-        tuple(pods[name].folder / "admin.sock" for name in (CLIENT, SERVER)),
+        tuple(pods[name].folder / "admin.sock" for name in (CLIENT, SERVER)), ADDRESSES[SERVER],
     )  # fmt: skip
     plain = "plain.bench.svc.cluster.local"
     return measured, Side("direct", data.holder_socket, PLAIN_CLIENT, {True: plain, False: plain})

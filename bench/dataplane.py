@@ -10,12 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench._admin import total
 from bench._load import generator
 from bench._product import pair_documents, product, product_side
+from bench._proof import proof
 from bench._rounds import Measured, Shape, answers, ratio, take_turns
 from bench._running import until_stopped
-from bench._sandbox import Side, rival_and_direct, sandbox
+from bench._sandbox import rival_and_direct, sandbox
 
 GOALS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "rate": (">= 0.95", lambda found: found >= 0.95),
@@ -50,7 +50,7 @@ async def measure() -> None:
             _print(shape, *found)
         _print_direct(await take_turns((direct,), DIRECT))
         for side in (ours, rival):
-            _print_proof(side)
+            print(await proof(side))
     print(f"took {time.monotonic() - began:.0f} s")
 
 
@@ -74,12 +74,6 @@ def _print_direct(measured: list[Measured]) -> None:
     [found] = measured
     values = ", ".join(f"{LABELS[what]} {found.median(what):.1f}" for what in ("rate", "p50", "p99"))
     print(f"\nwithout any proxy, {DIRECT.connections} connections: {values}")
-
-
-def _print_proof(side: Side) -> None:
-    client = side.admins[0]
-    tls, http2 = total(client, r"ssl\.versions\.TLSv1\.3$"), total(client, "upstream_cx_http2_total")
-    print(f"{side.name}: the client's Envoy made {tls} TLS 1.3 connections, {http2} HTTP/2 connections upstream")
 
 
 def main() -> int:

@@ -12,7 +12,9 @@ from meshwright.model.settings import MeshSettings
 
 TYPE = "type.googleapis.com/"
 HEALTH_PORT, METRICS_PORT = 15021, 15090
-ADMIN_MODE = 0o600
+# With subordinate uids Envoy is another user than the agent: they meet in the group of the pod's folder, which is
+# closed to all others.
+ADMIN_MODE = 0o660
 CLUSTER_ID = "Kubernetes"
 SOL_SOCKET, SO_MARK, PROXY_MARK = 1, 36, 1337
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"
@@ -44,7 +46,7 @@ class Sockets:
 
 
 def live_bootstrap(proxy: Proxy, settings: MeshSettings, sockets: Sockets) -> Document:
-    """Everything else comes over delta ADS from `sockets.xds`. The admin socket is for its owner only (0600)."""
+    """Everything else comes over delta ADS from `sockets.xds`. The admin socket is for owner and group (0660)."""
     return {
         **base(proxy, settings, sockets.admin),
         "static_resources": {

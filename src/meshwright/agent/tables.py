@@ -1,4 +1,4 @@
-"""The mesh's names and the host's forwarded ports are brought to the holder, again after each loss of it."""
+"""Names, services and the host's forwarded ports are brought to the holder, again after each loss of it."""
 
 import asyncio
 from pathlib import Path
@@ -21,6 +21,8 @@ class Tables:
         self._link = link
         self._desired = desired
         self._forwarded: dict[str, Path] = {}
+        self._named: tuple[Session, object] | None = None
+        self._served: tuple[Session, object] | None = None
         self.problems: dict[str, str] = {}
 
     async def run(self) -> None:
@@ -51,19 +53,36 @@ class Tables:
     async def _bring(self, session: Session, desired: DesiredState) -> None:
         self.problems = {}
         if self._settings.rung is not Rung.LOOPBACK:
-            try:
-                await session.client.replace_dns(dict(desired.names), (self._settings.cluster_domain,))
-            except RemoteError as error:
-                self.problems["dns"] = str(error)
+            await self._bring_names(session, desired)
+            await self._bring_services(session, desired)
         wanted = {f"127.0.0.1:{forward.host_port}": self._target(forward) for forward in desired.forwards}
         for listen in [listen for listen, target in self._forwarded.items() if wanted.get(listen) != target]:
             await self._unforward(session, listen)
         for listen, target in wanted.items():
             try:
-                await session.client.forward(listen, target)
+                # Gateways learn who called: to their Envoy all of the host's connections come from one socket.
+                await session.client.forward(listen, target, announce=True)
                 self._forwarded[listen] = target
             except RemoteError as error:
                 self.problems[listen] = str(error)
+
+    async def _bring_names(self, session: Session, desired: DesiredState) -> None:
+        if self._named == (session, desired.names):
+            return
+        try:
+            await session.client.replace_dns(dict(desired.names), (self._settings.cluster_domain,))
+            self._named = session, desired.names
+        except RemoteError as error:
+            self.problems["dns"] = str(error)
+
+    async def _bring_services(self, session: Session, desired: DesiredState) -> None:
+        if self._served == (session, desired.services):
+            return
+        try:
+            await session.client.replace_services(dict(desired.services))
+            self._served = session, desired.services
+        except RemoteError as error:
+            self.problems["services"] = str(error)
 
     def _target(self, forward: HostForward) -> Path:
         return PodPaths.of(self._settings.data_dir, self._settings.rung, forward.pod).here.ingress_socket(

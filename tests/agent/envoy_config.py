@@ -17,6 +17,10 @@ _ORIGINAL = {
     "name": "original",
     "typed_config": {"@type": TYPE_PREFIX + "envoy.extensions.filters.listener.original_dst.v3.OriginalDst"},
 }
+_ANNOUNCED = {
+    "name": "announced",
+    "typed_config": {"@type": TYPE_PREFIX + "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"},
+}
 
 
 def bootstrap(pod: PlannedPod, paths: PodPaths) -> Mapping[str, object]:
@@ -77,7 +81,8 @@ def _static(name: str, address: str, port: int, *, mark: bool) -> EncodedResourc
 
 def _gateway(socket_folder: str, to: str, *, mark: bool) -> Iterable[EncodedResource]:
     yield _static("to", to, 9080, mark=mark)
-    yield _listener("twin", {"pipe": {"path": f"{socket_folder}/8080.sock", "mode": 0o660}}, _hcm("gw", "to"))
+    pipe = {"pipe": {"path": f"{socket_folder}/8080.sock", "mode": 0o660}}
+    yield _listener("twin", pipe, _hcm("gw", "to"), listener_filters=[_ANNOUNCED])
 
 
 def _loopback(pod: PlannedPod, application: str) -> Iterable[EncodedResource]:

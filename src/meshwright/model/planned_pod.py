@@ -41,11 +41,16 @@ class HostForward:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """All that one machine's agent has to bring about. `names` is the DNS table: host name -> addresses."""
+    """All that one machine's agent has to bring about.
+
+    `names` is the DNS table: host name -> addresses. `services` is for pods without a proxy: "address:port" of a
+    service -> "address:port" of its ready endpoints, TCP only.
+    """
 
     pods: tuple[PlannedPod, ...] = ()
     names: tuple[tuple[str, tuple[str, ...]], ...] = ()
     forwards: tuple[HostForward, ...] = ()
+    services: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 class PodPhase(StrEnum):

@@ -17,6 +17,7 @@ from meshwright.wiring.dns_names import dns_table
 from meshwright.wiring.loading import LoadedMesh
 from meshwright.wiring.planning import plan
 from meshwright.wiring.run_file import Forward
+from meshwright.wiring.service_addresses import Table, service_table
 from meshwright.wiring.snapshot import Placement, base_snapshot, with_workloads, workload
 
 INGRESS_LABEL, INGRESS_VALUE = "istio", "ingressgateway"
@@ -48,7 +49,11 @@ class FileMesh:
             for each in forwards
             if ingress is not None
         )
-        return DesiredState(self.pods, dns_table(self.snapshot.services, self.pods), led)
+        return DesiredState(self.pods, dns_table(self.snapshot.services, self.pods), led, self.services())
+
+    def services(self) -> Table:
+        """What pods without a proxy reach at the addresses of services, by the readiness told last."""
+        return service_table(self.snapshot)
 
     def ready(self, statuses: Mapping[ProxyName, PodStatus]) -> None:
         """Publish what follows from the pods' readiness; nothing happens when it is as before."""

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from meshwright.asynctools.latest import Latest
 from meshwright.ca.authority import Authority
 from meshwright.ca.leaves import LeafStore
 from meshwright.compiler.compile import Sockets, live_bootstrap
-from meshwright.model.planned_pod import PlannedPod
+from meshwright.model.names import ProxyName
+from meshwright.model.planned_pod import PlannedPod, PodStatus
 from meshwright.model.proxy import Interception, Role, application_address
 from meshwright.processes.holder_client import Disconnected, HolderClient
 from meshwright.processes.state import DataDirectory
@@ -90,14 +92,14 @@ class MeshProcess:
     async def _drained(self, pod: PlannedPod) -> None:
         """The pod is out of every endpoint list, acknowledged by all proxies that listen; bounded."""
         statuses = {name: status for name, status in self._agent.statuses.value.items() if name != pod.name}
-        self._mesh.ready(statuses)
+        self._publish(statuses)
         connected = [name for name, status in self._xds.status().items() if status.connected]
         await self._xds.synced(connected, DRAIN_BOUND_SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set (pods go on), or the agent was told to end the mesh."""
         await self._agent.adopt()
-        self._mesh.ready(self._agent.statuses.value)
+        self._publish(self._agent.statuses.value)
         settle()
         async with self._xds, asyncio.TaskGroup() as tasks:
             helpers = [
@@ -108,6 +110,13 @@ class MeshProcess:
             await helpers[-1]
             for helper in helpers:
                 helper.cancel()
+
+    def _publish(self, statuses: Mapping[ProxyName, PodStatus]) -> None:
+        """Let proxies, and what stands in for them before pods without one, know which pods are ready."""
+        self._mesh.ready(statuses)
+        desired, services = self._agent.desired, self._mesh.services()
+        if services != desired.value.services:
+            desired.set(replace(desired.value, services=services))
 
     async def _serve_until(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -120,7 +129,7 @@ class MeshProcess:
     async def _follow(self) -> None:
         seen = self._agent.statuses.value
         while True:
-            self._mesh.ready(seen)
+            self._publish(seen)
             seen = await self._agent.statuses.newer_than(seen)
 
 

@@ -9,6 +9,7 @@ from meshwright.envoyapi.envoy.config.listener.v3.listener_components_pb2 import
 )
 from meshwright.envoyapi.envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
 from meshwright.envoyapi.envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
+from meshwright.envoyapi.envoy.extensions.filters.listener.proxy_protocol.v3.proxy_protocol_pb2 import ProxyProtocol
 from meshwright.envoyapi.envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
 from meshwright.envoyapi.envoy.type.v3.range_pb2 import Int32Range
 from meshwright.model.names import PortNumber
@@ -19,6 +20,11 @@ FIRST_READ = 512  # bytes that are read before it is known whether a ClientHello
 def original_destination() -> ListenerFilter:
     """Ask the kernel where the connection was going before it was redirected."""
     return ListenerFilter(name="envoy.filters.listener.original_dst", typed_config=pack(OriginalDst()))
+
+
+def proxy_protocol() -> ListenerFilter:
+    """Learn the client's address from the header that stands before its bytes; without one there is no service."""
+    return ListenerFilter(name="envoy.filters.listener.proxy_protocol", typed_config=pack(ProxyProtocol()))
 
 
 def tls_inspector(but_ports: Iterable[PortNumber] = ()) -> ListenerFilter:

@@ -7,7 +7,7 @@ from meshwright.compiler.built import Built
 from meshwright.compiler.chain import Direction
 from meshwright.compiler.envoy import server_tls
 from meshwright.compiler.envoy.access_log import listener_logs
-from meshwright.compiler.envoy.listener_filters import tls_inspector
+from meshwright.compiler.envoy.listener_filters import proxy_protocol, tls_inspector
 from meshwright.compiler.envoy.network_filters import http_manager
 from meshwright.compiler.envoy.streams import Rules, Stream, chain, rule_streams
 from meshwright.compiler.names import outbound_listener
@@ -78,6 +78,9 @@ def _twin(listener: Listener, name: str, path: str, origins: tuple[tuple[Element
     twin.CopyFrom(listener)
     twin.name = f"{name}.sock"
     twin.address.pipe.CopyFrom(Pipe(path=path, mode=SOCKET_MODE))
+    # Nobody but the host's forwarder connects here, and it says who the client is before anything else.
+    del twin.listener_filters[:]
+    twin.listener_filters.extend((proxy_protocol(), *listener.listener_filters))
     return Built(LISTENER, ResourceName(twin.name), twin, origins)
 
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def refusal(config: Mapping[str, Any], folder: Path, name: str = "config") -> st
 
 
 @contextmanager
-def running(config: Mapping[str, Any], folder: Path, name: str) -> Iterator[Path]:
+def running(config: Mapping[str, Any], folder: Path, name: str) -> Generator[Path]:
     """An Envoy that is live; its log is `<name>.log` in `folder` (the value)."""
     file, log = folder / f"{name}.json", folder / f"{name}.log"
     file.write_text(json.dumps(config))

@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +71,7 @@ def application(address: str) -> dict[str, Any]:
 
 
 @contextmanager
-def greeting(address: str) -> Iterator[None]:
+def greeting(address: str) -> Generator[None]:
     """A TCP server that speaks first and then echoes."""
     server = socket.create_server((address, TCP))
 

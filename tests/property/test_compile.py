@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -320,22 +320,20 @@ def _unknown(published: Published) -> set[str]:
 
 
 def _values(tree: Any, key: str) -> Iterator[Any]:
-    if isinstance(tree, dict):
-        for name, value in tree.items():
-            if name == key:
-                yield value
-            yield from _values(value, key)
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from _values(value, key)
+    return (value for one in _objects(tree) for name, value in one.items() if name == key)
 
 
-def _values_of_secrets(tree: Any) -> Iterator[Any]:
+def _values_of_secrets(tree: Any) -> Iterator[dict[str, Any]]:
+    return (one for one in _objects(tree) if "sds_config" in one)
+
+
+def _objects(tree: Any) -> Iterator[dict[str, Any]]:
+    """All JSON objects in a tree."""
     if isinstance(tree, dict):
-        if "sds_config" in tree:
-            yield tree
-        for value in tree.values():
-            yield from _values_of_secrets(value)
+        found = cast("dict[str, Any]", tree)
+        yield found
+        for value in found.values():
+            yield from _objects(value)
     elif isinstance(tree, list):
-        for value in tree:
-            yield from _values_of_secrets(value)
+        for value in cast("list[Any]", tree):
+            yield from _objects(value)

@@ -1,6 +1,6 @@
 """The only door of the compiler: a Snapshot in, encoded resources per proxy class out."""
 
-from meshwright.compiler.envoy.assembly import Assembly, Bundle, scope_of
+from meshwright.compiler.envoy.assembly import Assembly, Bundle
 from meshwright.compiler.envoy.bootstrap import Sockets, live_bootstrap
 from meshwright.compiler.envoy.static_bootstrap import StaticSecret, resources_json, static_bootstrap
 from meshwright.compiler.tracked import Ledger
@@ -52,7 +52,10 @@ class Compiler:
         for bucket in range(BUCKETS):
             proxies.update(self._mesh.proxies(bucket))
         distinct = {id(proxy_class): proxy_class for proxy_class in proxies.values()}
-        bundles = {proxy_class: self._assembly.bundle(proxy_class) for proxy_class in distinct.values()}
+        bundles = {
+            proxy_class: self._assembly.bundle(self._assembly.client(proxy_class))
+            for proxy_class in distinct.values()
+        }
         findings = dict.fromkeys(self._findings.of_mesh(0))
         for bundle in bundles.values():
             findings.update(dict.fromkeys(bundle.findings))
@@ -68,8 +71,7 @@ class Compiler:
         self._assembly.turn()
         if self._ledger.round % SWEEP_ROUNDS == 0:
             classes = frozenset(bundles)
-            self._assembly.sweep(classes)
-            self._mesh.sweep(classes, frozenset(scope_of(one) for one in classes))
+            self._mesh.sweep(classes, self._assembly.sweep(classes))
 
 
 def _place(finding: Diagnostic) -> tuple[Origin, str, tuple[str, ...]]:

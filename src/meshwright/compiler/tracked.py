@@ -170,9 +170,12 @@ class Derived(Table, Generic[Key, Value]):
             self._spread(key)
 
     def keep(self, wanted: Callable[[Key], bool]) -> None:
-        """Forget the keys that are not wanted any more."""
+        """Forget the keys that are not wanted any more. Who still reads one has to ask again: changes do not come
+        through what is forgotten.
+        """
         for key in [key for key in self._entries if not wanted(key)]:
             entry = self._entries.pop(key)
+            self._spread(key)
             for table, other in entry.reads:
                 table.release(other, (self, key))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from meshwright.compiler.built import Built
 from meshwright.compiler.encode import Encoded, encode
-from meshwright.compiler.envoy.clusters import Reach, discovery, service_clusters
+from meshwright.compiler.envoy.clusters import DNS_TYPES, Reach, discovery, service_clusters
 from meshwright.compiler.envoy.endpoints import service_endpoints
 from meshwright.compiler.envoy.fixed_clusters import fixed_clusters
 from meshwright.compiler.envoy.inbound_routes import inbound_route_configs
@@ -41,12 +41,24 @@ Parts = tuple[Encoded, ...]
 NO_STREAMS = Routed(())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Reached:
-    """A scope together with the way in which its proxies reach services."""
+    """A scope together with the way in which its proxies reach services. One object per pair, as a cheap key."""
 
     scope: Scope
     reach: Reach
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Client:
+    """A class with what follows from it. One object per class, as a cheap key."""
+
+    proxy_class: ProxyClass
+    reached: Reached
+
+    @property
+    def scope(self) -> Scope:
+        return self.reached.scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,61 +106,82 @@ class _Gathering:
 
 
 class Assembly:
-    """The tables above a Mesh; `bundle(proxy_class)` is what a class gets."""
+    """The tables above a Mesh; `bundle(client(proxy_class))` is what a class gets."""
 
     def __init__(self, mesh: Mesh, ledger: Ledger) -> None:
         self._mesh = mesh
         self._builder = RouteBuilder(audit=ledger.audit)
-        self._parts = Memo(_service_parts, audit=ledger.audit)
-        self._reaches: dict[Reach, Reach] = {}
-        self._listeners: dict[ProxyClass, dict[Place, tuple[tuple[Claim, ...], MeshSettings, Encoded]]] = {}
-        self._encoded: dict[ProxyClass, dict[int, tuple[Built, Encoded]]] = {}
-        self.host = Derived[tuple[Reached, Hostname], Parts](ledger, self._host)
+        self._make_clusters = Memo(_clusters, audit=ledger.audit)
+        self._make_assignments = Memo(_assignments, audit=ledger.audit)
+        self._reaches: dict[Reach, Reach] = {}  # one object each: scopes of equal reach share clusters
+        self._reached: dict[tuple[Scope, Reach], Reached] = {}
+        self._clients: dict[ProxyClass, Client] = {}
+        self._listeners: dict[Client, dict[Place, tuple[tuple[Claim, ...], MeshSettings, Encoded]]] = {}
+        self._encoded: dict[Client, dict[int, tuple[Built, Encoded]]] = {}
+        self.clusters = Derived[tuple[Reached, Hostname], Parts](ledger, self._clusters)
+        self.assignments = Derived[tuple[Reached, Hostname], Parts](ledger, self._assignments)
         self.hosts = Derived[tuple[Reached, int], Bundle](ledger, self._host_bundle)
-        self.claims = Derived[tuple[ProxyClass, int], Claims](ledger, self._claims)
-        self.outbound = Derived[ProxyClass, Parts](ledger, self._outbound)
-        self.own = Derived[ProxyClass, Parts](ledger, self._own)
-        self.routes = Derived[ProxyClass, Parts](ledger, self._routed)
-        self.bundle = Derived[ProxyClass, Bundle](ledger, self._bundle)
+        self.claims = Derived[tuple[Client, int], Claims](ledger, self._claims)
+        self.outbound = Derived[Client, Parts](ledger, self._outbound)
+        self.own = Derived[Client, Parts](ledger, self._own)
+        self.routes = Derived[Client, Parts](ledger, self._routed)
+        self.bundle = Derived[Client, Bundle](ledger, self._bundle)
 
     def turn(self) -> None:
         """End a round."""
-        self._parts.turn()
+        self._make_clusters.turn()
+        self._make_assignments.turn()
 
-    def sweep(self, classes: frozenset[ProxyClass]) -> None:
-        """Forget what none of `classes` needs; costs a look at everything."""
-        reached = {self._reached(one) for one in classes}
-        self.host.keep(lambda key: key[0] in reached)
+    def client(self, proxy_class: ProxyClass) -> Client:
+        """The key of a class."""
+        found = self._clients.get(proxy_class)
+        if found is None:
+            rules = tuple(ref for ref in proxy_class.matched if ref.kind == "DestinationRule")
+            scope = self._mesh.scope(proxy_class.role, proxy_class.namespace, rules)
+            reach = Reach(proxy_class.role, proxy_class.interception)
+            reach = self._reaches.setdefault(reach, reach)
+            reached = self._reached.setdefault((scope, reach), Reached(scope, reach))
+            found = self._clients[proxy_class] = Client(proxy_class, reached)
+        return found
+
+    def sweep(self, classes: frozenset[ProxyClass]) -> frozenset[Scope]:
+        """Forget what none of `classes` needs, and say which scopes they need; costs a look at everything."""
+        self._clients = {key: client for key, client in self._clients.items() if key in classes}
+        clients = frozenset(self._clients.values())
+        self._reached = {key: one for key, one in self._reached.items() if any(one is c.reached for c in clients)}
+        reached = frozenset(self._reached.values())
+        self.clusters.keep(lambda key: key[0] in reached)
+        self.assignments.keep(lambda key: key[0] in reached)
         self.hosts.keep(lambda key: key[0] in reached)
-        self.claims.keep(lambda key: key[0] in classes)
+        self.claims.keep(lambda key: key[0] in clients)
         for table in (self.outbound, self.own, self.routes, self.bundle):
-            table.keep(classes.__contains__)
-        self._listeners = {key: kept for key, kept in self._listeners.items() if key in classes}
-        self._encoded = {key: kept for key, kept in self._encoded.items() if key in classes}
+            table.keep(clients.__contains__)
+        self._listeners = {key: kept for key, kept in self._listeners.items() if key in clients}
+        self._encoded = {key: kept for key, kept in self._encoded.items() if key in clients}
         self._builder.turn()
-        for proxy_class in classes:
-            self._routed(proxy_class)  # ask for all routes once: what nobody asks for goes
+        for client in clients:
+            self._routed(client)  # ask for all routes once: what nobody asks for goes
         self._builder.turn()
+        return frozenset(one.scope for one in reached)
 
     # ---------------------------------------------------------------- of a class
 
-    def _bundle(self, proxy_class: ProxyClass) -> Bundle:
+    def _bundle(self, client: Client) -> Bundle:
         gathering = _Gathering()
-        gathering.add(self.own(proxy_class))
-        reached = self._reached(proxy_class)
+        gathering.add(self.own(client))
         for bucket in range(BUCKETS):
-            gathering.join(self.hosts((reached, bucket)))
-        if _is_redirected(proxy_class):
-            gathering.add(self.outbound(proxy_class))
-        gathering.add(self.routes(proxy_class))
+            gathering.join(self.hosts((client.reached, bucket)))
+        if client.reached.reach.knows_original_destination:
+            gathering.add(self.outbound(client))
+        gathering.add(self.routes(client))
         return gathering.done()
 
-    def _own(self, proxy_class: ProxyClass) -> Parts:
+    def _own(self, client: Client) -> Parts:
         """What depends on the class alone, and at gateways all listeners."""
-        settings = self._mesh.settings
+        settings, proxy_class = self._mesh.settings, client.proxy_class
         built = [*fixed_clusters(proxy_class, settings)]
         if proxy_class.role is Role.ROUTER:
-            view = self._view(proxy_class)
+            view = self._view(client)
             merged = merge_servers(view.gateways, proxy_class.gateway_ports)
             built += gateway_listeners(view, merged.value)
             return (*map(encode, built), Encoded(None, merged.findings))
@@ -160,27 +193,27 @@ class Assembly:
             built.append(virtual_outbound(settings))
         return tuple(map(encode, built))
 
-    def _routed(self, proxy_class: ProxyClass) -> Parts:
-        view = self._view(proxy_class)
-        make = gateway_routes if proxy_class.role is Role.ROUTER else sidecar_routes
-        before = self._encoded.get(proxy_class, {})
+    def _routed(self, client: Client) -> Parts:
+        view = self._view(client)
+        make = gateway_routes if client.proxy_class.role is Role.ROUTER else sidecar_routes
+        before = self._encoded.get(client, {})
         after: dict[int, tuple[Built, Encoded]] = {}
         for built in make(view, self._builder):
             after[id(built)] = before.get(id(built)) or (built, encode(built))
-        self._encoded[proxy_class] = after
+        self._encoded[client] = after
         return tuple(encoded for _, encoded in after.values())
 
-    def _outbound(self, proxy_class: ProxyClass) -> Parts:
+    def _outbound(self, client: Client) -> Parts:
         """Listeners of all claims; one whose claims did not change is kept."""
         claimed: dict[Place, list[Claim]] = {}
         findings: list[Diagnostic] = []
         for bucket in range(BUCKETS):
-            found = self.claims((proxy_class, bucket))
+            found = self.claims((client, bucket))
             findings += found.findings
             for place, wanted in found.places.items():
                 claimed.setdefault(place, []).extend(wanted)
         settings = self._mesh.settings
-        before = self._listeners.get(proxy_class, {})
+        before = self._listeners.get(client, {})
         after: dict[Place, tuple[tuple[Claim, ...], MeshSettings, Encoded]] = {}
         for place in sorted(claimed):
             wanted = tuple(dict.fromkeys(claimed[place]))
@@ -188,39 +221,35 @@ class Assembly:
             if kept is None or kept[1] is not settings or kept[0] != wanted:
                 kept = (wanted, settings, encode(outbound(wanted, settings)))
             after[place] = kept
-        self._listeners[proxy_class] = after
+        self._listeners[client] = after
         return (*(encoded for _, _, encoded in after.values()), Encoded(None, tuple(findings)))
 
-    def _claims(self, key: tuple[ProxyClass, int]) -> Claims:
-        proxy_class, bucket = key
-        scope = scope_of(proxy_class)
+    def _claims(self, key: tuple[Client, int]) -> Claims:
+        client, bucket = key
         made: dict[Place, dict[Claim, None]] = {}
         findings: list[Diagnostic] = []
-        for visible in self._mesh.bucket((scope, bucket)).values():
+        for visible in self._mesh.bucket((client.scope, bucket)).values():
             for port in visible.service.ports:
-                streams = self._streams(visible, port, proxy_class)
-                findings += streams.findings
-                for claim in claims(visible.service, port, self._addresses(visible), streams.streams):
+                routed = self._streams(visible, port, client)
+                findings += routed.findings
+                for claim in claims(visible.service, port, self._addresses(visible), routed.streams):
                     made.setdefault((claim.bind, claim.port), {})[claim] = None
         return Claims({place: tuple(found) for place, found in made.items()}, tuple(findings))
 
-    def _streams(self, visible: VisibleService, port: ServicePort, proxy_class: ProxyClass) -> Routed:
+    def _streams(self, visible: VisibleService, port: ServicePort, client: Client) -> Routed:
         if shape(visible.service, port) in (Shape.NONE, Shape.HTTP):
             return NO_STREAMS
-        rules = Rules(proxy_class, MESH, TrackedServices(self._mesh, scope_of(proxy_class)))
-        return service_streams(visible, port, self._streaming(proxy_class), rules)
+        rules = Rules(client.proxy_class, MESH, TrackedServices(self._mesh, client.scope))
+        virtual_services = self._mesh.streaming(client.proxy_class.namespace, MESH_GATEWAY)
+        return service_streams(visible, port, virtual_services, rules)
 
     def _addresses(self, visible: VisibleService) -> tuple[Endpoint, ...]:
         """Endpoints are listened for one by one where clients choose among them."""
         service = visible.service
         return self._mesh.endpoints((service.meta.ref, service.host)) if service.headless else ()
 
-    def _streaming(self, proxy_class: ProxyClass) -> tuple[VirtualService, ...]:
-        return self._mesh.streaming(proxy_class.namespace, MESH_GATEWAY)
-
-    def _view(self, proxy_class: ProxyClass) -> View:
-        mesh = self._mesh
-        scope = scope_of(proxy_class)
+    def _view(self, client: Client) -> View:
+        mesh, scope, proxy_class = self._mesh, client.scope, client.proxy_class
         buckets = tuple(mesh.bucket((scope, bucket)) for bucket in range(BUCKETS))
         services: dict[Hostname, VisibleService] = {}
         for bucket in buckets:
@@ -251,18 +280,27 @@ class Assembly:
 
     # ---------------------------------------------------------------- of a scope
 
-    def _reached(self, proxy_class: ProxyClass) -> Reached:
-        reach = Reach(proxy_class.role, proxy_class.interception)
-        return Reached(scope_of(proxy_class), self._reaches.setdefault(reach, reach))
-
     def _host_bundle(self, key: tuple[Reached, int]) -> Bundle:
         reached, bucket = key
         gathering = _Gathering()
         for host in self._mesh.hosts(bucket):
-            gathering.add(self.host((reached, host)))
+            gathering.add(self.clusters((reached, host)))
+            gathering.add(self.assignments((reached, host)))
         return gathering.done()
 
-    def _host(self, key: tuple[Reached, Hostname]) -> Parts:
+    def _clusters(self, key: tuple[Reached, Hostname]) -> Parts:
+        """Made without a look at endpoints, but where they stand in the cluster itself."""
+        reached, host = key
+        mesh = self._mesh
+        visible = mesh.visible((host, reached.scope))
+        if visible is None:
+            return ()
+        service = visible.service
+        listed = mesh.endpoints((service.meta.ref, service.host)) if service.resolution in DNS_TYPES else ()
+        unusable = tuple(self._unusable(visible, reached.scope))
+        return self._make_clusters(visible, listed, reached.reach, mesh.settings, unusable)
+
+    def _assignments(self, key: tuple[Reached, Hostname]) -> Parts:
         reached, host = key
         mesh = self._mesh
         visible = mesh.visible((host, reached.scope))
@@ -270,8 +308,7 @@ class Assembly:
             return ()
         service = visible.service
         endpoints = mesh.endpoints((service.meta.ref, service.host))
-        unusable = tuple(self._unusable(visible, reached.scope))
-        return self._parts(visible, endpoints, reached.reach, mesh.settings, unusable)
+        return self._make_assignments(visible, endpoints, reached.reach, mesh.settings)
 
     def _unusable(self, visible: VisibleService, scope: Scope) -> Iterator[str]:
         """Credentials of the service's rule that this scope may not have, or that are not there."""
@@ -305,30 +342,23 @@ class TrackedServices(Mapping[Hostname, VisibleService]):
         return sum(1 for _ in self)
 
 
-def scope_of(proxy_class: ProxyClass) -> Scope:
-    """What of a class decides which services and rules it sees."""
-    rules = tuple(ref for ref in proxy_class.matched if ref.kind == "DestinationRule")
-    return Scope(proxy_class.role, proxy_class.namespace, rules)
-
-
-def _is_redirected(proxy_class: ProxyClass) -> bool:
-    return proxy_class.role is Role.SIDECAR and proxy_class.interception is not Interception.NONE
-
-
-def _service_parts(
+def _clusters(
     visible: VisibleService,
     endpoints: tuple[Endpoint, ...],
     reach: Reach,
     settings: MeshSettings,
     unusable: tuple[str, ...],
 ) -> Parts:
-    """Clusters and load assignments of one service."""
-    built = [*service_clusters(visible, endpoints, reach, settings, unusable)]
-    built += _assignments(visible, endpoints, reach, settings)
-    return tuple(map(encode, built))
+    return tuple(map(encode, service_clusters(visible, endpoints, reach, settings, unusable)))
 
 
 def _assignments(
+    visible: VisibleService, endpoints: tuple[Endpoint, ...], reach: Reach, settings: MeshSettings
+) -> Parts:
+    return tuple(map(encode, _loads(visible, endpoints, reach, settings)))
+
+
+def _loads(
     visible: VisibleService, endpoints: tuple[Endpoint, ...], reach: Reach, settings: MeshSettings
 ) -> Iterator[Built]:
     service = visible.service

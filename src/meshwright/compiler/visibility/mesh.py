@@ -36,9 +36,11 @@ INDEX_LABEL = "app"
 ServiceKey = tuple[ObjectRef, Hostname]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scope:
-    """Clients that see the same services and rules: `matched` are the DestinationRules whose selector chose them."""
+    """Clients that see the same services and rules: `matched` are the DestinationRules whose selector chose them.
+    One object per value (see Mesh.scope), as a cheap key.
+    """
 
     role: Role
     namespace: Namespace
@@ -82,6 +84,7 @@ class Mesh:
         self.proxy_class = Derived[ProxyName, ProxyClass](ledger, self._class_of)
         self.proxies = Derived[int, Mapping[ProxyName, ProxyClass]](ledger, self._proxy_bucket)
         self._last = (MeshSettings(), "")
+        self._scopes: dict[tuple[Role, Namespace, tuple[ObjectRef, ...]], Scope] = {}
         self._classes: dict[ProxyClass, ProxyClass] = {}  # equal classes are one object
         # scopes that see the same of a service share one value; it holds what its key is made of
         self._seen: dict[tuple[int, int, int], tuple[VisibleService, Reachable]] = {}
@@ -102,6 +105,11 @@ class Mesh:
         self._secrets.feed(snapshot.secrets)
         self._proxies.feed(snapshot.proxies)
 
+    def scope(self, role: Role, namespace: Namespace, matched: tuple[ObjectRef, ...]) -> Scope:
+        """The one object of a scope."""
+        key = (role, namespace, matched)
+        return self._scopes.setdefault(key, Scope(role, namespace, matched))
+
     def sweep(self, classes: Iterable[ProxyClass], scopes: frozenset[Scope]) -> None:
         """Forget what none of `classes` sees, and what is about objects that are gone."""
         hosts = {service.host for service in self._services_alive()}
@@ -114,6 +122,7 @@ class Mesh:
         self.bucket.keep(lambda key: key[0] in scopes)
         self.proxy_class.keep(lambda name: bool(self._proxies.get(name)))
         self._seen.clear()
+        self._scopes = {key: scope for key, scope in self._scopes.items() if scope in scopes}
         self._classes = {one: one for one in classes}
 
     def _services_alive(self) -> Iterator[Service]:

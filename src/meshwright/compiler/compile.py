@@ -68,9 +68,10 @@ class Compiler:
         )
 
     def _forget(self, bundles: dict[ProxyClass, Bundle]) -> None:
-        self._assembly.turn()
+        self._assembly.turn(bundles.keys())
         if self._ledger.round % SWEEP_ROUNDS == 0:
             classes = frozenset(bundles)
+            self._findings.sweep()
             self._mesh.sweep(classes, self._assembly.sweep(classes))
 
 

@@ -15,6 +15,8 @@ from typing import Generic, TypeVar, TypeVarTuple
 Result = TypeVar("Result", bound=Hashable)
 Value = TypeVar("Value", bound=Hashable)
 Arguments = TypeVarTuple("Arguments")
+Part = TypeVar("Part")
+Whole = TypeVar("Whole")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,28 @@ class Interner:
         self._new[key] = kept
         assert isinstance(kept, type(value))
         return kept
+
+    def turn(self) -> None:
+        """End a round: forget what it did not ask for."""
+        self._old, self._new = self._new, {}
+
+
+class Shared(Generic[Part, Whole]):
+    """A function of many parts whose answer is shared by all who ask with the same parts in one round or the next.
+
+    As a Memo, but answers need not be hashable, and equal answers to different questions stay two objects.
+    """
+
+    def __init__(self, function: Callable[[tuple[Part, ...]], Whole]) -> None:
+        self._function = function
+        self._old: dict[tuple[int, ...], tuple[tuple[Part, ...], Whole]] = {}
+        self._new: dict[tuple[int, ...], tuple[tuple[Part, ...], Whole]] = {}
+
+    def __call__(self, parts: tuple[Part, ...]) -> Whole:
+        key = tuple(map(id, parts))
+        entry = self._new.get(key) or self._old.get(key) or (parts, self._function(parts))
+        self._new[key] = entry
+        return entry[1]
 
     def turn(self) -> None:
         """End a round: forget what it did not ask for."""

@@ -1,6 +1,6 @@
 """What one class of proxies gets, put together from tracked parts: by scope, by group of hosts, by listener."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from meshwright.compiler.built import Built
@@ -15,7 +15,7 @@ from meshwright.compiler.envoy.listeners_outbound import Claim, claims, http_pro
 from meshwright.compiler.envoy.routes import RouteBuilder, gateway_routes, sidecar_routes
 from meshwright.compiler.envoy.streams import Routed, Rules, service_streams
 from meshwright.compiler.envoy.transport import encrypts
-from meshwright.compiler.memo import Memo
+from meshwright.compiler.memo import Memo, Shared
 from meshwright.compiler.resolve.endpoints import Endpoint
 from meshwright.compiler.resolve.traffic_policy import client_credentials, policy_of
 from meshwright.compiler.tracked import Derived, Ledger
@@ -113,6 +113,9 @@ class Assembly:
         self._builder = RouteBuilder(audit=ledger.audit)
         self._make_clusters = Memo(_clusters, audit=ledger.audit)
         self._make_assignments = Memo(_assignments, audit=ledger.audit)
+        # scopes that see the same share what is put together for them
+        self._group = Shared[Parts, Bundle](_gathered)
+        self._join = Shared[Bundle, Bundle](_joined)
         self._reaches: dict[Reach, Reach] = {}  # one object each: scopes of equal reach share clusters
         self._reached: dict[tuple[Scope, Reach], Reached] = {}
         self._clients: dict[ProxyClass, Client] = {}
@@ -120,17 +123,22 @@ class Assembly:
         self._encoded: dict[Client, dict[int, tuple[Built, Encoded]]] = {}
         self.clusters = Derived[tuple[Reached, Hostname], Parts](ledger, self._clusters)
         self.assignments = Derived[tuple[Reached, Hostname], Parts](ledger, self._assignments)
-        self.hosts = Derived[tuple[Reached, int], Bundle](ledger, self._host_bundle)
+        self.cluster_groups = Derived[tuple[Reached, int], Bundle](ledger, self._cluster_group)
+        self.assignment_groups = Derived[tuple[Reached, int], Bundle](ledger, self._assignment_group)
+        self.hosts = Derived[Reached, tuple[Bundle, Bundle]](ledger, self._hosts)
         self.claims = Derived[tuple[Client, int], Claims](ledger, self._claims)
         self.outbound = Derived[Client, Parts](ledger, self._outbound)
         self.own = Derived[Client, Parts](ledger, self._own)
         self.routes = Derived[Client, Parts](ledger, self._routed)
         self.bundle = Derived[Client, Bundle](ledger, self._bundle)
 
-    def turn(self) -> None:
-        """End a round."""
+    def turn(self, classes: Collection[ProxyClass]) -> None:
+        """End a round. `classes` are all that there are now."""
+        self._builder.turn(classes)
         self._make_clusters.turn()
         self._make_assignments.turn()
+        self._group.turn()
+        self._join.turn()
 
     def client(self, proxy_class: ProxyClass) -> Client:
         """The key of a class."""
@@ -152,25 +160,23 @@ class Assembly:
         reached = frozenset(self._reached.values())
         self.clusters.keep(lambda key: key[0] in reached)
         self.assignments.keep(lambda key: key[0] in reached)
-        self.hosts.keep(lambda key: key[0] in reached)
+        self.cluster_groups.keep(lambda key: key[0] in reached)
+        self.assignment_groups.keep(lambda key: key[0] in reached)
+        self.hosts.keep(reached.__contains__)
         self.claims.keep(lambda key: key[0] in clients)
         for table in (self.outbound, self.own, self.routes, self.bundle):
             table.keep(clients.__contains__)
         self._listeners = {key: kept for key, kept in self._listeners.items() if key in clients}
         self._encoded = {key: kept for key, kept in self._encoded.items() if key in clients}
-        self._builder.turn()
-        for client in clients:
-            self._routed(client)  # ask for all routes once: what nobody asks for goes
-        self._builder.turn()
         return frozenset(one.scope for one in reached)
 
     # ---------------------------------------------------------------- of a class
 
     def _bundle(self, client: Client) -> Bundle:
         gathering = _Gathering()
+        for part in self.hosts(client.reached):
+            gathering.join(part)
         gathering.add(self.own(client))
-        for bucket in range(BUCKETS):
-            gathering.join(self.hosts((client.reached, bucket)))
         if client.reached.reach.knows_original_destination:
             gathering.add(self.outbound(client))
         gathering.add(self.routes(client))
@@ -280,13 +286,19 @@ class Assembly:
 
     # ---------------------------------------------------------------- of a scope
 
-    def _host_bundle(self, key: tuple[Reached, int]) -> Bundle:
+    def _hosts(self, reached: Reached) -> tuple[Bundle, Bundle]:
+        """All clusters and all load assignments of a scope."""
+        clusters = (self.cluster_groups((reached, bucket)) for bucket in range(BUCKETS))
+        assignments = (self.assignment_groups((reached, bucket)) for bucket in range(BUCKETS))
+        return self._join(tuple(clusters)), self._join(tuple(assignments))
+
+    def _cluster_group(self, key: tuple[Reached, int]) -> Bundle:
         reached, bucket = key
-        gathering = _Gathering()
-        for host in self._mesh.hosts(bucket):
-            gathering.add(self.clusters((reached, host)))
-            gathering.add(self.assignments((reached, host)))
-        return gathering.done()
+        return self._group(tuple(self.clusters((reached, host)) for host in self._mesh.hosts(bucket)))
+
+    def _assignment_group(self, key: tuple[Reached, int]) -> Bundle:
+        reached, bucket = key
+        return self._group(tuple(self.assignments((reached, host)) for host in self._mesh.hosts(bucket)))
 
     def _clusters(self, key: tuple[Reached, Hostname]) -> Parts:
         """Made without a look at endpoints, but where they stand in the cluster itself."""
@@ -319,6 +331,20 @@ class Assembly:
         secrets = self._mesh.secrets(scope.namespace)
         allowed = scope.role is Role.ROUTER or bool(rule is not None and rule.workload_selector)
         yield from (name for name in names if not allowed or name not in secrets)
+
+
+def _gathered(parts: tuple[Parts, ...]) -> Bundle:
+    gathering = _Gathering()
+    for part in parts:
+        gathering.add(part)
+    return gathering.done()
+
+
+def _joined(bundles: tuple[Bundle, ...]) -> Bundle:
+    gathering = _Gathering()
+    for bundle in bundles:
+        gathering.join(bundle)
+    return gathering.done()
 
 
 class TrackedServices(Mapping[Hostname, VisibleService]):

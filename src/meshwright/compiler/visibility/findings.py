@@ -16,6 +16,7 @@ from meshwright.model import codes
 from meshwright.model.destination_rule import DestinationRule
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.labels import Labels
+from meshwright.model.names import Hostname, ProxyName
 from meshwright.model.proxy import Role
 from meshwright.model.service import Registry, Resolution, Service
 from meshwright.model.virtual_service import VirtualService
@@ -28,9 +29,17 @@ class Findings:
 
     def __init__(self, mesh: Mesh, ledger: Ledger) -> None:
         self._mesh = mesh
+        self._of_host = Derived[Hostname, Found](ledger, self._host)
+        self._of_rule = Derived[tuple[str, str], Found](ledger, self._virtual_service)
+        self._of_proxy = Derived[ProxyName, Found](ledger, self._proxy)
         self._in_bucket = Derived[int, Found](ledger, self._bucket)
         self._hosts = Derived[str, frozenset[str]](ledger, self._known_hosts)
         self.of_mesh = Derived[int, Found](ledger, self._all)
+
+    def sweep(self) -> None:
+        """Forget what objects that are gone were told about."""
+        for table in (self._of_host, self._of_rule, self._of_proxy, self._in_bucket):
+            table.keep(lambda _: False)
 
     def _all(self, _: int) -> Found:
         found = [finding for bucket in range(BUCKETS) for finding in self._in_bucket(bucket)]
@@ -41,30 +50,43 @@ class Findings:
 
     def _bucket(self, bucket: int) -> Found:
         mesh = self._mesh
+        ruled = {rule.host for rule in mesh.all_rules_in(bucket)}
         found: list[Diagnostic] = []
-        for host in mesh.hosts(bucket):
-            found += services.taken(mesh.services_of(host))
-        for service in mesh.services_in(bucket):
+        for host in sorted(ruled.union(mesh.hosts(bucket))):
+            found += self._of_host(host)
+        for rule in mesh.virtual_services_in(bucket):
+            found += self._of_rule((rule.meta.namespace, rule.meta.name))
+        for name in sorted(proxy.name for proxy in mesh.proxies_in(bucket)):
+            found += self._of_proxy(name)
+        return tuple(dict.fromkeys(found))
+
+    def _host(self, host: Hostname) -> Found:
+        """Of the services that declare a host, and of the DestinationRules for it."""
+        mesh = self._mesh
+        declared = sorted(mesh.services_of(host), key=lambda service: service.meta.age)
+        found = [*services.taken(declared)]
+        for service in declared:
             found += endpoints.findings(service, mesh.selected_by(service))
-        rules = mesh.all_rules_in(bucket)
+        rules = mesh.rules_for(host)
         for group in destination_rules.groups(rules):
             found += destination_rules.merge(group).findings
         for rule in rules:
             found += self._rule(rule)
-        found += self._virtual_services(bucket)
-        for proxy in mesh.proxies_in(bucket):
-            if proxy.role is Role.SIDECAR:
-                workload = proxy.workload
-                policies = mesh.policies(workload.meta.namespace)
-                found += inbound_ports(workload, mesh.selecting(workload), policies).findings
-        return tuple(dict.fromkeys(found))
+        return tuple(found)
 
-    def _virtual_services(self, bucket: int) -> Found:
+    def _proxy(self, name: ProxyName) -> Found:
+        """Of the inbound ports of a sidecar."""
+        mesh = self._mesh
+        proxy = mesh.proxy(name)
+        if proxy.role is not Role.SIDECAR:
+            return ()
+        workload = proxy.workload
+        return inbound_ports(workload, mesh.selecting(workload), mesh.policies(workload.meta.namespace)).findings
+
+    def _virtual_service(self, key: tuple[str, str]) -> Found:
         """The whole mesh's hosts are looked through only for the words of a finding."""
         mesh = self._mesh
-        rules = mesh.virtual_services_in(bucket)
-        if not rules:
-            return ()
+        rules = mesh.virtual_services_named(*key)
         hosts = [host for rule in rules for host in rule.hosts]
         known = [service for host in hosts for service in mesh.services_of(host)[:1]]
         if self._misses(rules, {service.host for service in known}):

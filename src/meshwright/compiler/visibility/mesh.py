@@ -31,6 +31,7 @@ from meshwright.model.workload import Workload
 ALL = ""
 EVERYONE = "*"
 WILD = "*"
+HOST = "/"  # no namespace: the group of all rules for one host
 INDEX_LABEL = "app"
 
 ServiceKey = tuple[ObjectRef, Hostname]
@@ -175,6 +176,18 @@ class Mesh:
     def all_rules_in(self, bucket: int) -> tuple[DestinationRule, ...]:
         """All DestinationRules for hosts of a group, oldest first."""
         return self._rules.get((ALL, str(bucket)))
+
+    def rules_for(self, host: Hostname) -> tuple[DestinationRule, ...]:
+        """All DestinationRules that name exactly this host (or wildcard), of every namespace, oldest first."""
+        return self._rules.get((HOST, host))
+
+    def virtual_services_named(self, namespace: str, name: str) -> tuple[VirtualService, ...]:
+        """The VirtualService of a name, if there is one."""
+        return self._virtual_services.get(("name", namespace, name))
+
+    def proxy(self, name: ProxyName) -> Proxy:
+        """A proxy that is known to be there."""
+        return self._proxies.get(name)[0]
 
     def policed(self) -> tuple[str, ...]:
         """The namespaces that have PeerAuthentications, sorted."""
@@ -368,6 +381,7 @@ def _proxy_keys(proxy: Proxy) -> Iterator[int | str]:
 
 def _rule_keys(rule: DestinationRule) -> Iterator[tuple[str, str]]:
     yield (ALL, str(bucket_of(rule.host)))
+    yield (HOST, rule.host)
     yield (rule.meta.namespace, WILD if rule.host.startswith(WILD) else rule.host)
     if rule.workload_selector:
         yield (rule.meta.namespace, ALL)
@@ -383,6 +397,7 @@ def _virtual_service_keys(rule: VirtualService) -> Iterator[tuple[str, ...]]:
         *(match for stream in (*rule.tcp, *rule.tls) for match in stream.matches),
     ]
     yield ("bucket", str(bucket_of(rule.meta.name)))
+    yield ("name", rule.meta.namespace, rule.meta.name)
     gateways = dict.fromkeys(rule.gateways)
     for match in matches:
         gateways.update(dict.fromkeys(match.gateways or ()))

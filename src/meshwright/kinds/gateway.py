@@ -147,7 +147,7 @@ def _read_server(fields: Fields, names: Names) -> Server:
 def _read_host(text: str, names: Names) -> ServerHost:
     space, slash, host = text.rpartition("/")
     namespace = "*" if not slash else names.namespace if space == "." else space
-    return ServerHost(namespace, host)
+    return ServerHost(namespace, host.lower())
 
 
 def _read_tls(fields: Fields | None) -> ServerTls | None:

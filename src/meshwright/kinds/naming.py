@@ -15,8 +15,11 @@ class Names:
     cluster_domain: str
 
     def host(self, name: str) -> Hostname:
-        """`reviews` becomes a service of this namespace; names with a dot, wildcards and IPs stay."""
-        plain = name.removesuffix(".") if "." in name.removesuffix(".") else name
+        """`reviews` becomes a service of this namespace; names with a dot, wildcards and IPs stay.
+
+        Names of hosts do not differ in the case of their letters, so all are lower-case from here on.
+        """
+        plain = (name.removesuffix(".") if "." in name.removesuffix(".") else name).lower()
         if "." in plain or plain.startswith("*") or is_ip(plain):
             return Hostname(plain)
         return self.service(plain)

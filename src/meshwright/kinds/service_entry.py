@@ -136,7 +136,7 @@ def read(root: Fields, meta: Meta, names: Names) -> tuple[Service, ...]:
     return tuple(
         Service(
             meta=meta,
-            host=Hostname(host),
+            host=Hostname(host.lower()),
             ports=ports,
             registry=Registry.EXTERNAL,
             resolution=_resolution(spec),

@@ -83,12 +83,12 @@ class Group:
 
 
 def owners_of(rules: Iterable[VirtualService]) -> Owners:
-    """`rules` come oldest first; those without http rules own nothing here."""
+    """`rules` come oldest first; those without http rules, or for gateways only, own nothing here."""
     exact: dict[Hostname, VirtualService] = {}
     wildcards: dict[Hostname, VirtualService] = {}
     findings: list[Diagnostic] = []
     for rule in rules:
-        for index, host in enumerate(rule.hosts if rule.http else ()):
+        for index, host in enumerate(rule.hosts if rule.http and MESH_GATEWAY in rule.gateways else ()):
             owner = (wildcards if host.startswith("*") else exact).setdefault(host, rule)
             if owner is not rule:
                 at = rule.meta.origin.field("spec").field("hosts").item(index)

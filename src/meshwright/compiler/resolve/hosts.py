@@ -1,4 +1,4 @@
-"""Hosts with wildcards: which includes which. A wildcard is `*` or stands at the left, as in `*.shop.test`."""
+"""Hosts with wildcards: which includes which. A wildcard is `*`, or stands at the left: `*.shop.test`, `*-a.test`."""
 
 from meshwright.model.names import Hostname
 
@@ -7,7 +7,8 @@ def covers(pattern: str, host: str) -> bool:
     """Whether every host that `host` stands for is one that `pattern` stands for."""
     if pattern in (host, "*"):
         return True
-    return pattern.startswith("*.") and host.endswith(pattern[1:])
+    rest = pattern[1:]
+    return pattern.startswith("*") and host.endswith(rest) and len(host) > len(rest)
 
 
 def common(one: str, other: str) -> Hostname | None:

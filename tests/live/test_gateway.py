@@ -21,7 +21,17 @@ def test_http_by_host(mesh: Mesh) -> None:
     status, headers, body = plain(mesh, "shop.example.com")
     assert status == 200
     assert headers["server"] == "istio-envoy"
+    # Envoy writes its own address where the client's is 127.0.0.1.
     assert "x-forwarded-for" in json.loads(body)["headers"]
+
+
+def test_the_clients_address_is_known(mesh: Mesh) -> None:
+    """Though the host's connections come to the gateway by a unix socket."""
+    with socket.create_connection(("127.0.0.1", mesh.host_port), 10, source_address=("127.0.0.9", 0)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nhost: shop.example.com\r\nconnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    seen = json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]
+    assert seen["x-forwarded-for"] == "127.0.0.9"
 
 
 def test_routes_and_subsets_hold_at_the_gateway(mesh: Mesh) -> None:

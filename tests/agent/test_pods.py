@@ -342,6 +342,7 @@ def test_a_gateway_is_reached_from_the_host_and_lists_no_application() -> None:
             assert [container.name for container in status.containers] == ["istio-proxy"]
             path = PodPaths.of(m.holder.data, Rung.ROOT, ProxyName("gw.demo")).here.ingress_socket(8080)
             reader, writer = await asyncio.open_unix_connection(str(path))
+            writer.write(b"PROXY TCP4 127.0.0.1 127.0.0.1 50000 8080\r\n")  # as the forwarder begins
             writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")
             writer.transport.abort()

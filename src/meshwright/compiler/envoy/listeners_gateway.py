@@ -49,8 +49,8 @@ def _port_listeners(view: View, port: PortServers) -> Iterator[Built]:
     bind = port.bind or view.proxy_class.address or WILDCARD
     name = outbound_listener(bind, port.port)
     parts = _port_chains(view, port, name)
-    findings = tuple(finding for part in parts for finding in part.findings)
-    chains = [made for part in parts for made in part.chains]
+    chains, lost = _distinct((made for part in parts for made in part.chains), str(port.port))
+    findings = (*(finding for part in parts for finding in part.findings), *lost)
     if not chains:
         if findings:  # nothing is left to serve, but its owner has to know why
             yield Built(LISTENER, name, Listener(), findings=findings)
@@ -71,6 +71,21 @@ def _port_listeners(view: View, port: PortServers) -> Iterator[Built]:
     yield Built(LISTENER, name, listener, origins, findings=findings, secrets=names)
     if view.proxy_class.ingress_sockets:
         yield _twin(listener, name, f"{view.proxy_class.ingress_sockets}/{port.port}.sock", origins)
+
+
+def _distinct(
+    chains: Iterable[tuple[FilterChain, Origin]], port: str
+) -> tuple[list[tuple[FilterChain, Origin]], tuple[Diagnostic, ...]]:
+    """Chains that take the same connections make Envoy refuse the listener: the first one stands."""
+    found: dict[bytes, tuple[FilterChain, Origin]] = {}
+    lost: list[Diagnostic] = []
+    for made, origin in chains:
+        match = made.filter_chain_match
+        first, older = found.setdefault(match.SerializeToString(deterministic=True), (made, origin))
+        if first is not made:
+            names = ", ".join(match.server_names) or "every host"
+            lost.append(Diagnostic(codes.SNI_TAKEN, origin, (names, port, str(older.object))))
+    return list(found.values()), tuple(lost)
 
 
 def _twin(listener: Listener, name: str, path: str, origins: tuple[tuple[ElementPath, Origin], ...]) -> Built:
@@ -105,7 +120,7 @@ def _tls(view: View, bound: BoundServer, name: str) -> _Chains:
     assert tls is not None
     if bound.routes is None:
         inner = _streams(view, bound)
-        made = inner.chains
+        made = inner.chains[:1]  # once TLS has ended, nothing tells the connections apart
     else:
         stat = f"outbound_{bound.server.name or name};"
         manager = http_manager(Direction.GATEWAY, stat, bound.routes, view.settings)
@@ -156,9 +171,7 @@ def _streams(view: View, bound: BoundServer) -> _Chains:
             routed = rule_streams(rule, stream_rules, bound.server.port, rules)
             found += routed.streams
             findings += routed.findings
-    unique = {stream.condition: stream for stream in reversed(found)}
-    ordered = [stream for stream in found if unique[stream.condition] is stream]
-    return _Chains(tuple((chain(stream, view.settings), stream.origin) for stream in ordered), tuple(findings))
+    return _Chains(tuple((chain(stream, view.settings), stream.origin) for stream in found), tuple(findings))
 
 
 def _serves(bound: BoundServer, rule: VirtualService) -> bool:

@@ -269,5 +269,11 @@ async def mesh(rung: Rung = Rung.ROOT, **more: Any) -> AsyncGenerator[Mesh]:
             yield Mesh(one, made)
             if not running.done():
                 await made.agent.stop()
+        except Exception:
+            # What a person would look at; pytest shows it when the test fails.
+            for file in sorted(DataDirectory(one.data).logs.glob("*.log")):
+                print(f"--- {file.name}\n{file.read_text(errors='replace')[-1500:]}")
+            print(made.notes, made.agent.statuses.value, made.server.status())
+            raise
         finally:
             running.cancel()

@@ -62,10 +62,26 @@ def test_the_application_starts_only_when_envoy_is_ready() -> None:
             status = m.wired.status("a")
             assert status is not None
             assert (status.phase, status.ready, status.proxy_ready) == (PodPhase.PENDING, False, False)
+            assert status.containers[-1].message == "Envoy has not acknowledged all of its configuration yet"
             m.wired.want(pod("a", 2))
             await m.wired.ready("a")
             processes = {process.name: process for process in (await m.holder.inventory()).processes}
             assert processes["istio-proxy"].start_time <= processes["app"].start_time
+
+    uvloop.run(scenario())
+
+
+def test_an_envoy_that_does_not_become_ready_is_started_anew_and_status_says_what_it_waited_for() -> None:
+    async def scenario() -> None:
+        async with mesh(ready_timeout=Milliseconds(700)) as m:
+            m.wired.want(pod("a", 2))
+            m.wired.published.set(replace(m.wired.published.value, proxies={}, classes={}, secrets={}))
+            await m.wired.until(lambda: (s := m.wired.status("a")) is not None and s.containers[-1].restarts > 0)
+            status = m.wired.status("a")
+            assert status is not None
+            assert "not acknowledged all of its configuration yet; not ready in time" in status.containers[-1].message
+            m.wired.want(pod("a", 2))
+            await m.wired.ready("a")
 
     uvloop.run(scenario())
 

@@ -3,13 +3,15 @@
 The connection is used once. The head of an answer may have 64 KiB, of its body the first `BODY_LIMIT` bytes are kept.
 """
 
-import asyncio
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from meshwright.agent.byte_stream import ByteStream, StreamError
 
 HEAD_LIMIT = 64 * 1024
 BODY_LIMIT = 4 * 1024 * 1024
+_WITHOUT_BODY = (204, 304)
 
 
 class HttpError(Exception):
@@ -40,34 +42,37 @@ class HttpAnswer:
 async def exchange(
     connection: socket.socket, request: HttpRequest, tls: ssl.SSLContext | None = None, *, with_body: bool = True
 ) -> HttpAnswer:
-    """Send the request, read the answer, close. Raises OSError or HttpError; the caller sets the time limit."""
-    reader, writer = await asyncio.open_connection(
-        sock=connection, limit=HEAD_LIMIT, ssl=tls, server_hostname="" if tls else None
-    )
+    """Send the request on a non-blocking socket, read the answer, close the socket in any case.
+
+    Raises OSError or HttpError; the caller sets the time limit.
+    """
     try:
-        lines = [f"{request.method} {request.target} HTTP/1.1", "Connection: close"]
-        if request.method == "POST":
-            lines.append("Content-Length: 0")
-        lines += [f"{name}: {value}" for name, value in request.headers]
-        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace"))
-        await writer.drain()
-        answer = await _head(reader)
-        if not with_body:
-            return answer
-        return HttpAnswer(answer.status, answer.headers, await _body(reader, answer))
+        stream = ByteStream(connection)
+        if tls is not None:
+            await stream.start_tls(tls)
+        await stream.send(_encode(request))
+        answer = await _head(stream)
+        return replace(answer, body=await _body(stream, answer)) if with_body else answer
+    except StreamError as error:
+        raise HttpError(f"the answer ends too early: {error}") from None
     finally:
-        writer.transport.abort()
+        connection.close()
 
 
-async def _head(reader: asyncio.StreamReader) -> HttpAnswer:
+def _encode(request: HttpRequest) -> bytes:
+    lines = [f"{request.method} {request.target} HTTP/1.1", "Connection: close"]
+    if request.method == "POST":
+        lines.append("Content-Length: 0")
+    lines += [f"{name}: {value}" for name, value in request.headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+
+
+async def _head(stream: ByteStream) -> HttpAnswer:
     while True:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            raise HttpError("the answer has no complete head") from None
+        head = await stream.until(b"\r\n\r\n", HEAD_LIMIT)
         first, *fields = head.decode("latin-1").split("\r\n")
         parts = first.split(" ", 2)
-        if len(parts) < 2 or not parts[0].startswith("HTTP/") or not parts[1].isdigit():  # noqa: PLR2004
+        if len(parts) < 2 or not parts[0].startswith("HTTP/") or not parts[1].isdecimal():  # noqa: PLR2004
             raise HttpError(f"not an HTTP answer: {first[:80]!r}")
         status = int(parts[1])
         if status == 101 or status >= 200:  # noqa: PLR2004 - other 1xx answers announce the real one
@@ -75,35 +80,28 @@ async def _head(reader: asyncio.StreamReader) -> HttpAnswer:
             return HttpAnswer(status, tuple((name.strip().lower(), value.strip()) for name, _, value in pairs))
 
 
-async def _body(reader: asyncio.StreamReader, answer: HttpAnswer) -> bytes:
+async def _body(stream: ByteStream, answer: HttpAnswer) -> bytes:
+    if answer.status in _WITHOUT_BODY:
+        return b""
     if answer.header("transfer-encoding").lower() == "chunked":
-        return await _chunks(reader)
+        return await _chunks(stream)
     length = answer.header("content-length")
-    if length.isdigit():
-        return await _exactly(reader, min(int(length), BODY_LIMIT))
-    body = bytearray()
-    while len(body) < BODY_LIMIT and (piece := await reader.read(HEAD_LIMIT)):
-        body += piece
-    return bytes(body)
+    if length.isdecimal():
+        return await stream.exactly(min(int(length), BODY_LIMIT))
+    return await stream.rest(BODY_LIMIT)
 
 
-async def _exactly(reader: asyncio.StreamReader, count: int) -> bytes:
-    try:
-        return await reader.readexactly(count)
-    except asyncio.IncompleteReadError:
-        raise HttpError("the answer ends before its body is complete") from None
-
-
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
+async def _chunks(stream: ByteStream) -> bytes:
     body = bytearray()
     while len(body) < BODY_LIMIT:
-        size = (await reader.readline()).split(b";")[0].strip()
+        line = await stream.until(b"\r\n", HEAD_LIMIT)
+        size = line.split(b";")[0].strip()
         try:
             length = int(size, 16)
         except ValueError:
             raise HttpError(f"not a chunk size: {size[:40]!r}") from None
-        if length == 0:
+        if length <= 0:
             break
-        body += await _exactly(reader, min(length, BODY_LIMIT))
-        await reader.readline()
+        body += await stream.exactly(min(length, BODY_LIMIT))
+        await stream.until(b"\r\n", HEAD_LIMIT)
     return bytes(body)

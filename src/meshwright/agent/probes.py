@@ -72,6 +72,8 @@ class Prober:
                 return await self._ask(probe, container)
         except TimeoutError:
             return Verdict(success=False, message=f"no answer within {probe.timeout / 1000:g} s")
+        except ssl.SSLError as error:
+            return Verdict(success=False, message=f"TLS: {error.reason or error}")
         except OSError as error:
             return Verdict(success=False, message=os.strerror(error.errno) if error.errno else str(error))
         except HttpError as error:

@@ -63,8 +63,8 @@ class ProxyRunner:
             started = loop.time()
             try:
                 process = process or await self._start(session)
-                await self._live(session, process, patience)
-                why = await self._epitaph(session, process)
+                in_time = await self._live(session, process, patience)
+                why = await self._epitaph(session, process) if in_time else self.status.message
             except RemoteError as error:
                 why = f"Envoy could not be started: {error}"
             process, patience = None, self._machine.settings.ready_timeout / 1000
@@ -120,7 +120,6 @@ class ProxyRunner:
             *("--file-flush-interval-msec", "1000"),
             *("-l", settings.proxy_log_level),
         )
-        self._set(reason="ContainerCreating", message="", pid=None)
         return await session.spawn(
             SpawnSpec(
                 pod=self._pod.name,
@@ -143,9 +142,9 @@ class ProxyRunner:
             "ISTIO_META_OWNER": self._pod.owner,
         }
 
-    async def _live(self, session: Session, process: ProcessInfo, patience: float | None) -> None:
-        """Until it is ready; an Envoy that is not after `patience` seconds is killed."""
-        self._set(pid=process.pid)
+    async def _live(self, session: Session, process: ProcessInfo, patience: float | None) -> bool:
+        """Until it is ready or has ended; one that is neither after `patience` seconds is killed: False."""
+        self._set(reason="ContainerCreating", pid=process.pid)
         try:
             async with asyncio.timeout(patience), asyncio.TaskGroup() as tasks:
                 looking = tasks.create_task(self._until_ready())
@@ -155,18 +154,31 @@ class ProxyRunner:
                 looking.cancel()
                 watching.cancel()
         except TimeoutError:
-            self._set(message="Envoy was not ready in time and is started anew")
+            self._set(message=f"{self.status.message}; not ready in time, so Envoy is started anew")
             await session.terminate(process, signal.SIGKILL)
-            return
+            await session.exit_of(process)
+            return False
         if is_ready:
             self._set(ready=True, reason="Running", message="")
             self.ready.set()
+        return True
 
     async def _until_ready(self) -> None:
         pause = _FIRST_LOOK_SECONDS
-        while not (await self._admin.ready() and self._machine.ports.proxies.status_of(self._pod.name).synced):
+        while missing := await self._missing():
+            if pause == _LONGEST_LOOK_SECONDS:
+                self._set(message=missing)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_LOOK_SECONDS)
+
+    async def _missing(self) -> str:
+        """What an Envoy that is not ready waits for; empty when it is ready."""
+        progress = self._machine.ports.proxies.status_of(self._pod.name)
+        if not progress.connected:
+            return "Envoy has not asked for its configuration yet"
+        if not progress.synced:
+            return "Envoy has not acknowledged all of its configuration yet"
+        return "" if await self._admin.ready() else "Envoy is not live yet"
 
     async def _epitaph(self, session: Session, process: ProcessInfo) -> str:
         ended = await session.exit_of(process)

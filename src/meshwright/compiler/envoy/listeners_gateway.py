@@ -11,7 +11,7 @@ from meshwright.compiler.envoy.listener_filters import proxy_protocol, tls_inspe
 from meshwright.compiler.envoy.network_filters import http_manager
 from meshwright.compiler.envoy.streams import Rules, Stream, chain, rule_streams
 from meshwright.compiler.names import outbound_listener
-from meshwright.compiler.proto import address, uint
+from meshwright.compiler.proto import address, serialised, uint
 from meshwright.compiler.resolve.hosts import common
 from meshwright.compiler.visibility.outbound_ports import WILDCARD
 from meshwright.compiler.visibility.servers import BoundServer, PortServers, Transport
@@ -81,7 +81,7 @@ def _distinct(
     lost: list[Diagnostic] = []
     for made, origin in chains:
         match = made.filter_chain_match
-        first, older = found.setdefault(match.SerializeToString(deterministic=True), (made, origin))
+        first, older = found.setdefault(serialised(match), (made, origin))
         if first is not made:
             names = ", ".join(match.server_names) or "every host"
             lost.append(Diagnostic(codes.SNI_TAKEN, origin, (names, port, str(older.object))))

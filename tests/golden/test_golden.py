@@ -71,8 +71,10 @@ def test_no_folder_is_left_over() -> None:
 
 
 def test_every_code_is_shown() -> None:
-    """By a golden case, or, for codes of the readers, by a mistaken document of theirs."""
-    expected = (*HERE.glob(f"*/*/{DIAGNOSTICS}"), *(ROOT / "tests/kinds/mistakes").glob("*/expected.yaml"))
+    """By a golden case, or, for codes of readers and wiring, by a mistaken document of theirs."""
+    folders = (ROOT / "tests/kinds/mistakes", ROOT / "tests/wiring/mistakes")
+    mistakes = [path for folder in folders for path in folder.glob("*/expected.yaml")]
+    expected = (*HERE.glob(f"*/*/{DIAGNOSTICS}"), *mistakes)
     told = "\n".join(path.read_text() for path in expected)
     assert [code.id for code in codes.ALL if code.id not in told] == []
     assert len({code.id for code in codes.ALL}) == len(codes.ALL)

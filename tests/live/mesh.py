@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
 CONFIGS = HERE / "configs"
 MESHWRIGHT = Path(sys.executable).parent / "meshwright"
-PLACE = "/var/tmp"  # applications have a /tmp of their own
+PLACE = "/var/tmp"  # pods have a /tmp of their own; what a command names there is shown to it, certificates are not
 HANG = 120  # seconds after which a command of ours is taken to hang
 
 

@@ -41,7 +41,7 @@ def bookinfo_mesh(wrapper: tuple[str, ...] = (), uid: int | None = None) -> Gene
 
     An ordinary user needs a tree within reach: where this one is not, a copy is used.
     """
-    folder = Path(tempfile.mkdtemp(prefix="mws", dir="/var/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="mws"))
     folder.chmod(0o755)
     home = folder / "home"
     home.mkdir(mode=0o700)

@@ -13,7 +13,7 @@ from meshwright.agent.back_off import Restarts
 from meshwright.agent.holder_link import Session
 from meshwright.agent.machine import Machine
 from meshwright.agent.probes import ProbeCount, Prober, Verdict
-from meshwright.agent.program import Program, Waiting, finder, program
+from meshwright.agent.program import Program, Waiting, finder, named_folders, program
 from meshwright.model import image
 from meshwright.model.names import Milliseconds
 from meshwright.model.planned_pod import ContainerStatus, PlannedPod
@@ -118,6 +118,7 @@ class ContainerRunner:
             output=str(self._machine.log_file(self._pod, self.name)),
             env=dict(planned.env),
             cwd=planned.cwd,
+            expose=named_folders(planned.argv),
         )
 
     async def _wait_after(self, ended: Exit | RemoteError, ran: Milliseconds) -> None:

@@ -8,6 +8,7 @@ Secret or key keeps the container from starting.
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from meshwright.agent.expansion import expand
@@ -50,6 +51,9 @@ class References:
     catalogue: Callable[[str], image.ImageEntry | None]
     config_map: Callable[[str, str], Mapping[str, str] | None]
     secret: Callable[[str, str], Mapping[str, bytes] | None]
+
+
+SYSTEM = frozenset({"bin", "sbin", "lib", "lib64", "usr", "etc", "opt", "dev", "proc", "sys"})
 
 
 def program(container: Container, pod: PlannedPod, settings: AgentSettings, known: References) -> Program | Waiting:
@@ -137,3 +141,13 @@ def downward(path: str, pod: PlannedPod, settings: AgentSettings) -> str | None:
         "spec.serviceAccountName": pod.identity.service_account,
     }
     return simple.get(path)
+
+
+def named_folders(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Folders of the files that a command names by absolute path: a pod sees them even where it has its own (/tmp).
+
+    A program of the user's may lie anywhere; what the system has is visible anyway.
+    """
+    files = (Path(word) for word in argv if word.startswith("/"))
+    folders = {path.parent for path in files if path.is_file()}
+    return tuple(sorted(str(folder) for folder in folders if folder.parts[1:2] and folder.parts[1] not in SYSTEM))

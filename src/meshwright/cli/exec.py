@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from meshwright.agent.program import named_folders
 from meshwright.cli.failure import UnreachableFailure, UsageFailure
 from meshwright.cli.mesh_option import data_option, running_mesh
 from meshwright.cli.pods import find_pod
@@ -43,6 +44,7 @@ def _run(mesh: LocalMesh, pod: str, argv: tuple[str, ...], *, tty: bool) -> int:
         resolved,
         env={"PATH": DEFAULT_PATH, "HOME": "/", "TERM": os.environ.get("TERM", "dumb")},
         cwd="/",
+        expose=named_folders(resolved),
         terminal=tty,
     )
     try:

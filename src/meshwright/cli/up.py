@@ -110,10 +110,11 @@ def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool
 def _check(run: RunFile) -> str:
     """Print what is wrong with the documents; the rest of the mesh starts all the same."""
     from meshwright.documents.render import render
+    from meshwright.wiring.image_findings import image_findings
     from meshwright.wiring.loading import load
 
     loaded = load((text.file, text.text) for text in run.texts)
-    for found in loaded.diagnostics:
+    for found in (*loaded.diagnostics, *image_findings(loaded.objects, loaded.catalogue)):
         click.echo(render(found, loaded.lines), err=True)
     for sentence in loaded.catalogue_errors:
         click.echo(f"image catalogue: {sentence}", err=True)

@@ -82,7 +82,12 @@ NO_ENDPOINTS = Code(
 )
 PORT_CONFLICT = Code("MW0403", Effect.DROPPED, "{0} already serves port {1}", "use another port or address")
 TARGET_PORT_UNKNOWN = Code("MW0404", Effect.DROPPED, "no container port is named {0}", "name a container port {0}")
-NO_IMAGE_ENTRY = Code("MW0405", Effect.NOTED, "image {0} is not in the image catalogue", "add: {1}")
+NO_IMAGE_ENTRY = Code(
+    "MW0405",
+    Effect.NOTED,
+    "image {0} is not in the image catalogue and the container has no command",
+    "add a command, or a ConfigMap labelled meshwright.dev/image-catalogue with an entry for {0}",
+)
 
 POLICY_DENIES = Code("MW0501", Effect.DENIED, "{0}: the workloads it selects now refuse plain text", "{1}")
 POLICY_TAKEN = Code("MW0502", Effect.NOTED, "{0} is older and wins", "remove one of them")

@@ -1,0 +1,26 @@
+"""Images that nothing stands for are told with their line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from meshwright.documents.render import as_json
+from meshwright.wiring.image_findings import image_findings
+from meshwright.wiring.loading import load
+from meshwright.wiring.local_mesh import profile_texts, sample_texts
+
+CASES = sorted((Path(__file__).parent / "mistakes").glob("*/in.yaml"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.parent.name)
+def test_the_finding_has_path_and_line(case: Path) -> None:
+    loaded = load([(str(case), case.read_text())])
+    found = [as_json(each, loaded.lines) for each in image_findings(loaded.objects, loaded.catalogue)]
+    wanted = yaml.safe_load(case.with_name("expected.yaml").read_text())
+    assert [{key: each[key] for key in ("code", "path", "line")} for each in found] == wanted
+
+
+def test_the_demo_needs_no_entry() -> None:
+    loaded = load([*profile_texts("demo"), *sample_texts()])
+    assert image_findings(loaded.objects, loaded.catalogue) == ()

@@ -58,8 +58,8 @@ async def product(
     try:
         yield Product(data, await _command("up", data, *words))
     finally:
-        await asyncio.shield(asyncio.to_thread(_down, data))
-        shutil.rmtree(folder, ignore_errors=True)
+        if await asyncio.shield(asyncio.to_thread(_down, data)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _command(name: str, data: DataDirectory, *words: str) -> str:
@@ -84,12 +84,14 @@ async def _command(name: str, data: DataDirectory, *words: str) -> str:
     return texts[0]
 
 
-def _down(data: DataDirectory) -> None:
+def _down(data: DataDirectory) -> bool:
+    """End the mesh; when that fails its folder must stay, as it says what still runs."""
     program = str(Path(sys.executable).parent / "meshwright")
     command = [program, "down", "--data", str(data.root), "--purge"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
     if done.returncode != 0:
-        print(f"meshwright down ended with {done.returncode}:\n{done.stdout}\n{done.stderr}", file=sys.stderr)
+        print(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}", file=sys.stderr)
+    return done.returncode == 0
 
 
 def _free_port() -> int:

@@ -48,13 +48,16 @@ def start(options: Options) -> int:
     ranges = None
     if options.rung == "user" and not options.single_uid:
         ranges = identities.own_ranges()
+    # Process 1 soon mounts a /proc of its own over the one that we both see, in which we would not find it.
+    proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     pid = sandbox.start(options.rung, ranges, keep=(data.root.resolve(),))
     if pid == 0:
+        os.close(proc)
         os.close(ready)
         os._exit(_run(options, tell))
     os.close(tell)
-    holder = procfs.identify(pid)
-    started = holder.start_time if holder else 0
+    started = procfs.start_time(pid, proc) or 0
+    os.close(proc)
     state.write_json(data.holder_state, {"pid": pid, "start_time": started, "rung": options.rung, "mesh": mesh})
     said = _wait(ready)
     os.close(ready)

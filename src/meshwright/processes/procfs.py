@@ -28,17 +28,25 @@ class PortOwner:
     command: str
 
 
-def _stat_fields(pid: int) -> list[str] | None:
+def _stat_fields(pid: int, proc: int | None = None) -> list[str] | None:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        descriptor = os.open(f"{pid}/stat" if proc is not None else f"/proc/{pid}/stat", os.O_RDONLY, dir_fd=proc)
     except OSError:
         return None
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+        try:
+            text = file.read()
+        except OSError:
+            return None
     return text.rpartition(")")[2].split()
 
 
-def start_time(pid: int) -> int | None:
-    """Start time of a process in clock ticks since boot; None when there is none (a zombie counts as none)."""
-    fields = _stat_fields(pid)
+def start_time(pid: int, proc: int | None = None) -> int | None:
+    """Start time of a process in clock ticks since boot; None when there is none (a zombie counts as none).
+
+    `proc` is an open descriptor of the /proc to ask, for a process whose own view of /proc is about to change.
+    """
+    fields = _stat_fields(pid, proc)
     if fields is None or fields[0] in {"Z", "X"}:
         return None
     return int(fields[19])

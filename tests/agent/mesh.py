@@ -191,6 +191,9 @@ class Holder:
             code = await process.wait()
         if code != 0:
             raise AssertionError(said.read_text())
+        known = self.process
+        assert known is not None
+        assert procfs.alive(known), "the state file must name the holder, or nobody could end it"
 
     @property
     def process(self) -> procfs.ProcessId | None:

@@ -44,7 +44,7 @@ ages = some.sampled_from(("", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"))
 exports = some.sampled_from((("*",), ("default",), ("shop",)))
 modes = some.sampled_from(list(MutualTlsMode))
 versions = some.sampled_from(("v1", "v2"))
-weights = some.integers(0, 100)
+weights = some.integers(1, 100)
 
 
 @some.composite

@@ -1,6 +1,7 @@
 """What is remembered of routes between compilations, and the questions that sidecar and gateway routes share."""
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 
 from meshwright.compiler.built import Built
 from meshwright.compiler.envoy.targets import Target, target_of, unknown_host_hint
@@ -23,13 +24,15 @@ FEWEST_KEPT = 1024
 class RouteBuilder:
     """One per Compiler. Call `turn` once after each compilation.
 
-    `memory` is for the builders of whole configurations: by class, what they want to find again.
+    `memory` is for the builders of whole configurations: by class, what they want to find again. `owners` is what
+    classes share: the last VirtualServices and what was made of them.
     """
 
     def __init__(self, *, audit: bool = False) -> None:
         """`audit`: tests make every remembered answer be computed again."""
         self.audit = audit
         self.memory: dict[ProxyClass, object] = {}
+        self.owners: tuple[tuple[VirtualService, ...], object] | None = None
         self._limit = FEWEST_KEPT
         self._values = Interner()
         self._target = Memo(Target, audit=audit)
@@ -91,7 +94,7 @@ def configuration(
         max_direct_response_body_size_bytes=uint(MOST_BODY_BYTES),
         ignore_port_in_host_matching=ignore_port,
     )
-    origins = tuple(origin for part in parts for origin in part.origins)
+    origins = tuple(chain.from_iterable(part.origins for part in parts))
     found = dict.fromkeys(finding for part in parts for finding in part.findings)
     tail = b"".join(part.value for part in parts)
     return Built(ROUTES, name, message, origins, tail=tail, tail_digest=tail_digest, findings=tuple(found))

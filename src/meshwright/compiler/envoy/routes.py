@@ -1,7 +1,7 @@
 """The services and VirtualServices that a sidecar sees become its outbound route configurations."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from operator import is_
 
@@ -59,6 +59,7 @@ class SidecarMemory:
     owners: Owners | None = None
     groups: tuple[_Kept, ...] = ()
     foreign: dict[Hostname, Chunk] = field(default_factory=dict[Hostname, Chunk])
+    rivals: dict[ResourceName, bool] = field(default_factory=dict[ResourceName, bool])
     built: dict[ResourceName, tuple[tuple[Chunk, ...], Built]] = field(
         default_factory=dict[ResourceName, tuple[tuple[Chunk, ...], Built]]
     )
@@ -71,7 +72,7 @@ def sidecar_routes(view: View, builder: RouteBuilder) -> tuple[Built, ...]:
     memory = builder.memory.get(view.proxy_class)
     if not isinstance(memory, SidecarMemory) or memory.settings != view.settings:
         memory = builder.memory[view.proxy_class] = SidecarMemory(view.settings)
-    owners = _owners(memory, view.virtual_services)
+    owners = _owners(memory, view.virtual_services, builder)
     memory.groups = _groups(memory, view, owners, builder)
     memory.built = _configurations(memory, view, owners, builder)
     made = tuple(built for _, built in memory.built.values())
@@ -82,10 +83,23 @@ def sidecar_routes(view: View, builder: RouteBuilder) -> tuple[Built, ...]:
     return (*made, told)
 
 
-def _owners(memory: SidecarMemory, rules: tuple[VirtualService, ...]) -> Owners:
+def _owners(memory: SidecarMemory, rules: tuple[VirtualService, ...], builder: RouteBuilder) -> Owners:
+    """Classes that see the same VirtualServices share the answer; a group of hosts that stayed is the same object."""
     if memory.owners is None or not _same(memory.rules, rules):
-        memory.rules, memory.owners = rules, hosts.owners_of(rules)
+        last = builder.owners
+        known = last[1] if last is not None and isinstance(last[1], Owners) else None
+        if known is None or last is None or last[0] is not rules:
+            known = _stable(hosts.owners_of(rules), known)
+            builder.owners = (rules, known)
+        memory.rules, memory.owners = rules, known
     return memory.owners
+
+
+def _stable(owners: Owners, last: Owners | None) -> Owners:
+    if last is None:
+        return owners
+    pairs = zip(owners.exact, last.exact, strict=True)
+    return replace(owners, exact=tuple(old if _same_pairs(new, old) else new for new, old in pairs))
 
 
 def _groups(memory: SidecarMemory, view: View, owners: Owners, builder: RouteBuilder) -> tuple[_Kept, ...]:
@@ -131,7 +145,9 @@ def _configurations(
             continue
         last = memory.built.get(name)
         made[name] = (
-            last if last is not None and _same(last[0], chunks) else (chunks, _built(name, chunks, view, builder))
+            last
+            if last is not None and _same(last[0], chunks)
+            else (chunks, _built(name, chunks, view, builder, memory))
         )
     return made
 
@@ -148,8 +164,20 @@ def _wildcard_chunks(memory: SidecarMemory, view: View, owners: Owners, builder:
             yield made
 
 
-def _built(name: ResourceName, chunks: tuple[Chunk, ...], view: View, builder: RouteBuilder) -> Built:
-    rivals = len(frozenset[str]().union(*(chunk.domains for chunk in chunks))) < sum(len(c.domains) for c in chunks)
+def _rivals(memory: SidecarMemory, name: ResourceName, chunks: tuple[Chunk, ...]) -> bool:
+    """Whether two chunks claim one domain; looked at again only when a chunk claims others than before."""
+    last = memory.built.get(name)
+    if last is not None and name in memory.rivals and len(last[0]) == len(chunks):
+        pairs = zip(last[0], chunks, strict=True)
+        if all(old.domains is new.domains or old.domains == new.domains for old, new in pairs):
+            return memory.rivals[name]
+    return len(frozenset[str]().union(*(chunk.domains for chunk in chunks))) < sum(len(c.domains) for c in chunks)
+
+
+def _built(
+    name: ResourceName, chunks: tuple[Chunk, ...], view: View, builder: RouteBuilder, memory: SidecarMemory
+) -> Built:
+    rivals = memory.rivals[name] = _rivals(memory, name, chunks)
     pieces = [chunk.part for chunk in chunks]
     digest = b"".join(chunk.digest for chunk in chunks)
     if rivals or not all(chunk.clean for chunk in chunks):

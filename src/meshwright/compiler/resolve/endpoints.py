@@ -73,7 +73,7 @@ def endpoints_of(
     return tuple(
         sorted(
             (endpoint for endpoint in found if endpoint.ready or service.publish_not_ready),
-            key=lambda endpoint: (endpoint.address, endpoint.ports),
+            key=lambda endpoint: (endpoint.address, endpoint.ports, endpoint.workload, endpoint.labels.pairs),
         )
     )
 

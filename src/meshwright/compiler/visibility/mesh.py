@@ -245,7 +245,7 @@ class Mesh:
             return ()
         workloads = self.selected_by(service)
         pods = {listed.address: self._workloads.get(("address", listed.address)) for listed in service.endpoints}
-        by_address = {address: found[0] for address, found in pods.items() if found and address}
+        by_address = {address: min(found, key=_name) for address, found in pods.items() if found and address}
         namespaces = {pod.meta.namespace for pod in (*workloads, *by_address.values())}
         around = Surroundings({name: self.policies(name) for name in namespaces}, self.settings.trust_domain)
         return endpoints_of(service, workloads, by_address, around)
@@ -343,6 +343,10 @@ class Mesh:
 
 
 # ---------------------------------------------------------------- keys of groups
+
+
+def _name(workload: Workload) -> ObjectRef:
+    return workload.meta.ref
 
 
 def _age(item: VirtualService | Gateway | DestinationRule) -> tuple[bool, str, str, str]:

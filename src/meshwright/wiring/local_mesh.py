@@ -123,12 +123,28 @@ class LocalMesh:
 
     def memory(self) -> Mapping[str, float]:
         """MiB (proportional set size) of each process of ours by name; Envoys and applications are not ours."""
-        kept = state.read_json(self.data.supervisor_state)
-        children = kept.get("children")
-        pids = {"supervisor": kept.get("pid")}
-        if isinstance(children, dict):
-            pids.update({str(name): child.get("pid") for name, child in children.items()})  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType]
-        return {name: _pss(pid) for name, pid in pids.items() if isinstance(pid, int)}
+        if not (self.data.root / "id").exists():
+            return {}
+        mesh_id = self.data.mesh_id()
+        in_pods = set(procfs.marked_by(state.MARKER, mesh_id, also=state.POD_MARKER))
+        ours = [process.pid for process in procfs.marked_by(state.MARKER, mesh_id) if process not in in_pods]
+        supervisor = self.supervisor()
+        pids = {pid: _process_name(pid) for pid in ours}
+        if supervisor is not None:
+            pids[supervisor.pid] = "supervisor"
+        return {name: _pss(pid) for pid, name in sorted(pids.items(), key=lambda pair: pair[1]) if name}
+
+
+def _process_name(pid: int) -> str:
+    """Which of our programs a process is: the word after `python -m`; "" when it is none."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return ""
+    module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    if module == "meshwright.processes":
+        return words[words.index(module) + 1]
+    return "agent" if module == "meshwright.wiring.mesh_process" else module.rpartition(".")[2]
 
 
 def _pss(pid: int) -> float:

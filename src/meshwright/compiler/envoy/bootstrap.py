@@ -36,6 +36,9 @@ MOST_CONNECTIONS = 2147483647
 
 Document = dict[str, Json]
 
+# Envoy's own default grows to 30 s: a proxy would run without its agent long after the agent is back.
+RECONNECT: Document = {"retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}}
+
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
@@ -58,7 +61,7 @@ def live_bootstrap(proxy: Proxy, settings: MeshSettings, sockets: Sockets) -> Do
                 "api_type": "DELTA_GRPC",
                 "transport_api_version": "V3",
                 "set_node_on_first_message_only": True,
-                "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc"}}],
+                "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc", "retry_policy": RECONNECT}}],
             },
             "cds_config": _stream(),
             "lds_config": _stream(),

@@ -1,0 +1,144 @@
+"""The window, who is woken, and conditions on their way: bounded, and cheap for those not concerned."""
+
+import asyncio
+
+from meshwright.store.conditions import ConditionBuffer
+from meshwright.store.engine import Place
+from meshwright.store.hub import Hub
+from meshwright.store.limits import Limits
+from meshwright.store.memory import MemoryEngine
+from meshwright.store.names import EpochMilliseconds, Owner, Revision, Uid
+from meshwright.store.query import Scope
+from meshwright.store.store import Store
+from meshwright.store.version import Body, Event, EventType, Version
+from tests.store.objects import ANNA, ROUTES, SERVICES, Chance, key, told, value
+
+
+def event(revision: int, size: int = 10) -> Event:
+    at = Revision(revision)
+    version = Version(key(str(revision)), at, Uid("u"), Body(at, b"x" * size, {}))
+    return Event(EventType.ADDED, version, None, EpochMilliseconds(0))
+
+
+def kept(hub: Hub) -> int:
+    """How many of the newest events it has."""
+    return next(
+        number
+        for number in range(hub.revision + 1)
+        if hub.since(Revision(hub.revision - number - 1), Place(), 1) is None
+    )
+
+
+def test_the_window_is_bounded_by_count_and_by_size() -> None:
+    hub = Hub(Revision(0), events=100, size=2_000)
+    for number in range(1, 1_001):
+        hub.publish([event(number)])
+    assert kept(hub) == 100
+    hub.publish([event(1_001, 1_500)])
+    assert kept(hub) == 51
+    hub.publish([event(1_002, 5_000)])
+    assert kept(hub) == 1, "the last is always there"
+    assert len(hub._events) < 250  # pyright: ignore[reportPrivateUsage]
+
+
+def test_only_who_is_concerned_is_woken() -> None:
+    async def scenario() -> None:
+        hub = Hub(Revision(0), 10, 10_000)
+        places = [
+            Place(),
+            Place(ROUTES),
+            Place(ROUTES, "default"),
+            Place(None, "default"),
+            Place(SERVICES),
+            Place(ROUTES, "other"),
+        ]
+        waiters = [hub.waiter(place) for place in places]
+        hub.publish([event(1), event(2)])
+        assert [waiter.done() for waiter in waiters] == [True, True, True, True, False, False]
+        assert waiters[0].result() == 0, "everything up to there is read"
+        for place, waiter in zip(places, waiters, strict=True):
+            hub.forget(place, waiter)
+        assert not hub._waiters  # pyright: ignore[reportPrivateUsage]
+
+    asyncio.run(scenario())
+
+
+def test_a_bookmark_never_runs_ahead_of_an_event() -> None:
+    async def scenario() -> None:
+        store = await Store.open(MemoryEngine(), Chance().sources())
+        watch = await store.watch(Scope(ROUTES))
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(watch.batch())
+            await asyncio.sleep(0)
+            await store.create(key("s", resource=SERVICES), value(), ANNA)
+            assert watch.revision == 1
+            await store.create(key("r"), value(), ANNA)
+            await store.create(key("t", resource=SERVICES), value(), ANNA)
+            assert not reading.done()
+            assert watch.revision == 1, "it was woken, but has not given it yet"
+        assert told(reading.result()) == [("ADDED", "r")]
+        assert watch.revision == 3
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_two_thousand_watchers_each_get_everything_once() -> None:
+    async def scenario() -> None:
+        store = await Store.open(MemoryEngine(), Chance().sources(), Limits(window_events=50))
+        watches = [await store.watch(Scope(ROUTES)) for _ in range(2_000)]
+        counts = [0] * len(watches)
+
+        async def read(number: int) -> None:
+            while counts[number] < 100:
+                counts[number] += len(await watches[number].batch(7))
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(len(watches)):
+                tasks.create_task(read(number))
+            for number in range(100):
+                await store.create(key(str(number)), value(), ANNA)
+                await asyncio.sleep(0)
+        assert set(counts) == {100}
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_conditions_that_move_often_become_few_writes() -> None:
+    async def scenario() -> None:
+        store = await Store.open(MemoryEngine(), Chance().sources())
+        made = await store.create(key("a"), value(), ANNA)
+        await store.create(key("b"), value(), ANNA)
+        buffer = ConditionBuffer(store, Owner("xds"), pause_seconds=0)
+        for number in range(100):
+            buffer.set(key("a"), made.uid, {"type": "Live", "status": str(number)})
+            buffer.set(key("b"), None, {"type": "Live", "status": str(number)})
+            buffer.set(key("b"), Uid("of another"), {"type": "Programmed", "status": str(number)})
+            buffer.set(key("never"), None, {"type": "Live", "status": str(number)})
+        await buffer.flush()
+        assert (await store.head()).revision == 4
+        for name in "ab":
+            said = (await store.get(key(name))).value()["status"]["conditions"]
+            assert [(item["type"], item["status"]) for item in said] == [("Live", "99")]
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_conditions_go_out_by_themselves() -> None:
+    async def scenario() -> None:
+        store = await Store.open(MemoryEngine(), Chance().sources())
+        await store.create(key("a"), value(), ANNA)
+        watch = await store.watch(Scope())
+        buffer = ConditionBuffer(store, Owner("xds"), pause_seconds=0)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(buffer.run())
+            for status in ("False", "True"):
+                buffer.set(key("a"), None, {"type": "Live", "status": status})
+                last = (await watch.batch())[-1].version
+                assert last.value()["status"]["conditions"][0]["status"] == status
+            running.cancel()
+        await store.close()
+
+    asyncio.run(scenario())

@@ -46,9 +46,12 @@ def envoy_binary() -> Path:
 
 @contextlib.contextmanager
 def data_directory() -> Generator[Path]:
+    """A folder with a path longer than a socket address holds, as a user's own state directory may have."""
     path = Path(tempfile.mkdtemp(prefix="mwa", dir="/tmp"))
+    data = path / ("d" * 100)
+    data.mkdir(mode=0o700)
     try:
-        yield path
+        yield data
     finally:
         shutil.rmtree(path, ignore_errors=True)
 

@@ -43,7 +43,7 @@ def bookinfo_mesh(wrapper: tuple[str, ...] = (), uid: int | None = None) -> Gene
     """
     folder = Path(tempfile.mkdtemp(prefix="mws"))
     folder.chmod(0o755)
-    home = folder / "home"
+    home = folder / "home-of-a-user-with-a-long-name"  # paths to sockets below it are longer than their addresses
     home.mkdir(mode=0o700)
     program = (str(MESHWRIGHT),)
     environment = {"HOME": str(home)}
@@ -53,7 +53,7 @@ def bookinfo_mesh(wrapper: tuple[str, ...] = (), uid: int | None = None) -> Gene
             tree = copy_tree(folder)
             program = (str(tree / ".venv/bin/python"), "-m", "meshwright.cli.main")
             environment["PYTHONPATH"] = str(tree / "src")
-    mesh = Mesh(home / "d", free_port(), free_port(), folder, environment, wrapper, program)
+    mesh = Mesh(home / ".local/state/meshwright", free_port(), free_port(), folder, environment, wrapper, program)
     try:
         yield mesh
     finally:

@@ -1,7 +1,8 @@
 """Where a pod's Envoy and the agent meet: one folder per pod, seen from both sides.
 
 In a sandbox Envoy finds the folder of its pod at a fixed place, so that paths in its configuration are the same
-for every pod and short enough for socket addresses. Without a sandbox both sides see the same path.
+for every pod and short enough for socket addresses. Without a sandbox Envoy works in that folder, and its paths are
+relative to it: a socket address holds 107 bytes, and the agent's own path to a gateway's socket may be longer.
 """
 
 from dataclasses import dataclass
@@ -43,13 +44,16 @@ class PodFolder:
 
 @dataclass(frozen=True, slots=True)
 class PodPaths:
-    """`here` as the agent sees it, `inside` as the pod's Envoy does."""
+    """`here` as the agent sees it, `inside` as the pod's Envoy does from its working directory, `working_dir`."""
 
     here: PodFolder
     inside: PodFolder
+    working_dir: Path
 
     @classmethod
     def of(cls, data_dir: Path, rung: Rung, name: ProxyName) -> "PodPaths":
         """The paths of a pod; they depend on nothing but the arguments."""
         here = DataDirectory(data_dir).pod(name)
-        return cls(PodFolder(here), PodFolder(here if rung is Rung.LOOPBACK else INSIDE))
+        if rung is Rung.LOOPBACK:
+            return cls(PodFolder(here), PodFolder(Path()), here)
+        return cls(PodFolder(here), PodFolder(INSIDE), Path("/"))

@@ -126,6 +126,7 @@ class ProxyRunner:
                 name=PROXY_CONTAINER,
                 argv=argv,
                 role="proxy",
+                cwd=str(self._paths.working_dir),
                 output=str(self._machine.log_file(self._pod, PROXY_CONTAINER)),
                 env=self._environment(),
                 expose=(str(settings.envoy_path),),

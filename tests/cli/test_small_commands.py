@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from meshwright.cli.main import COMMANDS
+from meshwright.cli.pods import refusals
+from meshwright.cli.status import proxy_state
 from tests.cli.runner import run
 
 
@@ -62,3 +64,10 @@ def test_a_busy_port_is_named_with_its_owner(tmp_path: Path) -> None:
 def test_one_port_twice_is_a_usage_error(tmp_path: Path) -> None:
     done = run("up", "--data", str(tmp_path / "d"), "--http-port", "9999", "--https-port", "9999")
     assert done.returncode == 2
+
+
+def test_what_an_envoy_refuses_is_told() -> None:
+    fine = {"name": "a.demo", "synced": True, "refused": [], "complaints": ["an old one"]}
+    poor = {"name": "gw.demo", "synced": True, "refused": ["0.0.0.0_80"], "complaints": ["first", "no such port\n"]}
+    assert refusals([fine, poor]) == ["gw.demo: Envoy refuses 0.0.0.0_80: no such port"]
+    assert [proxy_state(each) for each in (fine, poor, {**fine, "synced": False})] == ["synced", "refuses", "waits"]

@@ -80,6 +80,15 @@ def proxies(mesh: LocalMesh) -> list[dict[str, Any]]:
         return []
 
 
+def refusals(told: Sequence[dict[str, Any]]) -> list[str]:
+    """What Envoys refuse of their configuration, one sentence each: it has no effect, whatever else is ready."""
+    return [
+        f"{proxy['name']}: Envoy refuses {', '.join(proxy['refused'])}: {' '.join(proxy['complaints'][-1:]).strip()}"
+        for proxy in told
+        if proxy["refused"]
+    ]
+
+
 def find_pod(mesh: LocalMesh, words: str, namespace: str) -> PodLine:
     """The pod that is meant by POD, POD.NAMESPACE, deploy/NAME or NAME (a Deployment's).
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from meshwright.cli.mesh_option import data_option, running_mesh
-from meshwright.cli.pods import PodLine, insist_on_pods, proxies
+from meshwright.cli.pods import PodLine, insist_on_pods, proxies, refusals
 from meshwright.wiring.local_mesh import LocalMesh
 
 ENFORCES = {
@@ -64,13 +64,20 @@ def _text(answer: dict[str, Any]) -> str:
     lines += [f"ingress  {url}" for url in answer["ingress"].values() if url]
     footprint = answer["footprint"]
     lines.append(f"ours     {footprint['processes']} processes, {footprint['mib']} MiB")
-    synced = {each["name"]: each["synced"] for each in answer["proxies"]}
+    states = {each["name"]: proxy_state(each) for each in answer["proxies"]}
     width = max((len(pod["name"]) for pod in answer["pods"]), default=4)
     lines += ["", f"{'POD':{width}}  READY  PHASE       RESTARTS  PROXY"]
     for pod in answer["pods"]:
-        proxy = {True: "synced", False: "waits", None: "-"}[synced.get(pod["name"])]
+        proxy = states.get(pod["name"], "-")
         ready = "yes" if pod["ready"] else "no"
         lines.append(f"{pod['name']:{width}}  {ready:5}  {pod['phase']:10}  {pod['restarts']:8}  {proxy}")
         if not pod["ready"]:
             lines.append(f"{'':{width}}  {pod['why']}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *refusals(answer["proxies"])])
+
+
+def proxy_state(proxy: dict[str, Any]) -> str:
+    """One word: refuses (something has no effect), synced, or waits."""
+    if proxy["refused"]:
+        return "refuses"
+    return "synced" if proxy["synced"] else "waits"

@@ -10,7 +10,7 @@ import click
 
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option, local_mesh
-from meshwright.cli.pods import PodLine, pods
+from meshwright.cli.pods import PodLine, pods, proxies, refusals
 from meshwright.cli.progress import step
 from meshwright.cli.sources import read_texts
 from meshwright.processes import preflight
@@ -63,11 +63,16 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     else:
         _insist_on_same(mesh, run)
     ready = _wait(mesh)
+    refused = refusals(proxies(mesh))
+    for sentence in refused:
+        click.echo(f"           {sentence}", err=True)
     _summary(forwards, profile, bookinfo=_is_demo(profile, [*names, *more]), seconds=time.monotonic() - began)
     if not detach:
         _stay(mesh)
     if not ready:
         raise Failure("some pods are not ready; the mesh goes on trying (meshwright status, meshwright logs POD)")
+    if refused:
+        raise Failure("some configuration was refused by Envoy and has no effect (above); the rest serves")
 
 
 def _forwards(http: int, https: int) -> tuple[Forward, ...]:

@@ -100,15 +100,15 @@ def _ports(container: Container) -> tuple[ContainerPort, ...]:
 def with_addresses(services: tuple[Service, ...]) -> tuple[Service, ...]:
     """Services that need a virtual IP and have none get one; the others stay the same objects."""
     taken = {address for service in services for address in service.addresses}
-    needy = {str(service.host) for service in services if _needs_address(service)}
+    needy = {str(service.host) for service in services if needs_address(service)}
     given = allocate(needy, SERVICE_NETWORK, taken)
     return tuple(
-        replace(service, addresses=(given[service.host],)) if _needs_address(service) else service
+        replace(service, addresses=(given[service.host],)) if needs_address(service) else service
         for service in services
     )
 
 
-def _needs_address(service: Service) -> bool:
+def needs_address(service: Service) -> bool:
     """As Istio's automatic allocation: not for headless services, aliases, wildcards and original destinations."""
     return (
         not service.addresses

@@ -66,13 +66,14 @@ def endpoints_of(
 ) -> tuple[Endpoint, ...]:
     """All endpoints of a service, sorted by address: selected workloads, and the listed ones of a ServiceEntry.
 
-    A listed endpoint with the address of a pod is that pod.
+    A listed endpoint with the address of a pod is that pod. Those that are not ready are there too, marked so, unless
+    the service publishes them.
     """
-    found = [_of_workload(service, workload, around) for workload in workloads]
+    found = [_of_workload(service, workload, around) for workload in workloads if workload.address]
     found += [_of_entry(service, listed, by_address.get(listed.address), around) for listed in service.endpoints]
     return tuple(
         sorted(
-            (endpoint for endpoint in found if endpoint.ready or service.publish_not_ready),
+            found,
             key=lambda endpoint: (endpoint.address, endpoint.ports, endpoint.workload, endpoint.labels.pairs),
         )
     )
@@ -87,7 +88,7 @@ def _of_workload(service: Service, workload: Workload, around: Surroundings) -> 
         labels=workload.labels,
         has_proxy=workload.has_proxy,
         plain_ports=_plain(workload, ports, around),
-        ready=workload.ready and bool(workload.address),
+        ready=workload.ready or service.publish_not_ready,
         identity=identity(around.trust_domain, workload.meta.namespace, workload.service_account),
         locality=workload.locality,
         workload=described(workload),
@@ -118,7 +119,7 @@ def _of_entry(service: Service, listed: StaticEndpoint, pod: Workload | None, ar
         weight=listed.weight,
         has_proxy=pod.has_proxy if pod is not None else bool(account),
         plain_ports=_plain(pod, ports, around) if pod is not None else (),
-        ready=pod.ready if pod is not None else True,
+        ready=pod is None or pod.ready or service.publish_not_ready,
         identity=named,
         locality=listed.locality or (pod.locality if pod is not None else ""),
         workload=described(pod) if pod is not None else "",

@@ -74,6 +74,7 @@ class Mesh:
         self._proxies = Source[int | str, Proxy](ledger, _proxy_keys)
         self.policies = Derived[str, Policies](ledger, self._policies_of)
         self.hosts = Derived[int, tuple[Hostname, ...]](ledger, self._hosts_of)
+        self.backing = Derived[ServiceKey, tuple[Endpoint, ...]](ledger, self._backing_of)
         self.endpoints = Derived[ServiceKey, tuple[Endpoint, ...]](ledger, self._endpoints_of)
         self.reachable = Derived[ServiceKey, Reachable](ledger, self._reachable)
         self.picked = Derived[tuple[Hostname, Namespace], Service | None](ledger, self._pick)
@@ -240,6 +241,11 @@ class Mesh:
         return tuple(sorted({service.host for service in self._buckets.get(bucket)}))
 
     def _endpoints_of(self, key: ServiceKey) -> tuple[Endpoint, ...]:
+        """Those that may be sent traffic."""
+        return tuple(endpoint for endpoint in self.backing(key) if endpoint.ready)
+
+    def _backing_of(self, key: ServiceKey) -> tuple[Endpoint, ...]:
+        """Ready or not: what clusters say of a service must not change with its pods' readiness."""
         service = self._service(key)
         if service is None:
             return ()
@@ -253,7 +259,7 @@ class Mesh:
     def _reachable(self, key: ServiceKey) -> Reachable:
         service = self._service(key)
         assert service is not None
-        endpoints = self.endpoints(key)
+        endpoints = self.backing(key)
         external = service.mesh_external
         return Reachable(
             MutualTlsMode.DISABLE if external else self.policies(service.meta.namespace).wide,

@@ -1,0 +1,174 @@
+"""The mesh while it lives: objects and the readiness of pods change, what is to run and what proxies get follows.
+
+What did not change stays the same object from one round to the next: that is what the compiler's memory lives on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from meshwright.agent.paths import PodPaths
+from meshwright.agent.settings import Rung
+from meshwright.asynctools.latest import Latest
+from meshwright.compiler.compile import Compiler
+from meshwright.model.names import PortNumber, ProxyName
+from meshwright.model.planned_pod import DesiredState, HostForward, PlannedPod, PodStatus
+from meshwright.model.pod import Pod
+from meshwright.model.proxy import Interception, Proxy, Role
+from meshwright.model.published import Published
+from meshwright.model.service import Service
+from meshwright.model.snapshot import Snapshot
+from meshwright.model.workload import Identity, Workload
+from meshwright.wiring.address_book import AddressBook
+from meshwright.wiring.addresses import LOOPBACK_POD_NETWORK, POD_NETWORK, SERVICE_NETWORK
+from meshwright.wiring.dns_names import dns_table
+from meshwright.wiring.kept import Kept
+from meshwright.wiring.loading import LoadedMesh
+from meshwright.wiring.planning import Roles, owner_of
+from meshwright.wiring.run_file import Forward
+from meshwright.wiring.service_addresses import service_table
+from meshwright.wiring.snapshot import needs_address, workload
+
+PodFacts = tuple[str, Role | None, str]  # address, role, trust domain
+ProxyFacts = tuple[Role, Interception, str]  # role, interception, folder of the ingress sockets
+INGRESS_LABEL, INGRESS_VALUE = "istio", "ingressgateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the machine decides: rung, interception, the data directory, ports of the host."""
+
+    rung: Rung
+    interception: Interception
+    data_dir: Path
+    forwards: tuple[Forward, ...]
+
+
+class LiveMesh:
+    """`update` with objects, `ready` with the pods' statuses; read `published` and `desired`."""
+
+    def __init__(self, machine: Machine) -> None:
+        network = LOOPBACK_POD_NETWORK if machine.rung is Rung.LOOPBACK else POD_NETWORK
+        self.published: Latest[Published] = Latest(Published({}, {}, {}))
+        self.desired: Latest[DesiredState] = Latest(DesiredState())
+        self.snapshot = Snapshot()
+        self.loaded: LoadedMesh | None = None
+        self._machine = machine
+        self._statuses: Mapping[ProxyName, PodStatus] = {}
+        self._pod_addresses = AddressBook(machine.data_dir / "addresses" / "pods.json", network)
+        self._service_addresses = AddressBook(machine.data_dir / "addresses" / "services.json", SERVICE_NETWORK)
+        self._services: Kept[Service, str, Service] = Kept(_addressed)
+        self._pods: Kept[Pod, PodFacts, PlannedPod] = Kept(_planned)
+        self._workloads: Kept[PlannedPod, bool, Workload] = Kept(_workload)
+        self._proxies: Kept[Workload, ProxyFacts, Proxy] = Kept(_proxy)
+        self._compiler = Compiler()
+
+    def update(self, loaded: LoadedMesh) -> None:
+        """Take other objects: plan anew, publish anew."""
+        self.loaded = loaded
+        self._publish()
+
+    def ready(self, statuses: Mapping[ProxyName, PodStatus]) -> None:
+        """Take the pods' statuses; nothing is published when no readiness changed."""
+        before = {name for name, status in self._statuses.items() if status.ready}
+        self._statuses = statuses
+        now = {name for name, status in statuses.items() if status.ready}
+        if self.loaded is not None and (before != now or not self.published.value.proxies):
+            self._publish()
+
+    def proxy(self, name: ProxyName) -> Proxy | None:
+        """The proxy of a planned pod."""
+        return next((proxy for proxy in self.snapshot.proxies if proxy.name == name), None)
+
+    def _publish(self) -> None:
+        assert self.loaded is not None, "update comes first"
+        objects = self.loaded.objects
+        pods = self._plan()
+        workloads = tuple(self._workloads(pod, self._is_ready(pod)) for pod in pods)
+        self.snapshot = Snapshot(
+            settings=self.loaded.settings,
+            namespaces=objects.namespaces,
+            services=self._with_addresses(objects.services),
+            workloads=workloads,
+            virtual_services=objects.virtual_services,
+            destination_rules=objects.destination_rules,
+            gateways=objects.gateways,
+            peer_authentications=objects.peer_authentications,
+            secrets=objects.secrets,
+            proxies=tuple(
+                self._proxies(load, (pod.role, self._machine.interception, self._sockets(pod)))
+                for pod, load in zip(pods, workloads, strict=True)
+                if pod.role is not None
+            ),
+        )
+        for kept in (self._services, self._pods, self._workloads, self._proxies):
+            kept.turn()
+        self.published.set(self._compiler.compile(self.snapshot))
+        desired = self._desired(pods)
+        if desired != self.desired.value:
+            self.desired.set(desired)
+
+    def _plan(self) -> tuple[PlannedPod, ...]:
+        """Every Pod object becomes one to run: controllers make them from Deployments."""
+        assert self.loaded is not None
+        objects = self.loaded.objects
+        fixed = {str(pod.meta.ref): pod.address for pod in objects.pods if pod.address}
+        addresses = self._pod_addresses.of((str(pod.meta.ref) for pod in objects.pods), fixed)
+        roles = Roles.of(objects)
+        domain = self.loaded.settings.trust_domain
+        return tuple(
+            self._pods(pod, (addresses[str(pod.meta.ref)], roles.role(pod.meta, pod.template), domain))
+            for pod in objects.pods
+        )
+
+    def _with_addresses(self, services: tuple[Service, ...]) -> tuple[Service, ...]:
+        needy = {str(service.host) for service in services if needs_address(service)}
+        reserved = {address for service in services for address in service.addresses}
+        given = self._service_addresses.of(needy, {}, reserved)
+        return tuple(
+            self._services(service, given[service.host]) if needs_address(service) else service
+            for service in services
+        )
+
+    def _is_ready(self, pod: PlannedPod) -> bool:
+        status = self._statuses.get(pod.name)
+        return status is not None and status.ready
+
+    def _sockets(self, pod: PlannedPod) -> str:
+        if pod.role is not Role.ROUTER:
+            return ""
+        return str(PodPaths.of(self._machine.data_dir, self._machine.rung, pod.name).inside.ingress)
+
+    def _desired(self, pods: tuple[PlannedPod, ...]) -> DesiredState:
+        ingress = next((pod for pod in pods if is_ingress(pod)), None)
+        led = tuple(
+            HostForward(PortNumber(each.host_port), ingress.name, PortNumber(each.listener_port))
+            for each in self._machine.forwards
+            if ingress is not None
+        )
+        return DesiredState(pods, dns_table(self.snapshot.services, pods), led, service_table(self.snapshot))
+
+
+def is_ingress(pod: PlannedPod) -> bool:
+    """Whether the host's ports lead to this pod."""
+    return pod.role is Role.ROUTER and pod.meta.labels.get(INGRESS_LABEL) == INGRESS_VALUE
+
+
+def _addressed(service: Service, address: str) -> Service:
+    return replace(service, addresses=(address,))
+
+
+def _planned(pod: Pod, facts: PodFacts) -> PlannedPod:
+    address, role, trust_domain = facts
+    meta = replace(pod.meta, labels=pod.template.labels, annotations=pod.template.annotations)
+    identity = Identity(trust_domain, meta.namespace, pod.template.service_account or "default")
+    return PlannedPod(meta, pod.template, address, owner_of(pod), identity, role)
+
+
+def _workload(pod: PlannedPod, ready: bool) -> Workload:  # noqa: FBT001 - Kept passes it on
+    return workload(pod, ready=ready)
+
+
+def _proxy(load: Workload, facts: ProxyFacts) -> Proxy:
+    role, interception, sockets = facts
+    return Proxy(load, role, interception, sockets)

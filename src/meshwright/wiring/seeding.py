@@ -1,0 +1,69 @@
+"""The documents that `up` was given become objects of the store, as one change; what is there already stays."""
+
+import json
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any
+
+from meshwright.documents.document import Document
+from meshwright.documents.reader import read
+from meshwright.kinds.table import KINDS, Kind
+from meshwright.store.names import Author, Key, Resource
+from meshwright.store.store import Store
+from meshwright.store.writes import Create, Update, Write
+
+AUTHOR = Author("meshwright up")
+_KINDS = {(api_version, kind.kind): kind for kind in KINDS for api_version in kind.api_versions}
+
+
+def fingerprint(texts: Iterable[tuple[str, str]]) -> str:
+    """Equal for equal texts: a mesh that starts again with what it was given does not undo what was changed since."""
+    return blake2b(json.dumps(list(texts)).encode(), digest_size=16).hexdigest()
+
+
+def objects_of(texts: Iterable[tuple[str, str]]) -> dict[Key, dict[str, Any]]:
+    """Every object of a kind that the mesh reads, also those that readers refuse: they report them, and broken
+    security objects take effect by failing closed. Of several documents for one object the oldest counts, then the
+    one whose text sorts first, as with files.
+    """
+    found: dict[Key, dict[str, Any]] = {}
+    documents = [document for file, text in texts for document in read(text, file).documents]
+    for document in sorted(documents, key=_rank):
+        kind = _KINDS.get((str(document.value.get("apiVersion")), document.ref.kind))
+        if kind is not None:
+            found.setdefault(_key(kind, document), _value(kind, document))
+    return found
+
+
+async def seed(store: Store, texts: Iterable[tuple[str, str]], message: str) -> None:
+    """Write what differs, all or nothing."""
+    writes: list[Write] = []
+    for key, value in objects_of(texts).items():
+        kept = await store.find(key)
+        writes.append(Create(key, value) if kept is None else Update(key, value))
+    if writes:
+        await store.transact(writes, AUTHOR, message)
+
+
+def _rank(document: Document) -> tuple[bool, str, str]:
+    metadata = document.value.get("metadata")
+    created = str(metadata.get("creationTimestamp") or "") if isinstance(metadata, dict) else ""
+    return (not created, created, json.dumps(document.value, sort_keys=True, default=str))
+
+
+def _key(kind: Kind, document: Document) -> Key:
+    return Key(
+        Resource(kind.group, kind.plural), document.ref.namespace if kind.namespaced else "", document.ref.name
+    )
+
+
+def _value(kind: Kind, document: Document) -> dict[str, Any]:
+    """The document with its namespace filled in, in the version that is stored."""
+    value = dict(document.value)
+    metadata = value.get("metadata")
+    own: dict[str, Any] = dict(metadata) if isinstance(metadata, dict) else {}
+    own["name"] = document.ref.name
+    if kind.namespaced:
+        own["namespace"] = document.ref.namespace
+    stored = f"{kind.group}/{kind.storage}" if kind.group else kind.storage
+    return {**value, "apiVersion": stored, "kind": kind.kind, "metadata": own}

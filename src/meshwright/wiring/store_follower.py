@@ -1,0 +1,59 @@
+"""The store's events reach the living mesh: objects are read as they change, proxies get what follows."""
+
+from collections.abc import Callable, Iterable
+
+from meshwright.store.names import Revision
+from meshwright.store.query import Query, Scope
+from meshwright.store.store import Store
+from meshwright.store.version import Event, EventType, Version
+from meshwright.wiring.live_mesh import LiveMesh
+from meshwright.wiring.object_book import PODS, ObjectBook, is_leaving
+
+MARK = b'"deletionTimestamp"'
+Published = Callable[[int], None]
+
+
+class StoreFollower:
+    """`load` once, then `run`. `published` hears the number of the newest change that is in what was published."""
+
+    def __init__(self, store: Store, mesh: LiveMesh, published: Published) -> None:
+        self._store = store
+        self._mesh = mesh
+        self._published = published
+        self._book = ObjectBook()
+        self._revision = Revision(0)
+
+    async def load(self) -> None:
+        """Read everything that is stored."""
+        page = await self._store.list(Query(Scope()))
+        for version in page.items:
+            self._put(version)
+        self._revision = page.revision
+        self._mesh.update(self._book.loaded)
+        self._published((await self._store.head()).change)
+
+    async def run(self) -> None:
+        """Follow for ever, several events at once when they come fast."""
+        watch = await self._store.watch(Scope(), self._revision)
+        while True:
+            self._take(await watch.batch())
+
+    def _take(self, events: Iterable[Event]) -> None:
+        news, newest = False, 0
+        for event in events:
+            if event.type is EventType.DELETED:
+                news |= self._book.remove(event.version.key)
+            elif event.before is None or event.before.body is not event.version.body:
+                news |= self._put(event.version)
+            newest = max(newest, event.change or 0)
+        if news:
+            self._mesh.update(self._book.loaded)
+        if newest:
+            self._published(newest)
+
+    def _put(self, version: Version) -> bool:
+        """A pod that is marked for deletion is not to run any more; other objects hold until they are gone."""
+        text = version.body.text
+        if version.key.resource == PODS and MARK in text and is_leaving(version.body.value()):
+            return self._book.remove(version.key)
+        return self._book.put(version.key, text)

@@ -1,0 +1,161 @@
+"""The living mesh without processes: store in, published sets and desired pods out."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from meshwright.agent.settings import Rung
+from meshwright.model.names import ROUTES, ProxyName, ResourceName
+from meshwright.model.planned_pod import PodPhase, PodStatus
+from meshwright.model.proxy import Interception
+from meshwright.store.history import whole_meaning
+from meshwright.store.limits import Limits
+from meshwright.store.memory import MemoryEngine
+from meshwright.store.names import Author, Key, Resource
+from meshwright.store.sources import system_sources
+from meshwright.store.store import Store
+from meshwright.wiring.live_mesh import LiveMesh, Machine
+from meshwright.wiring.object_book import PODS, ObjectBook
+from meshwright.wiring.seeding import objects_of, seed
+from meshwright.wiring.store_follower import StoreFollower
+
+ME = Author("test")
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: reviews}
+spec:
+  selector: {app: reviews}
+  ports: [{name: http, port: 9080}]
+"""
+ROUTING = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  hosts: [reviews]
+  http:
+  - timeout: 3s
+    route: [{destination: {host: reviews}}]
+"""
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: reviews-1, namespace: default, labels: {app: reviews}}
+spec:
+  containers: [{name: reviews, image: x, command: [sleep], ports: [{containerPort: 9080}]}]
+"""
+RULES = Resource("networking.istio.io", "virtualservices")
+READY = PodStatus(PodPhase.RUNNING, ready=True, proxy_ready=True, containers=())
+ONE = ProxyName("reviews-1.default")
+
+
+class Living:
+    """Store, follower and mesh of one test."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.mesh = LiveMesh(Machine(Rung.ROOT, Interception.UID, folder, ()))
+        self.changes: list[int] = []
+        self.follower = StoreFollower(store, self.mesh, self.changes.append)
+
+    def routes(self) -> bytes:
+        found = self.mesh.published.value.resources_of(ONE)
+        assert found is not None
+        return found[ROUTES][ResourceName("9080")].value
+
+    async def settled(self, change: int) -> None:
+        async with asyncio.timeout(10):
+            while self.changes[-1] < change:
+                await asyncio.sleep(0)
+
+
+def living(folder: Path, scenario: Callable[[Living], Coroutine[Any, Any, None]]) -> None:
+    async def main() -> None:
+        store = await Store.open(MemoryEngine(), system_sources(), Limits(), whole_meaning)
+        await seed(store, [("a", SERVICE), ("b", POD)], "start")
+        world = Living(store, folder)
+        await world.follower.load()
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(world.follower.run())
+            await scenario(world)
+            following.cancel()
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_written_rule_reaches_the_proxies(tmp_path: Path) -> None:
+    async def scenario(world: Living) -> None:
+        before = world.routes()
+        done = await world.store.create(Key(RULES, "default", "reviews"), yaml.safe_load(ROUTING), ME)
+        await world.settled(2)
+        assert done.revision > 0
+        assert world.routes() != before
+        await world.store.delete(Key(RULES, "default", "reviews"), ME)
+        await world.settled(3)
+        assert world.routes() == before
+
+    living(tmp_path, scenario)
+
+
+def test_an_annotation_that_nobody_reads_compiles_nothing(tmp_path: Path) -> None:
+    async def scenario(world: Living) -> None:
+        published = world.mesh.published.value
+        key = Key(PODS, "default", "reviews-1")
+        value = (await world.store.get(key)).value()
+        value["metadata"]["annotations"] = {"note": "x"}
+        await world.store.update(key, value, ME)
+        await world.settled(2)
+        assert world.mesh.published.value is published
+
+    living(tmp_path, scenario)
+
+
+def test_readiness_changes_endpoints_only(tmp_path: Path) -> None:
+    async def scenario(world: Living) -> None:
+        before = world.mesh.published.value.resources_of(ONE)
+        world.mesh.ready({ONE: READY})
+        after = world.mesh.published.value.resources_of(ONE)
+        assert before is not None
+        assert after is not None
+        changed = {url for url in after if before.get(url) != after[url]}
+        assert {url.rpartition(".")[2] for url in changed} == {"ClusterLoadAssignment"}
+
+    living(tmp_path, scenario)
+
+
+def test_a_pod_that_leaves_is_no_longer_desired_but_its_address_stays_given(tmp_path: Path) -> None:
+    async def scenario(world: Living) -> None:
+        [pod] = world.mesh.desired.value.pods
+        assert pod.address.startswith("10.244.")
+        await world.store.delete(Key(PODS, "default", "reviews-1"), ME)
+        await world.settled(2)
+        assert world.mesh.desired.value.pods == ()
+
+    living(tmp_path, scenario)
+
+
+def test_addresses_survive_a_restart(tmp_path: Path) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    async def scenario(world: Living) -> None:
+        seen.append((world.mesh.desired.value.pods[0].address, *world.mesh.snapshot.services[0].addresses))
+
+    living(tmp_path, scenario)
+    living(tmp_path, scenario)
+    assert seen[0] == seen[1]
+
+
+def test_a_broken_security_object_still_fails_closed() -> None:
+    head = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: p}\n"
+    broken = head + "spec: {mtls: {mode: strikt}}\n"
+    book = ObjectBook()
+    for key, value in objects_of([("x", broken)]).items():
+        assert book.put(key, yaml.safe_dump(value).encode())
+    [policy] = book.loaded.objects.peer_authentications
+    assert policy.mode == "STRICT"
+    assert book.loaded.refused

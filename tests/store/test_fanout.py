@@ -22,10 +22,11 @@ def event(revision: int, size: int = 10) -> Event:
 
 def kept(hub: Hub) -> int:
     """How many of the newest events it has."""
+    everywhere = hub.channel(Place())
     return next(
         number
         for number in range(hub.revision + 1)
-        if hub.since(Revision(hub.revision - number - 1), Place(), 1) is None
+        if hub.since(Revision(hub.revision - number - 1), everywhere, 1) is None
     )
 
 
@@ -52,13 +53,15 @@ def test_only_who_is_concerned_is_woken() -> None:
             Place(SERVICES),
             Place(ROUTES, "other"),
         ]
-        waiters = [hub.waiter(place) for place in places]
+        channels = [hub.channel(place) for place in places]
+        assert hub.channel(Place(ROUTES)) is channels[1], "those of one place share it"
+        waiters = [hub.waiter(channel) for channel in channels]
         hub.publish([event(1), event(2)])
         assert [waiter.done() for waiter in waiters] == [True, True, True, True, False, False]
         assert waiters[0].result() == 0, "everything up to there is read"
-        for place, waiter in zip(places, waiters, strict=True):
-            hub.forget(place, waiter)
-        assert not hub._waiters  # pyright: ignore[reportPrivateUsage]
+        assert [len(channel.waiters) for channel in channels] == [0, 0, 0, 0, 1, 1]
+        channels.clear()
+        assert not len(hub._channels), "what nobody watches is not kept"  # pyright: ignore[reportPrivateUsage]
 
     asyncio.run(scenario())
 

@@ -32,7 +32,9 @@ class Place:
     namespace: str | None = None
 
     def holds(self, key: Key) -> bool:
-        return self.resource in (None, key.resource) and self.namespace in (None, key.namespace)
+        return (self.namespace is None or self.namespace == key.namespace) and (
+            self.resource is None or self.resource is key.resource or self.resource == key.resource
+        )
 
 
 class Records(Protocol):
@@ -83,12 +85,22 @@ class Ledger(Records, Protocol):
         ...
 
 
+class Upkeep(Protocol):
+    """What is done between writes, when it is due; both are called by one thread at a time."""
+
+    def due(self, revision: Revision) -> bool:
+        """Whether `keep` has something to do, now that this is the newest revision; asked after each commit."""
+        ...
+
+    def keep(self, ledger: Ledger) -> None: ...
+
+
 class Engine(Protocol):
     """Keeps records. All methods belong to one event loop; questions and jobs may run in other threads."""
 
-    async def start(self, published: Callable[[Sequence[Event]], None], upkeep: Callable[[Ledger], None]) -> Head:
+    async def start(self, published: Callable[[Sequence[Event]], None], upkeep: Upkeep) -> Head:
         """Open. `published` is then called in the event loop with what was committed, in order and before the
-        writers learn of it; `upkeep` now and then between writes. Raises StorageError.
+        writers learn of it; `upkeep` is kept between writes. Raises StorageError.
         """
         ...
 

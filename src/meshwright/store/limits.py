@@ -1,5 +1,6 @@
 """How much of the past is kept, and when it is forgotten."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from meshwright.store.engine import Ledger
@@ -24,21 +25,30 @@ class Limits:
     pause_seconds: int = 60
 
 
-class Upkeep:
-    """Forgets what is over the limits; called between writes, and does mostly nothing."""
+class Forgetting:
+    """The store's upkeep: forgets what is over the limits, a portion at a time."""
 
-    def __init__(self, limits: Limits, now: EpochMilliseconds) -> None:
+    def __init__(self, limits: Limits, now: Callable[[], EpochMilliseconds]) -> None:
         self._limits = limits
-        self._last = now
+        self._now = now
+        self._looked = EpochMilliseconds(0)
+        self._compacted = Revision(0)
 
-    def keep(self, ledger: Ledger, now: EpochMilliseconds) -> None:
-        """One portion, where the count is well over its limit or the pause is over."""
-        head = ledger.head()
-        over = head.revision - self._limits.events - head.compacted
-        if over < max(1, self._limits.events // 16) and now - self._last < self._limits.pause_seconds * 1000:
-            return
+    def due(self, revision: Revision) -> bool:
+        """The count is well over its limit, or the pause is over."""
+        over = revision - self._limits.events - self._compacted
+        return over >= max(1, self._limits.events // 16) or self._now() - self._looked >= self._pause
+
+    @property
+    def _pause(self) -> int:
+        return self._limits.pause_seconds * 1000
+
+    def keep(self, ledger: Ledger) -> None:
+        """One portion; the pause begins when nothing is left to do."""
+        now = self._now()
         if not forget(ledger, self._limits, now):
-            self._last = now
+            self._looked = now
+        self._compacted = ledger.head().compacted
 
 
 def forget(ledger: Ledger, limits: Limits, now: EpochMilliseconds) -> bool:

@@ -4,7 +4,7 @@ from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from meshwright.store.engine import Head, Ledger, Place, Records
+from meshwright.store.engine import Head, Ledger, Place, Records, Upkeep
 from meshwright.store.history import Change
 from meshwright.store.names import ChangeNumber, EpochMilliseconds, Key, Revision
 from meshwright.store.version import Event, EventType, Version
@@ -107,9 +107,9 @@ class MemoryEngine:
     def __init__(self) -> None:
         self._records = MemoryRecords()
         self._published: Callable[[Sequence[Event]], None] | None = None
-        self._upkeep: Callable[[Ledger], None] | None = None
+        self._upkeep: Upkeep | None = None
 
-    async def start(self, published: Callable[[Sequence[Event]], None], upkeep: Callable[[Ledger], None]) -> Head:
+    async def start(self, published: Callable[[Sequence[Event]], None], upkeep: Upkeep) -> Head:
         self._published = published
         self._upkeep = upkeep
         return self._records.head()
@@ -123,7 +123,8 @@ class MemoryEngine:
         head = self._records.head()
         result = job(self._records)
         self._published(self._records.log(Place(), head.revision, self._records.head().revision - head.revision))
-        self._upkeep(self._records)
+        if self._upkeep.due(self._records.head().revision):
+            self._upkeep.keep(self._records)
         return result
 
     async def close(self) -> None:

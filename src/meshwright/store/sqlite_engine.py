@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from meshwright.store.engine import Head, Ledger, Records
+from meshwright.store.engine import Head, Ledger, Records, Upkeep
 from meshwright.store.errors import StorageError
 from meshwright.store.migrate import migrate
 from meshwright.store.sqlite_records import SqliteRecords
@@ -43,7 +43,7 @@ class SqliteEngine:
         self._writer: SqliteWriter | None = None
         self._room = asyncio.Semaphore(WAITING)  # more writers than this wait before they queue
 
-    async def start(self, published: Callable[[Sequence[Event]], None], upkeep: Callable[[Ledger], None]) -> Head:
+    async def start(self, published: Callable[[Sequence[Event]], None], upkeep: Upkeep) -> Head:
         loop = asyncio.get_running_loop()
         try:
             connection = await loop.run_in_executor(self._readers, self._open)

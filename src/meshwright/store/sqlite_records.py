@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from meshwright.store import jsontext
@@ -102,11 +104,13 @@ class SqliteRecords:
         return parts
 
     def scan(self, place: Place, at: Revision, after: Key | None, limit: int) -> Sequence[Version]:
-        found: list[Version] = []
+        found: list[list[Version]] = []
         for part in self._parts(place, at, after):
             sql = f"SELECT {_VERSION} {_FROM} WHERE {part} ORDER BY {_KEY} LIMIT ?"
-            found.extend(map(_version, self._rows(sql, (*part.values, limit))))
-        return sorted(found, key=lambda version: version.key)[:limit]
+            found.append([_version(row) for row in self._rows(sql, (*part.values, limit))])
+        if len(found) == 1:
+            return found[0]
+        return sorted(chain.from_iterable(found), key=lambda version: columns(version.key))[:limit]
 
     def count(self, place: Place, at: Revision, after: Key | None) -> int:
         return sum(
@@ -151,8 +155,11 @@ class SqliteRecords:
         )
 
 
+_resource = lru_cache(256)(Resource)
+
+
 def _key(row: Row) -> Key:
-    return Key(Resource(row[0], row[1]), row[2], row[3])
+    return Key(_resource(row[0], row[1]), row[2], row[3])
 
 
 def _body(row: Row) -> Body | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from meshwright.store.engine import Ledger
+from meshwright.store.engine import Ledger, Upkeep
 from meshwright.store.errors import StorageError
 from meshwright.store.history import Change
 from meshwright.store.sqlite_ledger import SqliteLedger
@@ -63,7 +63,7 @@ class SqliteWriter:
         connection: sqlite3.Connection,
         loop: asyncio.AbstractEventLoop,
         published: Callable[[Sequence[Event]], None],
-        upkeep: Callable[[Ledger], None],
+        upkeep: Upkeep,
     ) -> None:
         self._connection = connection
         self._loop = loop
@@ -92,8 +92,10 @@ class SqliteWriter:
         while True:
             group, last = self._group()
             if group:
-                self._call(self._tell, group, self._commit(group))
-                self._commit_upkeep()
+                events = self._commit(group)
+                self._call(self._tell, group, events)
+                if events and self._upkeep.due(events[-1].version.revision):
+                    self._commit_upkeep()
             if last:
                 return
 
@@ -144,7 +146,7 @@ class SqliteWriter:
         """Forgetting what is over the limits; where it fails, it is said, and the next time will do."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._upkeep(SqliteLedger(self._connection))
+            self._upkeep.keep(SqliteLedger(self._connection))
             self._connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the writers' thread must go on; the loop's handler reports it
             self._roll_back()

@@ -8,7 +8,7 @@ from meshwright.store.engine import Engine, Head, Ledger, Place, Records
 from meshwright.store.errors import GoneError, NotFoundError, check_kept
 from meshwright.store.history import Change, Difference, Meaning, Revert, net, revert, whole_meaning
 from meshwright.store.hub import Hub
-from meshwright.store.limits import Limits, Upkeep, forget
+from meshwright.store.limits import Forgetting, Limits, forget
 from meshwright.store.names import Author, ChangeNumber, Key, Owner, Revision, Uid
 from meshwright.store.query import Page, Query, Scope, answer
 from meshwright.store.sources import Sources
@@ -28,7 +28,7 @@ class Store:
         self._limits = limits
         self._meaning = meaning
         self._hub = Hub(Revision(0), limits.window_events, limits.window_bytes)
-        self._upkeep = Upkeep(limits, sources.now())
+        self._upkeep = Forgetting(limits, sources.now)
 
     @classmethod
     async def open(
@@ -36,7 +36,7 @@ class Store:
     ) -> "Store":
         """Start the engine. `meaning` decides what is a change. Raises StorageError."""
         store = cls(engine, sources, limits or Limits(), meaning)
-        head = await engine.start(store._hub.publish, store._keep_within_limits)
+        head = await engine.start(store._hub.publish, store._upkeep)
         store._hub.revision = head.revision
         return store
 
@@ -184,9 +184,6 @@ class Store:
         return await self._engine.read(lambda records: _kept(records, first, last))
 
     # ------------------------------------------------------------ upkeep
-    def _keep_within_limits(self, ledger: Ledger) -> None:
-        self._upkeep.keep(ledger, self._sources.now())
-
     async def compact(self) -> Revision:
         """Forget now all that is over the limits; the oldest revision that a watch may start from."""
         while await self._engine.write(lambda ledger: forget(ledger, self._limits, self._sources.now())):

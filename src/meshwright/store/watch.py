@@ -23,8 +23,9 @@ class Watch:
 
     def __init__(self, scope: Scope, since: Revision, hub: Hub, read_log: ReadLog) -> None:
         self._scope = scope
-        self._place = scope.place
+        self._selects = bool(scope.selector)
         self._hub = hub
+        self._channel = hub.channel(scope.place)
         self._read_log = read_log
         self._read = since  # how far the log was read
         self._given = since  # how far its events were given
@@ -50,22 +51,24 @@ class Watch:
             self._ready.clear()
             return rest
         while True:
-            recent = self._hub.since(self._read, self._place, limit)
-            events, reached = recent if recent is not None else await self._read_log(self._place, self._read, limit)
-            self._read = reached
-            seen = [event for event in map(self._scope.seen, events) if event is not None]
-            if seen:
-                return seen
+            recent = self._hub.since(self._read, self._channel, limit)
+            if recent is None:
+                recent = await self._read_log(self._channel.place, self._read, limit)
+            events, self._read = recent
+            if self._selects:
+                events = [event for event in map(self._scope.seen, events) if event is not None]
+            if events:
+                return events
             if self._read >= self._hub.revision:
                 await self._wait()
 
     async def _wait(self) -> None:
-        self._waiter = waiter = self._hub.waiter(self._place)
+        self._waiter = waiter = self._hub.waiter(self._channel)
         try:
             reached = await waiter
         finally:
             self._waiter = None
-            self._hub.forget(self._place, waiter)
+            self._channel.waiters.discard(waiter)
         self._read = max(self._read, reached)
 
     def __aiter__(self) -> "Watch":

@@ -12,16 +12,18 @@ $(VENV)/bin/python:
 	@tools/system-packages
 	$(SYSTEM_PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: requirements/runtime.txt pyproject.toml tools/envoyapi.py | $(VENV)/bin/python
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml tools/envoyapi.py tools/core_schemas.py | $(VENV)/bin/python
 	@test -e $(VENV)/.dev || $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(PY) tools/envoyapi.py
+	$(PY) tools/core_schemas.py
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt pyproject.toml tools/envoyapi.py | $(VENV)/bin/python
+$(VENV)/.dev: requirements/dev.txt pyproject.toml tools/envoyapi.py tools/core_schemas.py | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(PY) tools/envoyapi.py --stubs
+	$(PY) tools/core_schemas.py
 	@touch $@ $(VENV)/.runtime
 
 demo: setup

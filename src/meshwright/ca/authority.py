@@ -8,6 +8,7 @@ The folder is 0700, its files 0600. The issuer is renewed at half its life when 
 the issuer's certificate, so proxies that trust the root accept old and new ones alike.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from meshwright.ca.certificates import Pair
 
 LEAF_LIFETIME = timedelta(hours=24)
+SERVER_LIFETIME = timedelta(days=90)
 CERTIFICATE_MARK = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -83,6 +85,18 @@ class Authority:
             raise ForeignIdentityError(f"{identity.uri} is not in the trust domain {self.trust_domain}")
         pair = certificates.new_leaf(self._issuer, identity.uri, now, lifetime)
         return LeafCertificate(identity, pair.chain_pem, pair.key_pem, *certificates.validity(pair.chain_pem))
+
+    def issue_server(
+        self, names: Sequence[str], now: datetime, lifetime: timedelta = SERVER_LIFETIME
+    ) -> tuple[bytes, bytes]:
+        """A certificate (PEM, with the issuer's) and key (PEM) for a server of ours, such as the object API.
+
+        `names` are the host names and IP addresses that clients use, at least one.
+        """
+        from meshwright.ca import certificates
+
+        pair = certificates.new_server(self._issuer, names, now, lifetime)
+        return pair.chain_pem, pair.key_pem
 
     def recognises(self, identity: Identity, chain_pem: bytes, key_pem: bytes) -> LeafCertificate | None:
         """A leaf that was kept, if it is whole, for this identity and of this authority; else None."""

@@ -3,6 +3,8 @@
 Import it where it is used (cryptography is heavy). Keys are ECDSA P-256, times UTC. Nothing here touches files.
 """
 
+import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -62,6 +64,29 @@ def new_leaf(issuer: Pair, uri: str, now: datetime, lifetime: timedelta) -> Pair
         .sign(signer_key, hashes.SHA256())
     )
     return Pair(_pem(certificate) + issuer.chain_pem, _key_pem(key))
+
+
+def new_server(issuer: Pair, names: Sequence[str], now: datetime, lifetime: timedelta) -> Pair:
+    """A new key and its certificate for a server that is reached under `names` (host names and IP addresses)."""
+    signer, signer_key = _first(issuer.chain_pem), _private_key(issuer.key_pem)
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        _builder(_name(names[0]), signer.subject, key, now, min(now + lifetime, signer.not_valid_after_utc))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
+        .add_extension(_authority_identifier(signer_key), critical=False)
+        .sign(signer_key, hashes.SHA256())
+    )
+    return Pair(_pem(certificate) + issuer.chain_pem, _key_pem(key))
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def validity(pem: bytes) -> tuple[datetime, datetime]:

@@ -7,9 +7,10 @@ follows the change and not the mesh, and nobody keeps lists of what depends on w
 what counts as "unchanged" in sources: snapshots share the objects that did not change.
 """
 
-from bisect import insort
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Generic, TypeVar
+
+from meshwright.compiler.groups import Group, exchanged
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -47,8 +48,8 @@ class Table:
         """The round in which the value of `key` last became another one (checked now)."""
         raise NotImplementedError
 
-    def doubt(self, key: Any) -> None:
-        """Something that the value of `key` was made from may be another now."""
+    def doubt(self, key: Any, cause: Place) -> None:
+        """What the value of `key` was made from may be another now: `cause`, which it has read."""
         raise NotImplementedError
 
     def depend(self, key: Any, place: Place) -> None:
@@ -67,8 +68,9 @@ class Table:
             self._ledger.reading[-1][self, key] = None
 
     def _spread(self, key: Any) -> None:
+        cause: Place = (self, key)
         for table, other in self._dependents.get(key, ()):
-            table.doubt(other)
+            table.doubt(other, cause)
 
 
 class Source(Table, Generic[Key, Item]):
@@ -82,70 +84,77 @@ class Source(Table, Generic[Key, Item]):
         self._order = order
         self._fed: tuple[Item, ...] = ()
         self._items: dict[int, tuple[Item, tuple[Key, ...]]] = {}
-        self._groups: dict[Key, tuple[Item, ...]] = {}
+        self._groups: dict[Key, Group[Item]] = {}
         self._changed: dict[Key, int] = {}
 
     def feed(self, items: tuple[Item, ...]) -> None:
         """The objects of this round. Costs little where they are the same ones as before."""
         if items is self._fed:
             return
+        exact = len(self._items) == len(self._fed)  # not when an object was given twice
+        gone, added = exchanged(self._fed if exact else self._known(), items)
         self._fed = items
-        new = dict(zip(map(id, items), items, strict=True))
-        old = self._items
-        gone = [identity for identity in old if identity not in new] if old.keys() - new.keys() else []
-        touched: dict[Key, list[Item]] = {}
-        for identity in gone:
-            for key in old[identity][1]:
-                touched.setdefault(key, [])
-        lost = {identity: old.pop(identity) for identity in gone}
-        for identity in [identity for identity in new if identity not in old]:
-            keys = tuple(dict.fromkeys(self._keys(new[identity])))
-            old[identity] = (new[identity], keys)
-            for key in keys:
-                touched.setdefault(key, []).append(new[identity])
-        for key, added in touched.items():
-            self._regroup(key, added, lost)
+        touched: dict[Key, tuple[list[Item], list[Item]]] = {}
+        for item in gone:
+            for key in self._items.pop(id(item))[1]:
+                touched.setdefault(key, ([], []))[0].append(item)
+        for item in added:
+            if id(item) not in self._items:
+                keys = tuple(dict.fromkeys(self._keys(item)))
+                self._items[id(item)] = (item, keys)
+                for key in keys:
+                    touched.setdefault(key, ([], []))[1].append(item)
+        for key, (lost, won) in touched.items():
+            self._regroup(key, lost, won)
 
     def get(self, key: Key) -> tuple[Item, ...]:
         """The group of `key`; without `order` the order means nothing."""
         self._note(key)
-        return self._groups.get(key, ())
-
-    def keys(self) -> Iterable[Key]:
-        """All keys with a group; not noted as read (use a group of all objects for that)."""
-        return self._groups.keys()
+        group = self._groups.get(key)
+        return group.items() if group is not None else ()
 
     def changed(self, key: Key) -> int:
         return self._changed.get(key, 0)
 
-    def _regroup(self, key: Key, added: list[Item], lost: dict[int, Any]) -> None:
-        kept = tuple(item for item in self._groups.get(key, ()) if id(item) not in lost)
-        group = (*kept, *added) if self._order is None else self._sorted(kept, added, self._order)
-        if group:
-            self._groups[key] = group
-        else:
-            self._groups.pop(key, None)
+    def _known(self) -> tuple[Item, ...]:
+        return tuple(item for item, _ in self._items.values())
+
+    def _regroup(self, key: Key, lost: list[Item], won: list[Item]) -> None:
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(self._order)
+        group.exchange(lost, won)
+        if not group:
+            del self._groups[key]
         self._changed[key] = self._ledger.round
         self._spread(key)
 
-    def _sorted(self, kept: tuple[Item, ...], added: list[Item], order: Callable[[Item], Any]) -> tuple[Item, ...]:
-        group = list(kept)
-        if len(added) * 10 > len(group):  # many: sort once instead of finding each one's place
-            return tuple(sorted((*group, *added), key=order))
-        for item in added:
-            insort(group, item, key=order)
-        return tuple(group)
-
 
 class _Entry:
-    __slots__ = ("changed", "reads", "sure", "value", "verified")
+    """A value, what it has read, and which of that may be another since the value was last looked at."""
+
+    __slots__ = ("changed", "doubts", "reads", "value", "verified")
 
     def __init__(self, value: Any, reads: dict[Place, None], now: int) -> None:
         self.value = value
         self.reads = reads
         self.changed = now
         self.verified = now
-        self.sure = True
+        self.doubts: dict[Place, None] = {}
+
+    def doubted(self) -> tuple[Place, ...]:
+        """In the order in which they were read: what is read later may only exist because of what was read before
+        it, so a later one must not be looked at once an earlier one has changed.
+        """
+        if len(self.doubts) < 2:  # noqa: PLR2004 - one needs no order
+            return tuple(self.doubts)
+        return tuple(place for place in self.reads if place in self.doubts)
+
+    def doubtful(self) -> tuple[Place, ...]:
+        """In the order in which it was read: whether a later one may be asked for can depend on an earlier one."""
+        if len(self.doubts) == 1:
+            return tuple(self.doubts)
+        return tuple(place for place in self.reads if place in self.doubts)
 
 
 class Derived(Table, Generic[Key, Value]):
@@ -163,11 +172,13 @@ class Derived(Table, Generic[Key, Value]):
     def changed(self, key: Key) -> int:
         return self._fresh(key).changed
 
-    def doubt(self, key: Key) -> None:
+    def doubt(self, key: Key, cause: Place) -> None:
         entry = self._entries.get(key)
-        if entry is not None and entry.sure:
-            entry.sure = False
-            self._spread(key)
+        if entry is not None:
+            known = bool(entry.doubts)
+            entry.doubts[cause] = None
+            if not known:
+                self._spread(key)
 
     def keep(self, wanted: Callable[[Key], bool]) -> None:
         """Forget the keys that are not wanted any more. Who still reads one has to ask again: changes do not come
@@ -186,10 +197,10 @@ class Derived(Table, Generic[Key, Value]):
         entry = self._entries.get(key)
         if entry is None:
             return self._compute(key, None)
-        if not entry.sure:
-            if any(table.changed(other) > entry.verified for table, other in tuple(entry.reads)):
+        if entry.doubts:
+            if any(table.changed(other) > entry.verified for table, other in entry.doubtful()):
                 return self._compute(key, entry)
-            entry.sure = True
+            entry.doubts = {}
             entry.verified = self._ledger.round
         elif self._ledger.audit and entry.verified != self._ledger.round:
             self._check(key, entry)
@@ -214,7 +225,7 @@ class Derived(Table, Generic[Key, Value]):
             table.release(other, place)
         if value != old.value:
             old.value, old.changed = value, ledger.round
-        old.reads, old.verified, old.sure = reads, ledger.round, True
+        old.reads, old.verified, old.doubts = reads, ledger.round, {}
         return old
 
     def _check(self, key: Key, entry: _Entry) -> None:

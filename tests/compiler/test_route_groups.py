@@ -45,7 +45,7 @@ def view_of(services: list[Service], old: Buckets = (), proxy_class: ProxyClass 
 
 def hosts_of(view: View, builder: RouteBuilder) -> dict[str, list[str]]:
     return {
-        built.name: [host.name for host in RouteConfiguration.FromString(built.tail).virtual_hosts]
+        built.name: [host.name for host in RouteConfiguration.FromString(b"".join(built.tail)).virtual_hosts]
         for built in sidecar_routes(view, builder)
     }
 
@@ -89,7 +89,8 @@ def test_a_name_that_two_claim_belongs_to_the_one_whose_full_name_it_is() -> Non
     )
     view = view_of([service(2), outside])
     (built,) = sidecar_routes(view, RouteBuilder())
-    domains = {host.name: list(host.domains) for host in RouteConfiguration.FromString(built.tail).virtual_hosts}
+    made = RouteConfiguration.FromString(b"".join(built.tail))
+    domains = {host.name: list(host.domains) for host in made.virtual_hosts}
     assert domains["s2:80"][:2] == ["s2", "s2."]
     assert "s2" not in domains["s2.default.svc.cluster.local:80"]
     assert "10.96.0.3" in domains["s2:80"]
@@ -100,7 +101,7 @@ def test_a_forward_proxy_has_one_configuration_with_ports_in_the_domains() -> No
     proxied = replace(SIDECAR, interception=Interception.NONE)
     view = view_of([service(1), service(2, 9080)], proxy_class=proxied)
     (built,) = sidecar_routes(view, RouteBuilder())
-    made = RouteConfiguration.FromString(built.message.SerializeToString() + built.tail)
+    made = RouteConfiguration.FromString(built.message.SerializeToString() + b"".join(built.tail))
     assert made.name == "http_proxy"
     assert not made.ignore_port_in_host_matching
     domains = {host.name.partition(".")[0]: list(host.domains) for host in made.virtual_hosts}

@@ -31,8 +31,8 @@ CLASS = ProxyClass(Role.SIDECAR, Namespace("default"), Interception.UID, "1.40.0
 
 def resource(url: TypeUrl, name: str, body: Mapping[str, Any]) -> EncodedResource:
     message = parse_json(body, class_of_url(url)())
-    version, value, frame = encode(name, message)
-    return EncodedResource(url, ResourceName(name), Version(version), value, frame)
+    version, pieces = encode(name, message)
+    return EncodedResource(url, ResourceName(name), Version(version), pieces)
 
 
 def cluster(name: str, connect_timeout: str = "1s", **more: Any) -> EncodedResource:

@@ -42,8 +42,8 @@ def encoded(url: TypeUrl, name: str, content: str) -> EncodedResource:
         LISTENER: lambda: Listener(name=name, stat_prefix=content),
         ROUTES: lambda: RouteConfiguration(name=name, internal_only_headers=[content]),
     }
-    version, value, frame = encode(name, messages[url]())
-    return EncodedResource(url, ResourceName(name), Version(version), value, frame)
+    version, pieces = encode(name, messages[url]())
+    return EncodedResource(url, ResourceName(name), Version(version), pieces)
 
 
 def resources(mesh: Mesh) -> Resources:

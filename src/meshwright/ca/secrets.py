@@ -49,8 +49,8 @@ def tls_secret(name: str, chain_pem: bytes, key_pem: bytes) -> EncodedResource:
     certificate = TlsCertificate(
         certificate_chain=DataSource(inline_bytes=chain_pem), private_key=DataSource(inline_bytes=key_pem)
     )
-    version, value, frame = encode(name, Secret(name=name, tls_certificate=certificate))
-    return SecretResource(SECRET, ResourceName(name), Version(version), value, frame)
+    version, pieces = encode(name, Secret(name=name, tls_certificate=certificate))
+    return SecretResource(SECRET, ResourceName(name), Version(version), pieces)
 
 
 def trust_secret(name: str, roots_pem: bytes) -> EncodedResource:
@@ -61,8 +61,8 @@ def trust_secret(name: str, roots_pem: bytes) -> EncodedResource:
     from meshwright.envoyapi.resource import encode
 
     context = CertificateValidationContext(trusted_ca=DataSource(inline_bytes=roots_pem))
-    version, value, frame = encode(name, Secret(name=name, validation_context=context))
-    return SecretResource(SECRET, ResourceName(name), Version(version), value, frame)
+    version, pieces = encode(name, Secret(name=name, validation_context=context))
+    return SecretResource(SECRET, ResourceName(name), Version(version), pieces)
 
 
 def gateway_secrets(contents: Iterable[SecretContent]) -> Checked[dict[ResourceName, EncodedResource]]:

@@ -36,9 +36,9 @@ def encode(built: Built) -> Encoded:
         if not _leave_out(built.message, broken[0].path):
             return Encoded(None, tuple(findings))
     head = built.message.SerializeToString(deterministic=True)
-    value = head + built.tail
-    version, framed = frame(built.name, built.type_url, value, built.tail_digest and (head + built.tail_digest))
-    resource = EncodedResource(built.type_url, built.name, Version(version), value, framed, built.origins)
+    stand_in = built.tail_digest and (head + built.tail_digest)
+    version, pieces = frame(built.name, built.type_url, (head, *built.tail), stand_in)
+    resource = EncodedResource(built.type_url, built.name, Version(version), pieces, (built.origins, *built.placed))
     return Encoded(resource, tuple(findings), built.secrets)
 
 

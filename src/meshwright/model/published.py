@@ -2,30 +2,48 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ElementPath, ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.origin import Origin
 from meshwright.model.proxy import ProxyClass
 
+Origins = tuple[tuple[ElementPath, Origin], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedResource:
     """One Envoy resource as bytes that are ready for the wire.
 
-    `value` is the serialised message itself (what an Any of `type_url` holds);
-    `frame` is a serialised DeltaDiscoveryResponse that holds this one resource, so that
-    a response is the concatenation of a head and frames. `origins` lies beside the bytes, never in
-    them: it maps places inside the resource to the fields that caused them, and is no part of
-    equality or of `version` (a content hash of `value`).
+    `pieces`, one after the other, are the `frame`: a serialised DeltaDiscoveryResponse that holds this one resource,
+    so that a response is the concatenation of a head and frames. All pieces but the first are the `value`: the
+    serialised message itself (what an Any of `type_url` holds). A route configuration of a thousand virtual hosts
+    shares its pieces with its predecessors and with nobody's copy. `placed` lies beside the bytes, never in them: in
+    groups, which places inside the resource come from which fields. Equal type, name and `version` (a content hash of
+    `value`) are equal resources.
     """
 
     type_url: TypeUrl
     name: ResourceName
     version: Version
-    value: bytes
-    frame: bytes
-    origins: tuple[tuple[ElementPath, Origin], ...] = field(default=(), compare=False)
+    pieces: tuple[bytes, ...] = field(compare=False, repr=False)
+    placed: tuple[Origins, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def value(self) -> bytes:
+        """The message, put together at each call."""
+        return b"".join(self.pieces[1:])
+
+    @property
+    def frame(self) -> bytes:
+        """What goes on the wire, put together at each call."""
+        return b"".join(self.pieces)
+
+    @property
+    def origins(self) -> Origins:
+        """Places inside the resource with the fields that caused them."""
+        return tuple(chain.from_iterable(self.placed))
 
 
 Resources = Mapping[TypeUrl, Mapping[ResourceName, EncodedResource]]
@@ -35,13 +53,15 @@ Resources = Mapping[TypeUrl, Mapping[ResourceName, EncodedResource]]
 class Published:
     """One compilation: `classes` holds all resources of a class (clusters, endpoints, listeners, routes,
     extension configurations); equal classes share the very same objects. Secrets are never here: `secrets`
-    lists per class the SDS names that its resources refer to.
+    lists per class the SDS names that its resources refer to. The mappings may be `ChunkedMapping`s, whose
+    differences to those of another compilation are found without a look at everything (`model.chunked.differing`).
     """
 
     proxies: Mapping[ProxyName, ProxyClass]
     classes: Mapping[ProxyClass, Resources]
     secrets: Mapping[ProxyClass, tuple[ResourceName, ...]]
     diagnostics: tuple[Diagnostic, ...] = ()
+    change: int = field(default=0, compare=False)
 
     def resources_of(self, proxy: ProxyName) -> Resources | None:
         """The resources of one proxy, or None when no such proxy is known."""

@@ -17,6 +17,7 @@ warming cluster must not freeze the others. What the proxy asked for is answered
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 
 from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import (
     DeltaDiscoveryRequest,
@@ -172,7 +173,7 @@ class Session:
         if state.url == CLUSTER:
             self._types[ENDPOINTS].owe(item.name for item in plan.fresh)
         head = DeltaDiscoveryResponse(type_url=state.url, nonce=nonce, removed_resources=plan.gone)
-        return b"".join((head.SerializeToString(), *(item.frame for item in plan.fresh)))
+        return b"".join((head.SerializeToString(), *chain.from_iterable(item.pieces for item in plan.fresh)))
 
     def _gathers(self, state: Subscription, now: float) -> bool:
         """Whether a change waits a moment for the response that is in flight."""

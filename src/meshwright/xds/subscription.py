@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 
+from meshwright.model.chunked import differing
 from meshwright.model.names import CLUSTER, LISTENER, ResourceName, TypeUrl, Version
 from meshwright.model.published import EncodedResource
 
@@ -65,9 +66,8 @@ def _changed(old: "_Same", new: "_Same") -> frozenset[ResourceName]:
     before, after = old.resources, new.resources
     return frozenset(
         name
-        for name in before.keys() | after.keys()
-        if (a := before.get(name)) is not (b := after.get(name))
-        and (a is None or b is None or a.version != b.version)
+        for name in differing(before, after)
+        if (a := before.get(name)) is None or (b := after.get(name)) is None or a.version != b.version
     )
 
 

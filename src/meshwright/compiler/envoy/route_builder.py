@@ -94,10 +94,16 @@ def configuration(
         max_direct_response_body_size_bytes=uint(MOST_BODY_BYTES),
         ignore_port_in_host_matching=ignore_port,
     )
-    origins = tuple(chain.from_iterable(part.origins for part in parts))
-    found = dict.fromkeys(finding for part in parts for finding in part.findings)
-    tail = b"".join(part.value for part in parts)
-    return Built(ROUTES, name, message, origins, tail=tail, tail_digest=tail_digest, findings=tuple(found))
+    found = dict.fromkeys(chain.from_iterable(part.findings for part in parts))
+    return Built(
+        ROUTES,
+        name,
+        message,
+        tail=tuple(part.value for part in parts),
+        placed=tuple(part.origins for part in parts),
+        tail_digest=tail_digest,
+        findings=tuple(found),
+    )
 
 
 def destination_hosts(rules: VirtualService) -> tuple[Hostname, ...]:

@@ -59,8 +59,7 @@ class Living:
     def __init__(self, store: Store, folder: Path) -> None:
         self.store = store
         self.mesh = LiveMesh(Machine(Rung.ROOT, Interception.UID, folder, ()))
-        self.changes: list[int] = []
-        self.follower = StoreFollower(store, self.mesh, self.changes.append)
+        self.follower = StoreFollower(store, self.mesh)
 
     def routes(self) -> bytes:
         found = self.mesh.published.value.resources_of(ONE)
@@ -69,7 +68,7 @@ class Living:
 
     async def settled(self, change: int) -> None:
         async with asyncio.timeout(10):
-            while self.changes[-1] < change:
+            while self.follower.change.value < change:
                 await asyncio.sleep(0)
 
 

@@ -13,7 +13,7 @@ from meshwright.asynctools.latest import Latest
 from meshwright.compiler.compile import Compiler
 from meshwright.model.names import PortNumber, ProxyName
 from meshwright.model.planned_pod import DesiredState, HostForward, PlannedPod, PodStatus
-from meshwright.model.pod import Pod
+from meshwright.model.pod import Deployment, Pod
 from meshwright.model.proxy import Interception, Proxy, Role
 from meshwright.model.published import Published
 from meshwright.model.service import Service
@@ -24,7 +24,7 @@ from meshwright.wiring.addresses import LOOPBACK_POD_NETWORK, POD_NETWORK, SERVI
 from meshwright.wiring.dns_names import dns_table
 from meshwright.wiring.kept import Kept
 from meshwright.wiring.loading import LoadedMesh
-from meshwright.wiring.planning import Roles, owner_of
+from meshwright.wiring.planning import PodDraft, Roles, expanded, written
 from meshwright.wiring.run_file import Forward
 from meshwright.wiring.service_addresses import service_table
 from meshwright.wiring.snapshot import needs_address, workload
@@ -58,7 +58,9 @@ class LiveMesh:
         self._pod_addresses = AddressBook(machine.data_dir / "addresses" / "pods.json", network)
         self._service_addresses = AddressBook(machine.data_dir / "addresses" / "services.json", SERVICE_NETWORK)
         self._services: Kept[Service, str, Service] = Kept(_addressed)
-        self._pods: Kept[Pod, PodFacts, PlannedPod] = Kept(_planned)
+        self._written: Kept[Pod, None, PodDraft] = Kept(written)
+        self._expanded: Kept[Deployment, tuple[PodDraft, ...], tuple[PodDraft, ...]] = Kept(_drafts)
+        self._pods: Kept[PodDraft, PodFacts, PlannedPod] = Kept(_planned)
         self._workloads: Kept[PlannedPod, bool, Workload] = Kept(_workload)
         self._proxies: Kept[Workload, ProxyFacts, Proxy] = Kept(_proxy)
         self._compiler = Compiler()
@@ -101,7 +103,7 @@ class LiveMesh:
                 if pod.role is not None
             ),
         )
-        for kept in (self._services, self._pods, self._workloads, self._proxies):
+        for kept in (self._services, self._written, self._expanded, self._pods, self._workloads, self._proxies):
             kept.turn()
         self.published.set(self._compiler.compile(self.snapshot))
         desired = self._desired(pods)
@@ -109,16 +111,19 @@ class LiveMesh:
             self.desired.set(desired)
 
     def _plan(self) -> tuple[PlannedPod, ...]:
-        """Every Pod object becomes one to run: controllers make them from Deployments."""
+        """Every pod that is to run: written ones, and those of Deployments of which no pod is written."""
         assert self.loaded is not None
         objects = self.loaded.objects
-        fixed = {str(pod.meta.ref): pod.address for pod in objects.pods if pod.address}
-        addresses = self._pod_addresses.of((str(pod.meta.ref) for pod in objects.pods), fixed)
+        there = tuple(self._written(pod, None) for pod in objects.pods)
+        made = (draft for deployment in objects.deployments for draft in self._expanded(deployment, there))
+        drafts = (*there, *made)
+        fixed = {str(draft.meta.ref): draft.address for draft in drafts if draft.address}
+        addresses = self._pod_addresses.of((str(draft.meta.ref) for draft in drafts), fixed)
         roles = Roles.of(objects)
         domain = self.loaded.settings.trust_domain
         return tuple(
-            self._pods(pod, (addresses[str(pod.meta.ref)], roles.role(pod.meta, pod.template), domain))
-            for pod in objects.pods
+            self._pods(draft, (addresses[str(draft.meta.ref)], roles.role(draft.meta, draft.template), domain))
+            for draft in drafts
         )
 
     def _with_addresses(self, services: tuple[Service, ...]) -> tuple[Service, ...]:
@@ -158,11 +163,15 @@ def _addressed(service: Service, address: str) -> Service:
     return replace(service, addresses=(address,))
 
 
-def _planned(pod: Pod, facts: PodFacts) -> PlannedPod:
+def _drafts(deployment: Deployment, there: tuple[PodDraft, ...]) -> tuple[PodDraft, ...]:
+    return tuple(expanded(deployment, there))
+
+
+def _planned(draft: PodDraft, facts: PodFacts) -> PlannedPod:
     address, role, trust_domain = facts
-    meta = replace(pod.meta, labels=pod.template.labels, annotations=pod.template.annotations)
-    identity = Identity(trust_domain, meta.namespace, pod.template.service_account or "default")
-    return PlannedPod(meta, pod.template, address, owner_of(pod), identity, role)
+    namespace = draft.meta.namespace
+    identity = Identity(trust_domain, namespace, draft.template.service_account or "default")
+    return PlannedPod(draft.meta, draft.template, address, draft.owner, identity, role)
 
 
 def _workload(pod: PlannedPod, ready: bool) -> Workload:  # noqa: FBT001 - Kept passes it on

@@ -67,8 +67,9 @@ class LocalMesh:
         return cls(DataDirectory(path.resolve()))
 
     @property
-    def control_socket(self) -> Path:
-        return self.data.root / "agent.sock"
+    def mesh_socket(self) -> Path:
+        """Where the living mesh takes changes and answers questions."""
+        return self.data.run / "mesh.sock"
 
     def supervisor(self) -> ProcessId | None:
         """The running supervisor, or None."""

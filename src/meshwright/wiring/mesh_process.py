@@ -1,7 +1,8 @@
-"""The process that runs a mesh from files: `python -m meshwright.wiring.mesh_process --data DIR`.
+"""The process that runs a mesh: `python -m meshwright.wiring.mesh_process --data DIR`.
 
-It reads what `up` kept, compiles it, and brings it about with the agent; the readiness of pods changes endpoints.
-It may be killed at any time: pods and proxies go on, and the next one adopts them.
+What `up` was given becomes objects of the store; objects are compiled and brought about with the agent, and every
+change of them, and of the readiness of pods, follows. It may be killed at any time: pods and proxies go on, and the
+next one adopts them.
 """
 
 import argparse
@@ -10,8 +11,9 @@ import gc
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,70 +23,136 @@ from meshwright.agent.agent import Agent
 from meshwright.agent.paths import PodPaths
 from meshwright.agent.ports import AgentPorts
 from meshwright.agent.settings import AgentSettings, Rung
-from meshwright.asynctools.latest import Latest
 from meshwright.ca.authority import Authority
 from meshwright.ca.leaves import LeafStore
 from meshwright.compiler.compile import Sockets, live_bootstrap
-from meshwright.model.names import ProxyName
-from meshwright.model.planned_pod import PlannedPod, PodStatus
+from meshwright.model.config import SecretContent
+from meshwright.model.image import ImageEntry
+from meshwright.model.meta import Meta
+from meshwright.model.planned_pod import PlannedPod
 from meshwright.model.proxy import Interception, Role, application_address
 from meshwright.processes.holder_client import Disconnected, HolderClient
 from meshwright.processes.state import DataDirectory
+from meshwright.store.limits import Limits
+from meshwright.store.sources import system_sources
+from meshwright.store.sqlite_engine import SqliteEngine
+from meshwright.store.store import Store
 from meshwright.wiring.envoy_binary import envoy_path
-from meshwright.wiring.file_mesh import FileMesh
-from meshwright.wiring.loading import load
+from meshwright.wiring.live_mesh import LiveMesh, Machine
+from meshwright.wiring.loading import LoadedMesh
+from meshwright.wiring.mesh_control import MeshControl
+from meshwright.wiring.receipts import Receipts
 from meshwright.wiring.run_file import RunFile, read_run_file
+from meshwright.wiring.seeding import fingerprint, seed
+from meshwright.wiring.store_follower import StoreFollower
 from meshwright.xds.server import XdsServer
 
 LOG = logging.getLogger("meshwright")
 DRAIN_BOUND_SECONDS = 5.0
 HOLDER_PAUSE_SECONDS = 0.05
+APPLIED = "applied"  # the file that says which documents of `up` are in the store
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """The store, what follows it, and the mesh that comes of it; loaded."""
+
+    store: Store
+    follower: StoreFollower
+    mesh: LiveMesh
 
 
 class MeshProcess:
-    """Agent, xDS server, authority and compiler of one data directory, wired together."""
+    """Compiler, xDS server, authority and agent of one data directory, wired together around a living mesh."""
 
-    def __init__(self, data: DataDirectory, run: RunFile, interception: Interception) -> None:
-        rung = Rung(run.rung)
-        loaded = load((text.file, text.text) for text in run.texts)
-        self._mesh = FileMesh(loaded, rung, interception, data.root)
-        now = datetime.now(UTC)
-        authority = Authority.open(data.root / "ca", loaded.settings.trust_domain, now)
+    def __init__(self, data: DataDirectory, machine: Machine, living: Living) -> None:
+        self._mesh = living.mesh
+        self._follower = living.follower
+        settings = self._loaded.settings
+        authority = Authority.open(data.root / "ca", settings.trust_domain, datetime.now(UTC))
         self._leaves = LeafStore(authority, data.root / "leaves", lambda: datetime.now(UTC))
-        for finding in self._leaves.set_credentials(loaded.objects.secret_contents):
-            LOG.warning("%s: %s", finding.origin.object, finding.message)
+        self._credentials: tuple[SecretContent, ...] = ()
         self._xds = XdsServer(self._mesh.published, self._leaves)
-        loopback = rung is Rung.LOOPBACK
-        settings = AgentSettings(
+        self._receipts = Receipts(self._xds, self._mesh.published, time.monotonic)
+        self._control = MeshControl(data, living.store, self._mesh, self._receipts)
+        agent_settings = AgentSettings(
             data_dir=data.root,
-            rung=rung,
-            interception=interception,
+            rung=machine.rung,
+            interception=machine.interception,
             envoy_path=envoy_path(),
-            application_address=application_address if loopback else str,
-            cluster_domain=loaded.settings.cluster_domain,
+            application_address=application_address if machine.rung is Rung.LOOPBACK else str,
+            cluster_domain=settings.cluster_domain,
         )
-        self._agent = Agent(settings, self._ports(), Latest(self._mesh.desired(run.forwards)))
+        self._agent = Agent(agent_settings, self._ports(), self._mesh.desired)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set (pods go on), or the agent was told to end the mesh."""
+        self._take_credentials()
+        await self._agent.adopt()
+        self._mesh.ready(self._agent.statuses.value)
+        self._receipts.start(self._follower.change.value)
+        settle()
+        async with self._xds, asyncio.TaskGroup() as tasks:
+            helpers = [
+                tasks.create_task(self._leaves.run()),
+                tasks.create_task(self._follow_pods()),
+                tasks.create_task(self._follow_changes()),
+                tasks.create_task(self._follower.run()),
+                tasks.create_task(self._receipts.run()),
+                tasks.create_task(self._control.serve()),
+                tasks.create_task(self._serve_until(stop)),
+            ]
+            await helpers[-1]
+            for helper in helpers:
+                helper.cancel()
+
+    async def _follow_changes(self) -> None:
+        seen = self._follower.change.value
+        while True:
+            seen = await self._follower.change.newer_than(seen)
+            self._take_credentials()
+            self._receipts.published(seen)
+
+    @property
+    def _loaded(self) -> LoadedMesh:
+        assert self._mesh.loaded is not None, "the follower has loaded the store"
+        return self._mesh.loaded
+
+    def _take_credentials(self) -> None:
+        """Gateways get the Secrets of their namespaces; what cannot be used is told."""
+        contents = self._loaded.objects.secret_contents
+        if contents != self._credentials:
+            self._credentials = contents
+            for finding in self._leaves.set_credentials(contents):
+                LOG.warning("%s: %s", finding.origin.object, finding.message)
 
     def _ports(self) -> AgentPorts:
-        objects = self._mesh.loaded.objects
-        config_maps = {(each.meta.namespace, each.meta.name): dict(each.data) for each in objects.config_maps}
-        secrets = {(each.meta.namespace, each.meta.name): dict(each.data) for each in objects.secret_contents}
-
-        proxies = {proxy.name: proxy for proxy in self._mesh.snapshot.proxies}
-
-        def bootstrap(pod: PlannedPod, paths: PodPaths) -> Mapping[str, object]:
-            sockets = Sockets(xds=str(paths.inside.xds_socket), admin=str(paths.inside.admin_socket))
-            return live_bootstrap(proxies[pod.name], self._mesh.loaded.settings, sockets)
-
         return AgentPorts(
             proxies=self._xds,
             prepare_identity=self._prepare_identity,
-            bootstrap=bootstrap,
-            catalogue=self._mesh.loaded.catalogue.find,
-            config_map=lambda namespace, name: config_maps.get((namespace, name)),
-            secret=lambda namespace, name: secrets.get((namespace, name)),
+            bootstrap=self._bootstrap,
+            catalogue=self._catalogue,
+            config_map=self._config_map,
+            secret=self._secret,
             drained=self._drained,
         )
+
+    def _bootstrap(self, pod: PlannedPod, paths: PodPaths) -> Mapping[str, object]:
+        proxy = self._mesh.proxy(pod.name)
+        assert proxy is not None, "only pods with a proxy ask"
+        sockets = Sockets(xds=str(paths.inside.xds_socket), admin=str(paths.inside.admin_socket))
+        return live_bootstrap(proxy, self._loaded.settings, sockets)
+
+    def _catalogue(self, image: str) -> ImageEntry | None:
+        return self._loaded.catalogue.find(image)
+
+    def _config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        found = self._loaded.objects.config_maps
+        return next((dict(each.data) for each in found if _is(each.meta, namespace, name)), None)
+
+    def _secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
+        found = self._loaded.objects.secret_contents
+        return next((dict(each.data) for each in found if _is(each.meta, namespace, name)), None)
 
     async def _prepare_identity(self, pod: PlannedPod) -> None:
         self._leaves.add(pod.name, pod.identity, is_gateway=pod.role is Role.ROUTER)
@@ -92,31 +160,15 @@ class MeshProcess:
     async def _drained(self, pod: PlannedPod) -> None:
         """The pod is out of every endpoint list, acknowledged by all proxies that listen; bounded."""
         statuses = {name: status for name, status in self._agent.statuses.value.items() if name != pod.name}
-        self._publish(statuses)
+        self._mesh.ready(statuses)
         connected = [name for name, status in self._xds.status().items() if status.connected]
         await self._xds.synced(connected, DRAIN_BOUND_SECONDS)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set (pods go on), or the agent was told to end the mesh."""
-        await self._agent.adopt()
-        self._publish(self._agent.statuses.value)
-        settle()
-        async with self._xds, asyncio.TaskGroup() as tasks:
-            helpers = [
-                tasks.create_task(self._leaves.run()),
-                tasks.create_task(self._follow()),
-                tasks.create_task(self._serve_until(stop)),
-            ]
-            await helpers[-1]
-            for helper in helpers:
-                helper.cancel()
-
-    def _publish(self, statuses: Mapping[ProxyName, PodStatus]) -> None:
-        """Let proxies, and what stands in for them before pods without one, know which pods are ready."""
-        self._mesh.ready(statuses)
-        desired, services = self._agent.desired, self._mesh.services()
-        if services != desired.value.services:
-            desired.set(replace(desired.value, services=services))
+    async def _follow_pods(self) -> None:
+        seen = self._agent.statuses.value
+        while True:
+            self._mesh.ready(seen)
+            seen = await self._agent.statuses.newer_than(seen)
 
     async def _serve_until(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -126,11 +178,9 @@ class MeshProcess:
             serving.cancel()
             waiting.cancel()
 
-    async def _follow(self) -> None:
-        seen = self._agent.statuses.value
-        while True:
-            self._publish(seen)
-            seen = await self._agent.statuses.newer_than(seen)
+
+def _is(meta: Meta, namespace: str, name: str) -> bool:
+    return (meta.namespace, meta.name) == (namespace, name)
 
 
 def settle() -> None:
@@ -162,7 +212,27 @@ async def serve(data_dir: Path) -> None:
     on_signal: Callable[[], None] = stop.set
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    await MeshProcess(data, run, await interception_of(data, Rung(run.rung))).run(stop)
+    store = await Store.open(SqliteEngine(data.root / "store"), system_sources(), Limits())
+    try:
+        await seed_once(store, data.root / APPLIED, run)
+        rung = Rung(run.rung)
+        machine = Machine(rung, await interception_of(data, rung), data.root, run.forwards)
+        mesh = LiveMesh(machine)
+        living = Living(store, StoreFollower(store, mesh), mesh)
+        await living.follower.load()
+        await MeshProcess(data, machine, living).run(stop)
+    finally:
+        await store.close()
+
+
+async def seed_once(store: Store, record: Path, run: RunFile) -> None:
+    """What `up` was given becomes objects, unless the store has had just that: later changes are not undone."""
+    texts = [(text.file, text.text) for text in run.texts]
+    wanted = fingerprint(texts)
+    if record.exists() and record.read_text() == wanted:
+        return
+    await seed(store, texts, f"up, profile {run.profile}")
+    record.write_text(wanted)
 
 
 def main() -> int:

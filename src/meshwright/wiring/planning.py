@@ -39,9 +39,9 @@ def drafts(objects: MeshObjects) -> tuple[PodDraft, ...]:
 
     A Deployment whose pods are among the documents (as in `kubectl get -A -o yaml`) is not expanded again.
     """
-    written = [_written(pod) for pod in objects.pods]
-    made = [draft for deployment in objects.deployments for draft in _expanded(deployment, written)]
-    return tuple(sorted((*written, *made), key=lambda draft: (draft.meta.namespace, draft.meta.name)))
+    there = [written(pod) for pod in objects.pods]
+    made = [draft for deployment in objects.deployments for draft in expanded(deployment, there)]
+    return tuple(sorted((*there, *made), key=lambda draft: (draft.meta.namespace, draft.meta.name)))
 
 
 def plan(objects: MeshObjects, settings: MeshSettings, network: Network = POD_NETWORK) -> tuple[PlannedPod, ...]:
@@ -104,7 +104,8 @@ def _selectors(gateways: Iterable[Gateway]) -> Iterable[Labels]:
     return (gateway.selector for gateway in gateways if gateway.selector)
 
 
-def _written(pod: Pod) -> PodDraft:
+def written(pod: Pod, _: None = None) -> PodDraft:
+    """A Pod that a user, or a controller, wrote."""
     meta = replace(pod.meta, labels=pod.template.labels, annotations=pod.template.annotations)
     return PodDraft(meta, pod.template, owner_of(pod), pod.address, pod.ready)
 
@@ -116,10 +117,11 @@ def owner_of(pod: Pod) -> str:
     return pod.meta.name.rsplit("-", 2)[0]
 
 
-def _expanded(deployment: Deployment, written: Iterable[PodDraft]) -> Iterable[PodDraft]:
+def expanded(deployment: Deployment, there: Iterable[PodDraft]) -> Iterable[PodDraft]:
+    """The pods of a Deployment; none when pods that its selector picks are there already."""
     selector = deployment.selector or deployment.template.labels
     namespace = deployment.meta.namespace
-    if any(pod.meta.namespace == namespace and pod.meta.labels.includes(selector) for pod in written):
+    if any(pod.meta.namespace == namespace and pod.meta.labels.includes(selector) for pod in there):
         return
     for index in range(deployment.replicas):
         yield PodDraft(_pod_meta(deployment, index), deployment.template, deployment.meta.name)

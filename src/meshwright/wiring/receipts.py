@@ -39,15 +39,23 @@ class Receipts:
         self._latest = published
         self._clock = clock
         self._before: Published = published.value
+        self._newest = 0
         self._open: dict[int, tuple[float, tuple[ProxyName, ...]]] = {}
         self._done: dict[int, Receipt] = {}
         self._wake = asyncio.Event()
         self.news: Latest[int] = Latest(0)
 
+    def start(self, change: int) -> None:
+        """Changes up to this number were there before: they have no receipt."""
+        self._newest = change
+        self._before = self._latest.value
+
     def published(self, change: int) -> None:
-        """What was published last holds the changes up to this number."""
+        """What was published last holds the changes up to this number; several may come at once."""
         now = self._latest.value
-        self._open[change] = (self._clock(), affected(self._before, now))
+        opened = (self._clock(), affected(self._before, now))
+        self._open.update(dict.fromkeys(range(self._newest + 1, change + 1), opened))
+        self._newest = max(self._newest, change)
         self._before = now
         self._wake.set()
 

@@ -3,16 +3,18 @@
 import json
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 
 from meshwright.documents.document import Document
 from meshwright.documents.reader import read
 from meshwright.kinds.table import KINDS, Kind
-from meshwright.store.names import Author, Key, Resource
+from meshwright.store.names import Author, Key, Owner, Resource
 from meshwright.store.store import Store
-from meshwright.store.writes import Create, Update, Write
+from meshwright.store.writes import Create, Update, UpdateStatus, Write
 
 AUTHOR = Author("meshwright up")
+OWNER = Owner("up")
+PODS = Resource("", "pods")
 _KINDS = {(api_version, kind.kind): kind for kind in KINDS for api_version in kind.api_versions}
 
 
@@ -41,8 +43,16 @@ async def seed(store: Store, texts: Iterable[tuple[str, str]], message: str) -> 
     for key, value in objects_of(texts).items():
         kept = await store.find(key)
         writes.append(Create(key, value) if kept is None else Update(key, value))
+        if key.resource == PODS and (address := _address(value)):
+            writes.append(UpdateStatus(key, {"podIP": address}, OWNER))
     if writes:
         await store.transact(writes, AUTHOR, message)
+
+
+def _address(value: dict[str, Any]) -> str:
+    """The address that a pod's document has in its status."""
+    status: object = value.get("status")
+    return str(cast("dict[str, Any]", status).get("podIP") or "") if isinstance(status, dict) else ""
 
 
 def _rank(document: Document) -> tuple[bool, str, str]:

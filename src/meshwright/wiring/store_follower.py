@@ -1,7 +1,9 @@
 """The store's events reach the living mesh: objects are read as they change, proxies get what follows."""
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Iterable
 
+from meshwright.asynctools.latest import Latest
 from meshwright.store.names import Revision
 from meshwright.store.query import Query, Scope
 from meshwright.store.store import Store
@@ -10,16 +12,15 @@ from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.object_book import PODS, ObjectBook, is_leaving
 
 MARK = b'"deletionTimestamp"'
-Published = Callable[[int], None]
 
 
 class StoreFollower:
-    """`load` once, then `run`. `published` hears the number of the newest change that is in what was published."""
+    """`load` once, then `run`. `change` is the number of the newest change that is in what the mesh published."""
 
-    def __init__(self, store: Store, mesh: LiveMesh, published: Published) -> None:
+    def __init__(self, store: Store, mesh: LiveMesh) -> None:
+        self.change: Latest[int] = Latest(0)
         self._store = store
         self._mesh = mesh
-        self._published = published
         self._book = ObjectBook()
         self._revision = Revision(0)
 
@@ -30,7 +31,7 @@ class StoreFollower:
             self._put(version)
         self._revision = page.revision
         self._mesh.update(self._book.loaded)
-        self._published((await self._store.head()).change)
+        self.change.set((await self._store.head()).change)
 
     async def run(self) -> None:
         """Follow for ever, several events at once when they come fast."""
@@ -43,17 +44,31 @@ class StoreFollower:
         for event in events:
             if event.type is EventType.DELETED:
                 news |= self._book.remove(event.version.key)
-            elif event.before is None or event.before.body is not event.version.body:
+            elif event.version.key.resource == PODS or _is_other(event):
                 news |= self._put(event.version)
             newest = max(newest, event.change or 0)
         if news:
             self._mesh.update(self._book.loaded)
         if newest:
-            self._published(newest)
+            self.change.set(newest)
 
     def _put(self, version: Version) -> bool:
         """A pod that is marked for deletion is not to run any more; other objects hold until they are gone."""
         text = version.body.text
-        if version.key.resource == PODS and MARK in text and is_leaving(version.body.value()):
+        if version.key.resource != PODS:
+            return self._book.put(version.key, text)
+        if MARK in text and is_leaving(version.body.value()):
             return self._book.remove(version.key)
-        return self._book.put(version.key, text)
+        return self._book.put(version.key, _with_address(version))
+
+
+def _is_other(event: Event) -> bool:
+    return event.before is None or event.before.body is not event.version.body
+
+
+def _with_address(version: Version) -> bytes:
+    """A pod with no more of its status than its address, which it keeps."""
+    address = version.status.value().get("podIP") if version.status is not None else None
+    if not address:
+        return version.body.text
+    return json.dumps({**version.body.value(), "status": {"podIP": address}}).encode()

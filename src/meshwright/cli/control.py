@@ -1,0 +1,85 @@
+"""Questions to a running mesh, and how its answers about changes are told."""
+
+import asyncio
+import getpass
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from meshwright.cli.failure import Failure, UnreachableFailure, UsageFailure
+from meshwright.cli.mesh_option import running_mesh
+from meshwright.processes.client import Client, Disconnected, RemoteError, connected
+from meshwright.wiring.local_mesh import LocalMesh
+
+
+def ask(data: Path | None, operation: str, **fields: Any) -> dict[str, Any]:
+    """One operation on the running mesh. Raises Failure, UsageFailure or UnreachableFailure."""
+    mesh = running_mesh(data)
+    try:
+        return asyncio.run(_ask(mesh, operation, fields))
+    except RemoteError as error:
+        if error.code == "usage":
+            raise UsageFailure(str(error)) from None
+        raise Failure(str(error)) from None
+    except (Disconnected, OSError) as error:
+        raise UnreachableFailure(f"the mesh in {mesh.data.root} does not answer: {error}") from None
+
+
+async def _ask(mesh: LocalMesh, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
+    async with connected(mesh.mesh_socket) as client:
+        return await _call(client, operation, fields)
+
+
+async def _call(client: Client, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
+    result, _ = await client.call(operation, fields)
+    return result.values
+
+
+def author() -> str:
+    """Who changes: the user's name, as history shows it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def tell(answer: dict[str, Any], *, dry_run: bool = False) -> None:
+    """The objects, what the compiler notes, and the receipt in one line."""
+    suffix = " (dry run)" if dry_run else ""
+    for each in answer["objects"]:
+        click.echo(f"{each['object']} {each['action']}{suffix}")
+    for note in answer.get("notes", []):
+        click.echo(note, err=True)
+    if answer["change"] is not None and not dry_run:
+        click.echo(receipt_line(answer["receipt"], answer["change"]))
+
+
+def receipt_line(receipt: dict[str, Any] | None, change: int) -> str:
+    """Live on 4/4 proxies in 38 ms, change 17."""
+    if receipt is None:
+        return f"change {change}: no receipt is kept"
+    total, waiting, absent = receipt["affected"], receipt["waiting"], receipt["absent"]
+    away = f", absent: {', '.join(absent)}" if absent else ""
+    if receipt["live"]:
+        reached = total - len(absent)
+        if total == 0:
+            return f"no proxy is affected, change {change}"
+        return f"live on {reached}/{total} proxies in {receipt['milliseconds']:.0f} ms, change {change}{away}"
+    reached = total - len(waiting) - len(absent)
+    return f"live on {reached}/{total} proxies so far, change {change}; waiting for: {', '.join(waiting)}{away}"
+
+
+def succeed_or_fail(receipt: dict[str, Any] | None, *, wait: bool) -> None:
+    """With --wait a change that is not live yet is a failure."""
+    if wait and receipt is not None and not receipt["live"]:
+        raise Failure(f"not live everywhere yet: {', '.join(receipt['waiting'])}")
+
+
+def split_name(words: Sequence[str]) -> tuple[str, str]:
+    """KIND/NAME, or KIND NAME; the name may be absent."""
+    joined = "/".join(words)
+    kind, _, name = joined.partition("/")
+    return kind, name

@@ -1,0 +1,34 @@
+"""`meshwright history`."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from meshwright.cli.control import ask, receipt_line, split_name
+from meshwright.cli.mesh_option import data_option
+
+MILLISECONDS = 1000
+
+
+@click.command("history")
+@data_option
+@click.argument("words", nargs=-1, metavar="[KIND/NAME]")
+@click.option("-n", "--namespace", default="default", show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
+def command(data: Path | None, words: Sequence[str], namespace: str, limit: int, output: str) -> None:
+    """Print the changes, newest first: number, time, author, objects, and how far each is."""
+    kind, name = split_name(words)
+    changes = ask(data, "changes", kind=kind, name=name, namespace=namespace, limit=limit)["changes"]
+    if output == "json":
+        click.echo(json.dumps(changes))
+        return
+    for change in changes:
+        when = datetime.fromtimestamp(change["time"] / MILLISECONDS, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        click.echo(f"{change['number']:>5}  {when}  {change['author']}  {change['message']}")
+        click.echo(f"       {', '.join(change['objects'])}")
+        if change["receipt"] is not None:
+            click.echo(f"       {receipt_line(change['receipt'], change['number'])}")

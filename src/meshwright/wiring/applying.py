@@ -1,0 +1,109 @@
+"""`apply`: what a user declares is merged into what is stored; what others set beside it stays.
+
+As kubectl's client-side apply: what was declared last time stands in an annotation, so a field that is not declared
+any more goes, and one that somebody else set stays. Lists are taken whole.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from meshwright.store.errors import NotFoundError
+from meshwright.store.names import Author, ChangeNumber, Key
+from meshwright.store.store import Store
+from meshwright.store.writes import Committed, Create, Delete, Update, Write
+from meshwright.wiring.seeding import objects_of
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of each object: created, configured, unchanged or deleted. `change` None: nothing changed."""
+
+    actions: tuple[tuple[Key, str], ...]
+    change: ChangeNumber | None
+
+
+async def apply(store: Store, texts: Iterable[tuple[str, str]], author: Author, *, dry_run: bool) -> Outcome:
+    """All objects in one change, or none. Raises StoreError."""
+    writes: list[Write] = []
+    for key, declared in objects_of(texts).items():
+        kept = await store.find(key)
+        if kept is None:
+            writes.append(Create(key, _with_record(declared, declared)))
+        else:
+            writes.append(Update(key, merged(kept.value(), declared), kept.revision))
+    return _outcome(writes, await _commit(store, writes, author, "apply", dry_run=dry_run))
+
+
+async def delete(store: Store, keys: Iterable[Key], author: Author, *, dry_run: bool) -> Outcome:
+    """Delete objects in one change. Raises NotFoundError for the first that is not there."""
+    writes: list[Write] = [Delete(key) for key in keys]
+    return _outcome(writes, await _commit(store, writes, author, "delete", dry_run=dry_run))
+
+
+async def take_back(store: Store, writes: Iterable[Write], author: Author, message: str, *, dry_run: bool) -> Outcome:
+    """The writes that undo or roll back, as one change."""
+    listed = list(writes)
+    return _outcome(listed, await _commit(store, listed, author, message, dry_run=dry_run))
+
+
+async def existing(store: Store, keys: Iterable[Key]) -> list[Key]:
+    """Those that are there. Raises NotFoundError when none is."""
+    listed = list(keys)
+    found = [key for key in listed if await store.find(key) is not None]
+    if listed and not found:
+        raise NotFoundError(listed[0])
+    return found
+
+
+async def _commit(store: Store, writes: list[Write], author: Author, message: str, *, dry_run: bool) -> Committed:
+    return await (store.rehearse if dry_run else store.transact)(writes, author, message)
+
+
+def _outcome(writes: list[Write], done: Committed) -> Outcome:
+    actions: list[tuple[Key, str]] = []
+    for write, written in zip(writes, done.written, strict=True):
+        if isinstance(write, Create):
+            action = "created"
+        elif isinstance(write, Delete):
+            action = "deleted"
+        else:
+            action = "unchanged" if written.event is None else "configured"
+        key = written.version.key if written.version is not None else write.key
+        actions.append((key, action))
+    return Outcome(tuple(actions), done.change)
+
+
+def merged(current: Json, declared: Json) -> Json:
+    """`current` with what is declared now, and without what was declared last time and is no more."""
+    before = _recorded(current)
+    return _with_record(cast("Json", _merge(current, before, declared)), declared)
+
+
+def _merge(current: object, before: object, declared: object) -> object:
+    if not isinstance(current, dict) or not isinstance(declared, dict):
+        return declared
+    kept, wanted = cast("Json", current), cast("Json", declared)
+    known = cast("Json", before) if isinstance(before, dict) else {}
+    rest = {name: value for name, value in kept.items() if name in wanted or name not in known}
+    return {**rest, **{name: _merge(rest.get(name), known.get(name), value) for name, value in wanted.items()}}
+
+
+def _recorded(current: Mapping[str, Any]) -> Json:
+    annotations = cast("Json", cast("Json", current.get("metadata") or {}).get("annotations") or {})
+    try:
+        value: object = json.loads(str(annotations.get(LAST_APPLIED) or "{}"))
+    except ValueError:
+        return {}
+    return cast("Json", value) if isinstance(value, dict) else {}
+
+
+def _with_record(value: Json, declared: Json) -> Json:
+    """`value` with the annotation that says what was declared; a Secret's data stand in it too, as with kubectl."""
+    metadata: Json = dict(value["metadata"])
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), LAST_APPLIED: json.dumps(declared, default=str)}
+    return {**value, "metadata": metadata}

@@ -1,0 +1,218 @@
+"""What a running mesh does for the command line: `run/mesh.sock`, lines of JSON, for the user whose mesh it is.
+
+Operations: apply, delete, get, changes, diff, undo, rollback, receipt. Each answer is an object; a refusal has the
+reason in words.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from meshwright.documents.render import as_json, render
+from meshwright.kinds.table import KINDS, Kind
+from meshwright.model.diagnostic import Diagnostic
+from meshwright.processes.messages import BadRequest, Fields
+from meshwright.processes.server import Answer, Connection, Server
+from meshwright.processes.state import DataDirectory
+from meshwright.store.errors import StoreError
+from meshwright.store.history import Change
+from meshwright.store.names import Author, ChangeNumber, Key, Resource
+from meshwright.store.query import Query, Scope
+from meshwright.store.redact import redact, redact_difference
+from meshwright.store.store import Store
+from meshwright.wiring import applying
+from meshwright.wiring.applying import Outcome
+from meshwright.wiring.live_mesh import LiveMesh
+from meshwright.wiring.loading import load
+from meshwright.wiring.receipts import Receipt, Receipts
+from meshwright.wiring.seeding import objects_of
+
+SOCKET = "mesh.sock"
+LONGEST_WAIT_SECONDS = 600.0
+
+
+class MeshControl:
+    """Answers from the store, the living mesh and its receipts."""
+
+    def __init__(self, data: DataDirectory, store: Store, mesh: LiveMesh, receipts: Receipts) -> None:
+        self._path = data.run / SOCKET
+        self._store = store
+        self._mesh = mesh
+        self._receipts = receipts
+        self._operations = {
+            "apply": self._apply,
+            "delete": self._delete,
+            "get": self._get,
+            "changes": self._changes,
+            "diff": self._diff,
+            "undo": self._undo,
+            "rollback": self._rollback,
+            "receipt": self._receipt,
+        }
+
+    async def serve(self) -> None:
+        """Answer until cancelled."""
+        server = Server(self._path, self._handle)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await server.serve(tasks)
+        finally:
+            self._path.unlink(missing_ok=True)
+
+    async def _handle(self, connection: Connection, operation: str, fields: Fields) -> Answer:
+        del connection
+        handler = self._operations.get(operation)
+        if handler is None:
+            raise BadRequest(f"there is no operation {operation[:80]!r}", "unknown-operation")
+        try:
+            return await handler(fields), []
+        except StoreError as error:
+            raise BadRequest(str(error), "refused") from None
+
+    # ------------------------------------------------------------ writing
+
+    async def _apply(self, fields: Fields) -> dict[str, Any]:
+        """Nothing is written when a document is refused; all findings come at once."""
+        texts = _texts(fields)
+        loaded = load(texts)
+        findings = [(each, render(each, loaded.lines), as_json(each, loaded.lines)) for each in loaded.diagnostics]
+        answer: dict[str, Any] = {
+            "findings": [text for _, text, _ in findings],
+            "diagnostics": [value for _, _, value in findings],
+        }
+        if loaded.refused:
+            return {**answer, "refused": len(loaded.refused), "objects": [], "change": None, "receipt": None}
+        dry_run = fields.flag("dry_run", default=False)
+        done = await applying.apply(self._store, texts, _author(fields), dry_run=dry_run)
+        return {**answer, "refused": 0, **await self._told(done, fields, dry_run=dry_run)}
+
+    async def _delete(self, fields: Fields) -> dict[str, Any]:
+        keys = list(objects_of(_texts(fields))) or [self._named(fields)]
+        dry_run = fields.flag("dry_run", default=False)
+        there = await applying.existing(self._store, keys)
+        done = await applying.delete(self._store, there, _author(fields), dry_run=dry_run)
+        return await self._told(done, fields, dry_run=dry_run)
+
+    async def _undo(self, fields: Fields) -> dict[str, Any]:
+        number = fields.integer("change", 0) or (await self._store.head()).change
+        back = await self._store.revert([ChangeNumber(number)])
+        return await self._take_back(back.writes, back.conflicts, f"undo {number}", fields)
+
+    async def _rollback(self, fields: Fields) -> dict[str, Any]:
+        number = fields.integer("change")
+        back = await self._store.rollback(ChangeNumber(number))
+        return await self._take_back(back.writes, back.conflicts, f"rollback to {number}", fields)
+
+    async def _take_back(
+        self, writes: Sequence[Any], conflicts: Iterable[tuple[Key, tuple[str, ...]]], message: str, fields: Fields
+    ) -> dict[str, Any]:
+        told = [f"{key}: {', '.join(paths)} changed since" for key, paths in conflicts]
+        if told:
+            raise BadRequest(f"cannot {message}: {'; '.join(told)}", "refused")
+        dry_run = fields.flag("dry_run", default=False)
+        done = await applying.take_back(self._store, writes, _author(fields), message, dry_run=dry_run)
+        return await self._told(done, fields, dry_run=dry_run)
+
+    async def _told(self, done: Outcome, fields: Fields, *, dry_run: bool) -> dict[str, Any]:
+        """The objects, the change's number, its receipt, and what the compiler says of the objects now."""
+        objects = [{"object": _shown(key), "action": action} for key, action in done.actions]
+        if dry_run or done.change is None:
+            return {"objects": objects, "change": done.change, "receipt": None, "notes": []}
+        receipt = await self._receipts.wait(done.change, min(fields.integer("wait", 5), LONGEST_WAIT_SECONDS))
+        notes = self._notes({(key.namespace, key.name) for key, _ in done.actions})
+        return {"objects": objects, "change": done.change, "receipt": _receipt(receipt), "notes": notes}
+
+    def _notes(self, touched: set[tuple[str, str]]) -> list[str]:
+        loaded = self._mesh.loaded
+        if loaded is None:
+            return []
+        found: Iterable[Diagnostic] = self._mesh.published.value.diagnostics
+        mine = [each for each in found if (each.origin.object.namespace, each.origin.object.name) in touched]
+        return [render(each, loaded.lines) for each in mine]
+
+    # ------------------------------------------------------------ reading
+
+    async def _get(self, fields: Fields) -> dict[str, Any]:
+        kind = self._kind(fields.text("kind"))
+        resource = Resource(kind.group, kind.plural)
+        everywhere = fields.flag("all_namespaces", default=False) or not kind.namespaced
+        namespace = None if everywhere else fields.text("namespace", "default")
+        name = fields.text("name", "")
+        if name:
+            version = await self._store.get(Key(resource, namespace or "", name))
+            return {"items": [redact(version.key, version.value())]}
+        page = await self._store.list(Query(Scope(resource, namespace)))
+        return {"items": [redact(version.key, version.value()) for version in page.items]}
+
+    async def _changes(self, fields: Fields) -> dict[str, Any]:
+        key = self._named(fields) if fields.text("kind", "") else None
+        found = await self._store.changes(fields.integer("limit", 20), key)
+        return {"changes": [self._change(change) for change in found]}
+
+    async def _diff(self, fields: Fields) -> dict[str, Any]:
+        head = await self._store.head()
+        old = fields.integer("old")
+        found = await self._store.diff(ChangeNumber(old), ChangeNumber(fields.integer("new", 0) or head.change))
+        sides = [(each.key, redact_difference(each)) for each in found]
+        return {"differences": [{"object": _shown(key), "before": b, "after": a} for key, (b, a) in sides]}
+
+    async def _receipt(self, fields: Fields) -> dict[str, Any]:
+        number = fields.integer("change", 0) or (await self._store.head()).change
+        wait = min(fields.integer("wait", 0), LONGEST_WAIT_SECONDS)
+        return {"change": number, "receipt": _receipt(await self._receipts.wait(number, wait))}
+
+    def _change(self, change: Change) -> dict[str, Any]:
+        return {
+            "number": change.number,
+            "time": change.time,
+            "author": change.author,
+            "message": change.message,
+            "objects": [_shown(each.key) for each in change.differences],
+            "receipt": _receipt(self._receipts.of(change.number)),
+        }
+
+    def _named(self, fields: Fields) -> Key:
+        kind = self._kind(fields.text("kind"))
+        namespace = fields.text("namespace", "default") if kind.namespaced else ""
+        return Key(Resource(kind.group, kind.plural), namespace, fields.text("name"))
+
+    @staticmethod
+    def _kind(words: str) -> Kind:
+        """By kind, plural, singular or short name, upper or lower case."""
+        asked = words.lower()
+        for kind in KINDS:
+            if asked in {kind.kind.lower(), kind.plural, kind.singular, *kind.short_names}:
+                return kind
+        raise BadRequest(f"there is no kind {words}; there are {', '.join(sorted(k.plural for k in KINDS))}", "usage")
+
+
+def _texts(fields: Fields) -> list[tuple[str, str]]:
+    texts: list[tuple[str, str]] = []
+    for item in fields.items("texts"):
+        part = Fields(item)
+        texts.append((part.text("file"), part.text("text")))
+    return texts
+
+
+def _author(fields: Fields) -> Author:
+    return Author(fields.text("author", "meshwright"))
+
+
+def _shown(key: Key) -> str:
+    """VirtualService default/reviews."""
+    known = {(kind.group, kind.plural): kind.kind for kind in KINDS}
+    kind = known.get((key.resource.group, key.resource.plural), key.resource.plural)
+    return f"{kind} {key.namespace}/{key.name}" if key.namespace else f"{kind} {key.name}"
+
+
+def _receipt(receipt: Receipt | None) -> dict[str, Any] | None:
+    if receipt is None:
+        return None
+    return {
+        "change": receipt.change,
+        "live": receipt.live,
+        "affected": len(receipt.affected),
+        "waiting": list(receipt.waiting),
+        "absent": list(receipt.absent),
+        "milliseconds": None if receipt.milliseconds is None else round(receipt.milliseconds, 1),
+    }

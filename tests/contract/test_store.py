@@ -1,7 +1,7 @@
 """What every store does, on whatever it keeps its records."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from meshwright.store.sqlite_engine import SqliteEngine
 from meshwright.store.store import Store
 from meshwright.store.version import Event, EventType
 from meshwright.store.watch import Watch
-from meshwright.store.writes import Create, Delete, RemoveCondition, SetCondition, Update, UpdateStatus
+from meshwright.store.writes import Create, Delete, RemoveCondition, SetCondition, Update, UpdateStatus, Write
 from tests.store.objects import ANNA, NODES, ROUTES, SERVICES, START, Chance, key, meta, spec, told, value
 
 Opened = Callable[..., AbstractAsyncContextManager[Store]]
@@ -374,6 +374,24 @@ def test_pages_show_one_revision_whatever_happens_in_between(opened: Opened) -> 
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("last", ["create", "update", "delete"])
+def test_an_older_revision_is_shown_exactly(opened: Opened, last: str) -> None:
+    async def scenario() -> None:
+        async with opened() as store:
+            await fill(store)
+            if last == "update":
+                await store.update(key("c", "one"), value("new"), ANNA)
+            elif last == "delete":
+                await store.delete(key("c", "one"), ANNA)
+            then = await store.list(Query(Scope()))
+            await store.update(key("d", "one"), value("later"), ANNA)
+            await store.delete(key("a", "one"), ANNA)
+            await store.create(key("f", "one"), value("later"), ANNA)
+            assert await store.list(Query(Scope(), at=then.revision)) == then
+
+    asyncio.run(scenario())
+
+
 def test_pages_with_a_selector_are_full(opened: Opened) -> None:
     async def scenario() -> None:
         async with opened() as store:
@@ -553,6 +571,33 @@ def test_the_past_is_forgotten_by_count_and_the_present_is_not(opened: Opened) -
             assert before.value()["spec"]["x"] == 154
 
     asyncio.run(scenario())
+
+
+def test_history_outlives_the_events(opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened(limits=Limits(events=2, changes=5)) as store:
+            await store.create(key(), value(0), ANNA)
+            for number in range(1, 8):
+                await store.update(key(), value(number), ANNA)
+            for number in range(20):
+                await store.update_status(key(), {"n": number}, Owner("me"))
+            await store.compact()
+            assert (await store.head()).compacted == 26
+            found = await store.changes()
+            said = [
+                tuple(body.value()["spec"]["x"] for body in (item.before, item.after) if body)
+                for change in found
+                for item in change.differences
+            ]
+            assert said == [(6, 7), (5, 6), (4, 5), (3, 4), (2, 3)]
+            plan = await store.rollback(ChangeNumber(3))
+            assert spec_of(plan.writes) == [2]
+
+    asyncio.run(scenario())
+
+
+def spec_of(writes: Sequence[Write]) -> list[object]:
+    return [write.value["spec"]["x"] for write in writes if isinstance(write, Update)]
 
 
 def test_the_past_is_forgotten_by_age(opened: Opened) -> None:

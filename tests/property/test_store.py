@@ -129,9 +129,10 @@ class Interleavings(RuleBasedStateMachine):
     def engine(self) -> Engine:
         return MemoryEngine()
 
-    @initialize()
-    def open(self) -> None:
+    @initialize(there=st.lists(st.sampled_from(KEYS), unique=True, min_size=3))
+    def open(self, there: list[Key]) -> None:
         self.store = self.runner.run(Store.open(self.engine(), Chance().sources(), LIMITS))
+        self.runner.run(self.store.transact([Create(at, value(0)) for at in there], ANNA))
 
     @rule(writes=st.lists(WRITES, min_size=1, max_size=3))
     def write(self, writes: list[Write]) -> None:

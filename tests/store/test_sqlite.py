@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from meshwright.store.engine import Ledger
 from meshwright.store.errors import StorageError
 from meshwright.store.history import whole_meaning
 from meshwright.store.limits import Limits
-from meshwright.store.names import Owner, Revision
+from meshwright.store.names import EpochMilliseconds, Owner, Revision, Uid
 from meshwright.store.query import Query, Scope
 from meshwright.store.sqlite_engine import SqliteEngine
 from meshwright.store.store import Store
-from meshwright.store.version import Event
+from meshwright.store.version import Body, Event, EventType, Version
 from tests.store.objects import ANNA, Chance, key, meta, spec, told, value
 
 
@@ -249,6 +249,44 @@ def test_an_upkeep_that_fails_is_reported_and_writing_goes_on(tmp_path: Path) ->
         assert [type(report["exception"]) for report in reports] == [ZeroDivisionError] * 2
 
     asyncio.run(scenario())
+
+
+def test_a_job_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        engine = SqliteEngine(tmp_path)
+        store = await Store.open(engine, Chance().sources())
+        watch = await store.watch(Scope())
+        made = Version(key("half"), Revision(2), Uid("u"), Body(Revision(2), b'{"metadata":{}}', {}))
+
+        def half(ledger: Ledger) -> None:
+            ledger.append([Event(EventType.ADDED, made, None, EpochMilliseconds(0))], None)
+            assert ledger.find(key("half")) == made
+            raise ZeroDivisionError
+
+        blocked = Blocked()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(engine.write(blocked))
+            await asyncio.to_thread(blocked.begun.wait)
+            before = tasks.create_task(store.create(key("a"), value(), ANNA))
+            bad = tasks.create_task(fails(engine, half))
+            after = tasks.create_task(store.create(key("b"), value(), ANNA))
+            await asyncio.sleep(0)
+            blocked.go.set()
+        assert bad.result()
+        assert (before.result().revision, after.result().revision) == (1, 2)
+        assert await store.find(key("half")) is None
+        assert told(await watch.batch()) == [("ADDED", "a"), ("ADDED", "b")]
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+async def fails(engine: SqliteEngine, job: Callable[[Ledger], None]) -> bool:
+    try:
+        await engine.write(job)
+    except ZeroDivisionError:
+        return True
+    return False
 
 
 def test_what_is_forgotten_leaves_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""Who manages what: objects that a selector finds and nobody manages are adopted, others are let go."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from meshwright.controllers.decision import reference
+from meshwright.controllers.values import dig, selects
+from meshwright.controllers.world import Object, World
+from meshwright.store.names import Json, Key, Resource
+from meshwright.store.writes import Update, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What an owner manages (oldest first), and the writes that make it so."""
+
+    mine: tuple[Object, ...]
+    writes: tuple[Write, ...] = ()
+
+
+def claim(world: World, owner: Object, resource: Resource) -> Claimed:
+    """By `spec.selector` of the owner. One that is being deleted adopts nothing."""
+    selector = owner.spec.get("selector")
+    mine: list[Object] = []
+    writes: list[Write] = []
+    for thing in world.controlled(owner, resource):
+        if selects(selector, thing.labels) or thing.leaving or owner.leaving:
+            mine.append(thing)
+        else:
+            writes.append(with_owners(thing, [each for each in thing.owners if each.get("uid") != owner.uid]))
+    if not owner.leaving:
+        writes += [
+            with_owners(orphan, [*orphan.owners, reference(owner)])
+            for orphan in sorted(world.of(resource, owner.namespace), key=lambda thing: thing.age)
+            if orphan.controller is None and not orphan.leaving and selects(selector, orphan.labels)
+        ]
+    return Claimed(tuple(mine), tuple(writes))
+
+
+def with_owners(thing: Object, owners: list[Json]) -> Update:
+    """The object with other owners, if it is still the one that was seen."""
+    return with_metadata(thing, "ownerReferences", owners)
+
+
+def with_metadata(thing: Object, name: str, value: Any) -> Update:
+    """The object with one member of its metadata replaced, or left out where the value is empty."""
+    metadata = {field: item for field, item in thing.metadata.items() if field != name}
+    if value:
+        metadata[name] = value
+    return Update(thing.key, {**thing.value, "metadata": metadata}, thing.revision)
+
+
+def owners_concerned(world: World, thing: Object, resource: Resource) -> set[Key]:
+    """The objects of a kind that manage a thing, or might adopt it."""
+    if thing.controller is not None:
+        owner = world.with_uid(thing.controller.get("uid"))
+        return {owner.key} if owner is not None and owner.key.resource == resource else set()
+    possible = world.of(resource, thing.namespace)
+    return {each.key for each in possible if selects(dig(each.spec, "selector"), thing.labels)}

@@ -1,0 +1,164 @@
+"""StatefulSets: pods with numbers, made from the first to the last and replaced from the last to the first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from meshwright.controllers import pods
+from meshwright.controllers.claim import claim, owners_concerned
+from meshwright.controllers.decision import NO_KEYS, NOTHING, Decision
+from meshwright.controllers.replica_sets import min_ready_seconds, replicas
+from meshwright.controllers.resources import PODS, STATEFUL_SETS
+from meshwright.controllers.values import compact, dig, map_of, number, same, text_hash
+from meshwright.controllers.world import Object, World
+from meshwright.store.names import EpochMilliseconds, Json, Key, Owner, Uid
+from meshwright.store.writes import Create, UpdateStatus, Write
+
+OWNER = Owner("controller/statefulset")
+REVISION_LABEL = "controller-revision-hash"
+NAME_LABEL = "statefulset.kubernetes.io/pod-name"
+INDEX_LABEL = "apps.kubernetes.io/pod-index"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A StatefulSet, its pods by number, and the name of its template."""
+
+    owner: Object
+    mine: dict[int, Object]
+    revision: str
+    now: EpochMilliseconds
+
+    @property
+    def first(self) -> int:
+        return max(0, number(dig(self.owner.spec, "ordinals", "start"), 0))
+
+    @property
+    def wanted(self) -> range:
+        return range(self.first, self.first + replicas(self.owner))
+
+    @property
+    def parallel(self) -> bool:
+        return self.owner.spec.get("podManagementPolicy") == "Parallel"
+
+    def works(self, pod: Object) -> bool:
+        """Active and available."""
+        since = pods.available_from(pod, min_ready_seconds(self.owner))
+        return pods.is_active(pod) and since is not None and since <= self.now
+
+    def is_new(self, pod: Object) -> bool:
+        return pod.labels.get(REVISION_LABEL) == self.revision
+
+
+class StatefulSets:
+    """The controller."""
+
+    name = "statefulset"
+    standing = NO_KEYS
+
+    def concerns(self, world: World, thing: Object) -> set[Key]:
+        if thing.key.resource == STATEFUL_SETS:
+            return {thing.key}
+        return owners_concerned(world, thing, STATEFUL_SETS) if thing.key.resource == PODS else set()
+
+    def decide(self, world: World, key: Key, now: EpochMilliseconds) -> Decision:
+        owner = world.get(key)
+        if owner is None:
+            return NOTHING
+        claimed = claim(world, owner, PODS)
+        if claimed.writes:
+            return Decision(claimed.writes)
+        numbered = {index: pod for pod in claimed.mine if (index := _index(owner, pod)) is not None}
+        revision = f"{owner.name}-{text_hash(owner.spec.get('template'))}"
+        seen = _Seen(owner, numbered, revision, now)
+        writes = [] if owner.leaving else _steps(world, seen)
+        counts = pods.count(numbered.values(), min_ready_seconds(owner), now)
+        status = _status(seen, counts)
+        if not same(status, {name: item for name, item in owner.status.items() if name != "conditions"}):
+            writes.append(UpdateStatus(key, status, OWNER, uid=Uid(owner.uid)))
+        return Decision(tuple(writes), again=counts.again)
+
+
+def _index(owner: Object, pod: Object) -> int | None:
+    prefix, _, last = pod.name.rpartition("-")
+    return int(last) if prefix == owner.name and last.isdigit() else None
+
+
+def _steps(world: World, seen: _Seen) -> list[Write]:
+    """One step where the order matters, all of them where it does not."""
+    ended = [pod for pod in seen.mine.values() if pods.is_finished(pod) and not pod.leaving]
+    if ended:
+        return [pods.deleted(pod) for pod in ended]
+    steps = [*_missing(world, seen), *_surplus(seen)]
+    if steps and not seen.parallel:
+        return steps[:1]
+    return list(steps or _replaced(seen))
+
+
+def _missing(world: World, seen: _Seen) -> list[Write]:
+    """New pods. In order, each waits for all before it."""
+    made: list[Write] = []
+    for index in seen.wanted:
+        pod = seen.mine.get(index)
+        if pod is None and world.get(Key(PODS, seen.owner.namespace, f"{seen.owner.name}-{index}")) is None:
+            made.append(_pod(seen, index))
+        if not seen.parallel and (pod is None or not seen.works(pod)):
+            break
+    return made
+
+
+def _surplus(seen: _Seen) -> list[Write]:
+    """The last goes first; in order, each only when those before it work and the ones after it are gone."""
+    extra = [index for index in sorted(seen.mine, reverse=True) if index not in seen.wanted]
+    if not seen.parallel:
+        waiting = any(pod.leaving for pod in seen.mine.values())
+        working = all(index in seen.mine and seen.works(seen.mine[index]) for index in seen.wanted)
+        extra = extra[:1] if working and not waiting else []
+    return [pods.deleted(seen.mine[index]) for index in extra if not seen.mine[index].leaving]
+
+
+def _replaced(seen: _Seen) -> Sequence[Write]:
+    """The last pod of an older template, while all others work."""
+    strategy = map_of(seen.owner.spec.get("updateStrategy"))
+    if strategy.get("type") == "OnDelete":
+        return ()
+    partition = number(dig(strategy, "rollingUpdate", "partition"), 0)
+    for index in sorted(seen.wanted, reverse=True):
+        pod = seen.mine.get(index)
+        if pod is None or pod.leaving or index - seen.first < partition:
+            return ()
+        if not seen.is_new(pod):
+            return (pods.deleted(pod),)
+        if not seen.works(pod):
+            return ()
+    return ()
+
+
+def _pod(seen: _Seen, index: int) -> Create:
+    owner = seen.owner
+    name = f"{owner.name}-{index}"
+    template = map_of(owner.spec.get("template"))
+    network = {"hostname": name, "subdomain": owner.spec.get("serviceName")}
+    spec: Json = {**map_of(template.get("spec")), **{field: text for field, text in network.items() if text}}
+    labels = {NAME_LABEL: name, INDEX_LABEL: str(index), REVISION_LABEL: seen.revision}
+    return pods.new_pod(owner, {**template, "spec": spec}, name, labels)
+
+
+def _status(seen: _Seen, counts: pods.Counts) -> Json:
+    active = [pod for pod in seen.mine.values() if pods.is_active(pod)]
+    updated = sum(map(seen.is_new, active))
+    wanted = len(seen.wanted)
+    done = updated == len(active) == wanted == counts.available
+    before = seen.owner.status.get("currentRevision") or seen.revision
+    current = seen.revision if done else str(before)
+    fields = {
+        "observedGeneration": seen.owner.generation,
+        "replicas": counts.total,
+        "readyReplicas": counts.ready,
+        "availableReplicas": counts.available,
+        "currentReplicas": sum(1 for pod in active if pod.labels.get(REVISION_LABEL) == current),
+        "updatedReplicas": updated,
+        "currentRevision": current,
+        "updateRevision": seen.revision,
+        "collisionCount": 0,
+    }
+    return compact(fields, always=("replicas", "availableReplicas", "collisionCount"))

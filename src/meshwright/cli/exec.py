@@ -4,8 +4,9 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +14,7 @@ from meshwright.agent.program import named_folders
 from meshwright.cli.failure import UnreachableFailure, UsageFailure
 from meshwright.cli.mesh_option import data_option, running_mesh
 from meshwright.cli.pods import find_pod
+from meshwright.cli.terminal import on_terminal
 from meshwright.processes.client import Disconnected, RemoteError
 from meshwright.processes.holder_client import SpawnSpec, execute
 from meshwright.wiring.local_mesh import LocalMesh
@@ -37,6 +39,8 @@ def command(data: Path | None, namespace: str, pod: str, words: Sequence[str], *
 
 
 def _run(mesh: LocalMesh, pod: str, argv: tuple[str, ...], *, tty: bool) -> int:
+    if tty and not os.isatty(0):
+        raise UsageFailure("-t joins the command to your terminal, but standard input is none: leave -t out")
     resolved = _resolve(argv)
     spec = SpawnSpec(
         pod,
@@ -47,8 +51,12 @@ def _run(mesh: LocalMesh, pod: str, argv: tuple[str, ...], *, tty: bool) -> int:
         expose=named_folders(resolved),
         terminal=tty,
     )
+
+    def run(streams: tuple[int, int, int]) -> Coroutine[Any, Any, int]:
+        return execute(mesh.data.holder_socket, spec, streams)
+
     try:
-        return asyncio.run(execute(mesh.data.holder_socket, spec, (0, 1, 2)))
+        return asyncio.run(on_terminal(run) if tty else run((0, 1, 2)))
     except RemoteError as error:
         raise UsageFailure(f"{argv[0]}: {error}") from None
     except (Disconnected, OSError) as error:

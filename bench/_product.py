@@ -53,6 +53,7 @@ async def product(
     own = folder / "bench.yaml"
     own.write_text(yaml.safe_dump_all(documents))
     words = ["--detach", "--profile", profile, "--http-port", str(_free_port()), "--https-port", str(_free_port())]
+    words += ["--api-port", str(_free_port())]
     for file in (*files, *([own] if documents else [])):
         words += ["-f", str(file)]
     try:

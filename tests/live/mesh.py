@@ -56,6 +56,7 @@ class Mesh:
     host_port: int
     host_tls_port: int
     programs: Path
+    api_port: int
     environment: dict[str, str] = field(default_factory=dict[str, str])
     wrapper: tuple[str, ...] = ()
     program: tuple[str, ...] = (str(MESHWRIGHT),)
@@ -80,7 +81,7 @@ class Mesh:
     def up(self, configs: Iterable[Path], profile: str = "default", rung: str = "") -> str:
         """Start the mesh and return what `up` printed."""
         words = ["--detach", "--profile", profile, "--http-port", str(self.host_port)]
-        words += ["--https-port", str(self.host_tls_port)]
+        words += ["--https-port", str(self.host_tls_port), "--api-port", str(self.api_port)]
         words += ["--rung", rung] if rung else []
         for config in configs:
             words += ["-f", str(config)]
@@ -139,7 +140,7 @@ def new_mesh(base: Path | None = None) -> Mesh:
     folder.chmod(0o755)
     programs = folder / "programs"
     shutil.copytree(PROGRAMS, programs, ignore=shutil.ignore_patterns("__pycache__"))
-    return Mesh(folder / "data", free_port(), free_port(), programs)
+    return Mesh(folder / "data", free_port(), free_port(), programs, free_port())
 
 
 def certificates(folder: Path, names: Sequence[str]) -> dict[str, str]:

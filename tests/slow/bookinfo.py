@@ -53,7 +53,9 @@ def bookinfo_mesh(wrapper: tuple[str, ...] = (), uid: int | None = None) -> Gene
             tree = copy_tree(folder)
             program = (str(tree / ".venv/bin/python"), "-m", "meshwright.cli.main")
             environment["PYTHONPATH"] = str(tree / "src")
-    mesh = Mesh(home / ".local/state/meshwright", free_port(), free_port(), folder, environment, wrapper, program)
+    mesh = Mesh(
+        home / ".local/state/meshwright", free_port(), free_port(), folder, free_port(), environment, wrapper, program
+    )
     try:
         yield mesh
     finally:

@@ -38,6 +38,7 @@ def test_every_mistake_is_named_and_bookinfo_serves() -> None:
         samples = [samples_folder() / name for name in DEMO_SAMPLES]
         words = [word for path in (*samples, *chosen) for word in ("-f", str(path))]
         ports = ["--http-port", str(mesh.host_port), "--https-port", str(mesh.host_tls_port)]
+        ports += ["--api-port", str(mesh.api_port)]
         done = mesh.run("up", "--detach", "--profile", "demo", *ports, *words, check=False)
         assert "Traceback" not in done.stderr
         silent = [path for path in chosen if not any(_names(line, path) for line in done.stderr.splitlines())]

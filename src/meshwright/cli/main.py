@@ -33,6 +33,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("diff", "What is different between two changes."),
     Entry("undo", "Take one change back."),
     Entry("rollback", "Go back to how everything was after a change."),
+    Entry("kubeconfig", "Print the path of the kubeconfig, for kubectl."),
     Entry("doctor", "Check whether this machine can run the mesh, and how well."),
     Entry("version", "Print the versions of meshwright and Envoy."),
     Entry("completion", "Print the completion script of a shell."),

@@ -42,7 +42,7 @@ def _answer(mesh: LocalMesh) -> dict[str, Any]:
             "https": f"https://localhost:{ports['https']}" if "https" in ports else None,
         },
         "console": None,
-        "api": None,
+        "api": f"https://localhost:{run.api_port}" if run else None,
         "xds": None,
         "prometheus": None,
         "pods": [_pod(pod) for pod in insist_on_pods(mesh)],
@@ -62,6 +62,7 @@ def _pod(pod: PodLine) -> dict[str, Any]:
 def _text(answer: dict[str, Any]) -> str:
     lines = [f"rung     {answer['rung']}: {answer['enforces']}", f"data     {answer['data']}"]
     lines += [f"ingress  {url}" for url in answer["ingress"].values() if url]
+    lines += [f"api      {answer['api']} (kubeconfig: {answer['data']}/kubeconfig)"] if answer["api"] else []
     footprint = answer["footprint"]
     lines.append(f"ours     {footprint['processes']} processes, {footprint['mib']} MiB")
     states = {each["name"]: proxy_state(each) for each in answer["proxies"]}

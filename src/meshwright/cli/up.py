@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from meshwright.wiring.run_file import Forward, RunFile, texts_of
 
 READY_SECONDS = 120.0
 HTTP_LISTENER, HTTPS_LISTENER = 8080, 8443
+API_PORT = 16443
 DEMO = "demo"
 
 
@@ -31,9 +33,14 @@ DEMO = "demo"
     "-f", "--filename", "names", multiple=True, metavar="PATH", help="File, folder, or - for standard input."
 )
 @click.argument("more", nargs=-1, metavar="[PATH]...")
-@click.option("--port-base", type=click.IntRange(1024, 65000), help="Ingress ports: N for HTTP and N+1 for HTTPS.")
+@click.option(
+    "--port-base",
+    type=click.IntRange(1024, 65000),
+    help="Ports: N and N+1 of the ingress (HTTP, HTTPS), N+2 of the API.",
+)
 @click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the ingress on 127.0.0.1. [default: 8080]")
 @click.option("--https-port", type=click.IntRange(1, 65535), help="The same for TLS. [default: 8443]")
+@click.option("--api-port", type=click.IntRange(1, 65535), help="Port of the object API (kubectl). [default: 16443]")
 @click.option("--rung", type=click.Choice(["root", "user", "loopback"]), help="Use this rung and no better one.")
 @click.option("--single-uid", is_flag=True, help="Rung user: make do with one uid even where there are more.")
 def command(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -44,6 +51,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     port_base: int | None,
     http_port: int | None,
     https_port: int | None,
+    api_port: int | None,
     rung: Rung | None,
     *,
     detach: bool,
@@ -56,7 +64,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     mesh = local_mesh(data)
     forwards = _forwards(http_port or port_base or 8080, https_port or (port_base + 1 if port_base else 8443))
     texts = _texts(profile, [*names, *more])
-    run = RunFile(rung or "", profile, forwards, texts_of(texts))
+    api = api_port or (port_base + 2 if port_base else API_PORT)
+    run = RunFile(rung or "", profile, forwards, texts_of(texts), api)
     began = time.monotonic()
     if mesh.supervisor() is None:
         _start(mesh, run, rung, single_uid=single_uid)
@@ -96,7 +105,9 @@ def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool
     if swept:
         click.echo(f"           an earlier mesh had lost its supervisor: {len(swept)} leftovers swept")
     with step("machine checked") as current:
-        report = preflight.check([each.host_port for each in run.forwards], rung, single_uid=single_uid)
+        report = preflight.check(
+            [*(each.host_port for each in run.forwards), run.api_port], rung, single_uid=single_uid
+        )
         if report.rung is None or report.busy_ports:
             raise Failure(f"this machine cannot start the mesh as it is:\n{report}")
         current.outcome = f"machine checked: {report.reasons[-1]}"
@@ -105,7 +116,7 @@ def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool
     with step("configuration read") as current:
         current.outcome = _check(run)
     with step("processes started"):
-        decided = RunFile(report.rung, run.profile, run.forwards, run.texts)
+        decided = replace(run, rung=report.rung)
         try:
             mesh.start(decided, report.rung, single_uid=report.single_uid)
         except CannotStartError as error:
@@ -145,6 +156,8 @@ def _wait(mesh: LocalMesh) -> bool:
         seen: list[PodLine] = []
         while time.monotonic() < end:
             seen = pods(mesh)
+            if not seen and (trouble := mesh.trouble()):
+                raise Failure(f"the mesh does not start: {trouble}")
             if seen and all(pod.settled for pod in seen):
                 break
             time.sleep(0.05)

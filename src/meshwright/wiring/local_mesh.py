@@ -23,6 +23,7 @@ PROFILES: Mapping[str, tuple[str, ...]] = {
 }
 DEMO_SAMPLES = ("bookinfo/platform/kube/bookinfo.yaml", "bookinfo/networking/bookinfo-gateway.yaml")
 AGENT_STOP_SECONDS = 10.0
+MANY_RESTARTS = 3
 
 
 class CannotStartError(Exception):
@@ -107,6 +108,18 @@ class LocalMesh:
         done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
             raise CannotStartError(done.stderr.strip() or done.stdout.strip())
+
+    def trouble(self) -> str:
+        """The last words of an agent that ends again and again; "" while all is well."""
+        kept = state.read_json(self.data.supervisor_state)
+        children = kept.get("children")
+        agent: object = children.get("agent") if isinstance(children, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        restarts: object = agent.get("restarts") if isinstance(agent, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        if not isinstance(restarts, int) or restarts < MANY_RESTARTS:
+            return ""
+        log = self.data.logs / "agent.log"
+        lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        return f"{lines[-1] if lines else 'it says nothing'} (see {log})"
 
     def sweep(self) -> list[str]:
         """End what a mesh without its supervisor left running; what was done, in words."""

@@ -41,6 +41,7 @@ from meshwright.wiring.envoy_binary import envoy_path
 from meshwright.wiring.live_mesh import LiveMesh, Machine
 from meshwright.wiring.loading import LoadedMesh
 from meshwright.wiring.mesh_control import MeshControl
+from meshwright.wiring.object_api import ApiPlace, ObjectApi
 from meshwright.wiring.receipts import Receipts
 from meshwright.wiring.run_file import RunFile, read_run_file
 from meshwright.wiring.seeding import fingerprint, seed
@@ -65,7 +66,7 @@ class Living:
 class MeshProcess:
     """Compiler, xDS server, authority and agent of one data directory, wired together around a living mesh."""
 
-    def __init__(self, data: DataDirectory, machine: Machine, living: Living) -> None:
+    def __init__(self, data: DataDirectory, machine: Machine, living: Living, api_port: int) -> None:
         self._mesh = living.mesh
         self._follower = living.follower
         settings = self._loaded.settings
@@ -75,6 +76,7 @@ class MeshProcess:
         self._xds = XdsServer(self._mesh.published, self._leaves)
         self._receipts = Receipts(self._xds, self._mesh.published, time.monotonic)
         self._control = MeshControl(data, living.store, self._mesh, self._receipts)
+        self._api = ObjectApi(living.store, ApiPlace(data, api_port, authority, lambda: datetime.now(UTC)))
         agent_settings = AgentSettings(
             data_dir=data.root,
             rung=machine.rung,
@@ -100,6 +102,7 @@ class MeshProcess:
                 tasks.create_task(self._follower.run()),
                 tasks.create_task(self._receipts.run()),
                 tasks.create_task(self._control.serve()),
+                tasks.create_task(self._api.run()),
                 tasks.create_task(self._serve_until(stop)),
             ]
             await helpers[-1]
@@ -220,7 +223,7 @@ async def serve(data_dir: Path) -> None:
         mesh = LiveMesh(machine)
         living = Living(store, StoreFollower(store, mesh), mesh)
         await living.follower.load()
-        await MeshProcess(data, machine, living).run(stop)
+        await MeshProcess(data, machine, living, run.api_port).run(stop)
     finally:
         await store.close()
 

@@ -34,10 +34,12 @@ class RunFile:
     profile: str
     forwards: tuple[Forward, ...]
     texts: tuple[SourceText, ...]
+    api_port: int
 
     def same_configuration(self, other: "RunFile") -> bool:
         """Whether another `up` asks for what already runs."""
-        return (self.profile, self.forwards, self.texts) == (other.profile, other.forwards, other.texts)
+        mine, theirs = ((run.profile, run.forwards, run.texts, run.api_port) for run in (self, other))
+        return mine == theirs
 
 
 def write_run_file(data_dir: Path, run: RunFile) -> Path:
@@ -62,6 +64,7 @@ def read_run_file(data_dir: Path) -> RunFile | None:
         kept["profile"],
         tuple(Forward(**forward) for forward in kept["forwards"]),
         tuple(SourceText(**text) for text in kept["texts"]),
+        kept["api_port"],
     )
 
 

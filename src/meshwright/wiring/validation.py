@@ -1,0 +1,36 @@
+"""The rules of all kinds, as the object API asks for them: one object in, everything that is wrong with it out."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from meshwright.apiserver.failure import FieldError
+from meshwright.documents.reader import read
+from meshwright.kinds.objects import read_objects
+from meshwright.kinds.table import KINDS
+from meshwright.model import codes
+from meshwright.model.diagnostic import Diagnostic, Effect
+
+_READ = frozenset((api_version, kind.kind) for kind in KINDS for api_version in kind.api_versions)
+_REASONS: Mapping[str, str] = {
+    codes.MISSING_FIELD.id: "FieldValueRequired",
+    codes.WRONG_TYPE.id: "FieldValueTypeInvalid",
+    codes.UNKNOWN_VALUE.id: "FieldValueNotSupported",
+    codes.DUPLICATE.id: "FieldValueDuplicate",
+}
+
+
+def field_errors(value: dict[str, Any]) -> tuple[FieldError, ...]:
+    """Findings of an object by its kind's rules; those that do not refuse it are warnings."""
+    if (value.get("apiVersion"), value.get("kind")) not in _READ:
+        return ()
+    parsed = read(json.dumps(value), "the object")
+    loaded = read_objects((parsed,))
+    return tuple(_error(finding) for finding in loaded.diagnostics)
+
+
+def _error(finding: Diagnostic) -> FieldError:
+    """A finding in the API's words. A broken security object is refused at the door, not denied."""
+    warning = finding.code.effect in (Effect.NOTED, Effect.DROPPED)
+    reason = _REASONS.get(finding.code.id, "FieldValueInvalid")
+    return FieldError(finding.origin.path, f"{finding.message}: {finding.fix}", reason, warning)

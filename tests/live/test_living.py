@@ -1,0 +1,103 @@
+"""The living mesh: the real kubectl and the command line change it, receipts say when, undo takes it back."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.live.mesh import Mesh
+
+KUBECTL = Path(sys.executable).parent / "kubectl"
+FRESH = """
+apiVersion: v1
+kind: Service
+metadata: {name: fresh, namespace: live}
+spec:
+  selector: {app: echo}
+  ports: [{name: http, port: 8000}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: fresh, namespace: live}
+spec:
+  hosts: [fresh]
+  http:
+  - directResponse: {status: 418, body: {string: TEXT}}
+"""
+
+
+def kubectl(mesh: Mesh, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "KUBECONFIG": str(mesh.data / "kubeconfig"), "HOME": str(mesh.programs)}
+    done = subprocess.run(
+        [str(KUBECTL), *words], input=stdin, capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def apply(mesh: Mesh, text: str) -> dict[str, object]:
+    answer = json.loads(mesh.run("apply", "-f", "-", "--wait", "-o", "json", stdin=text).stdout)
+    assert answer["change"] is None or answer["receipt"]["live"]
+    return answer
+
+
+def test_after_the_receipt_no_request_is_served_by_the_old_rule(mesh: Mesh) -> None:
+    for body in ("first", "second", "third"):
+        apply(mesh, FRESH.replace("TEXT", body))
+        answers = mesh.ask("http://fresh:8000/", count=200)
+        assert {answer.body for answer in answers} == {body}
+
+
+def test_undo_brings_the_rule_before_back(mesh: Mesh) -> None:
+    apply(mesh, FRESH.replace("TEXT", "good"))
+    apply(mesh, FRESH.replace("TEXT", "bad"))
+    assert mesh.one("http://fresh:8000/").body == "bad"
+    said = mesh.run("undo", "--wait").stdout
+    assert "VirtualService live/fresh configured" in said
+    assert "live on" in said
+    assert mesh.one("http://fresh:8000/").body == "good"
+
+
+def test_kubectl_changes_the_mesh(mesh: Mesh) -> None:
+    said = kubectl(mesh, "apply", "-f", "-", stdin=FRESH.replace("TEXT", "kubectl")).stdout
+    assert "virtualservice.networking.istio.io/fresh" in said
+    mesh.eventually(lambda: mesh.one("http://fresh:8000/").body == "kubectl", "the rule is in force")
+    patch = json.dumps([{"op": "replace", "path": "/spec/http/0/directResponse/status", "value": 503}])
+    kubectl(mesh, "patch", "vs", "fresh", "-n", "live", "--type", "json", "-p", patch)
+    mesh.eventually(lambda: mesh.one("http://fresh:8000/").status == 503, "the patch is in force")
+    history = json.loads(mesh.run("history", "VirtualService/fresh", "-n", "live", "-o", "json").stdout)
+    assert history[0]["receipt"]["live"]
+    kubectl(mesh, "delete", "vs", "fresh", "-n", "live")
+    mesh.eventually(lambda: mesh.one("http://fresh:8000/").status == 200, "the service answers itself")
+
+
+def test_a_mistake_changes_nothing_and_is_told_with_its_line(mesh: Mesh) -> None:
+    apply(mesh, FRESH.replace("TEXT", "kept"))
+    broken = FRESH.replace("TEXT", "lost").replace("directResponse", "directResponce")
+    done = mesh.run("apply", "-f", "-", check=False, stdin=broken)
+    assert done.returncode == 1
+    assert "<stdin>:" in done.stderr
+    assert "directResponse" in done.stderr
+    assert mesh.one("http://fresh:8000/").body == "kept"
+    refused = subprocess.run(
+        [str(KUBECTL), "apply", "-f", "-"],
+        input=broken,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "KUBECONFIG": str(mesh.data / "kubeconfig"), "HOME": str(mesh.programs)},
+    )
+    assert refused.returncode != 0
+    assert mesh.one("http://fresh:8000/").body == "kept"
+
+
+def test_diff_shows_what_a_change_did(mesh: Mesh) -> None:
+    before = apply(mesh, FRESH.replace("TEXT", "old words"))["change"]
+    if before is None:
+        before = json.loads(mesh.run("history", "-o", "json").stdout)[0]["number"]
+    apply(mesh, FRESH.replace("TEXT", "new words"))
+    said = mesh.run("diff", str(before)).stdout
+    assert "-        string: old words" in said
+    assert "+        string: new words" in said

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import random
+import select
 import signal
 import sqlite3
 import sys
@@ -24,7 +25,8 @@ from tests.store.objects import key, value
 
 WRITERS = 4
 LIMITS = Limits(events=150, changes=100)
-LONGEST_LIFE = 0.06
+LONGEST_LIFE = 0.06  # seconds; from its start, so that some die while they open the files, or from the first write
+HANG = 20
 ME = Author("crash")
 LOST = -1  # instead of a step: the store has forgotten something
 Acknowledged = dict[int, tuple[int, int]]  # by writer: the last step and its revision
@@ -63,7 +65,9 @@ async def start(store: Store, pair: tuple[Key, Key]) -> int:
     return 0
 
 
-def live_and_die(folder: Path, life: float, acknowledged: Acknowledged) -> list[tuple[int, int, int]]:
+def live_and_die(
+    folder: Path, life: float, acknowledged: Acknowledged, *, from_first_write: bool
+) -> list[tuple[int, int, int]]:
     """What one writer process had acknowledged when it was killed."""
     reader, pipe = os.pipe()
     child = os.fork()
@@ -74,6 +78,8 @@ def live_and_die(folder: Path, life: float, acknowledged: Acknowledged) -> list[
         finally:
             os._exit(1)
     os.close(pipe)
+    if from_first_write:
+        select.select([reader], [], [], HANG)
     time.sleep(life)
     os.kill(child, signal.SIGKILL)
     with os.fdopen(reader, "rb") as stream:
@@ -140,7 +146,8 @@ def main() -> None:
     total, productive = 0, 0
     found: list[str] = []
     for point in range(points):
-        told = live_and_die(folder, dice.uniform(0.005, LONGEST_LIFE), acknowledged)
+        life = dice.uniform(0.005, LONGEST_LIFE)
+        told = live_and_die(folder, life, acknowledged, from_first_write=point % 4 > 1)
         found += (f"kill {point}: writer {number} finds {at}" for number, step, at in told if step == LOST)
         total += len(told)
         productive += bool(told)

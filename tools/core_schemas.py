@@ -27,12 +27,16 @@ ROOTS = (
     *(f"io.k8s.api.apps.v1.{kind}" for kind in ("Deployment", "ReplicaSet", "StatefulSet")),
     "io.k8s.api.discovery.v1.EndpointSlice",
     "io.k8s.api.autoscaling.v1.Scale",
+    "io.k8s.api.authentication.v1.SelfSubjectReview",
+    "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
+    "io.k8s.api.authorization.v1.SelfSubjectRulesReview",
+    f"{META}.DeleteOptions",
     f"{META}.ObjectMeta",
     f"{META}.ListMeta",
 )
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 MARK = "x-kubernetes-group-version-kind"
-FORMAT = 1  # of the file: a change of this tool that matters makes a new one
+FORMAT = 2  # of the file: a change of this tool that matters makes a new one
 
 Schema = dict[str, Any]
 

@@ -73,10 +73,18 @@ def admit(
     whole = filled
     if findings.unknown and strictness is not Strictness.STRICT:
         whole = pruned(filled, shape)
-    errors = [*findings.errors, *metadata_errors(whole, target), *api.validate(whole)]
+    errors = [*findings.errors, *metadata_errors(whole, target), *api.validate(_with_name(whole))]
     if before is not None:
         errors += immutable_errors(before, whole, row.kind)
     return _judge(target, whole, _Wrong(findings, _each_once(errors), tuple(twice)), strictness)
+
+
+def _with_name(value: Json) -> Json:
+    """For rules that want a name: one such as the server will make."""
+    metadata = metadata_of(value)
+    if metadata.get("name") or not metadata.get("generateName"):
+        return value
+    return {**value, "metadata": {**metadata, "name": f"{metadata['generateName']}00000"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,7 @@ def _judge(target: Target, value: Json, wrong: _Wrong, strictness: Strictness) -
 
 def _advised(strict: list[str], advice: dict[str, str], unknown: list[str]) -> list[str]:
     """Each unknown field with what was probably meant, where somebody knows that."""
-    hints = [advice.get(path, "") for path in unknown] + [""] * len(strict)
+    hints = [advice.get(path, "").partition(": ")[2] for path in unknown] + [""] * len(strict)
     return [f"{said} ({hint})" if hint else said for said, hint in zip(strict, hints, strict=False)]
 
 

@@ -173,7 +173,7 @@ class _Pages:
         """A question about the asking user; nothing is kept."""
         user = self._user(request)
         kind = check_body_type(request.headers.get("content-type", ""))
-        value = bodies.parse_object(await bodies.read_body(request), kind)
+        value = bodies.parse_object(await bodies.read_body(request), kind, self._api.schemas.definitions)
         name = request.url.path.rpartition("/")[2]
         match name:
             case "selfsubjectaccessreviews":

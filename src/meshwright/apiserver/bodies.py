@@ -1,13 +1,15 @@
 """The body of a request becomes a value: bounded in size and depth, with the members that were written twice."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 
-from meshwright.apiserver.failure import bad_request, too_large
-from meshwright.apiserver.negotiation import YAML
+from meshwright.apiserver.failure import bad_request, too_large, unsupported_media
+from meshwright.apiserver.negotiation import PROTOBUF, YAML
+from meshwright.apiserver.protobuf import ProtobufError, decode
 from meshwright.apiserver.schema_check import member
 from meshwright.apiserver.values import Json, is_list, is_map, too_deep
 from meshwright.documents.reader import read
@@ -60,14 +62,21 @@ def _bounded(value: Any) -> Any:
     return value
 
 
-def parse_object(body: bytes, kind: str) -> Json:
-    """The same for a body that must be one object. Raises Failure 400."""
+def parse_object(body: bytes, kind: str, definitions: Mapping[str, Json] | None = None) -> Json:
+    """The same for a body that must be one object; with `definitions` also in protobuf. Raises Failure 400."""
     if not body:
         raise bad_request("the body is empty: an object is expected")
-    value = parse(body, kind)
+    value = _parse_protobuf(body, definitions or {}) if kind == PROTOBUF else parse(body, kind)
     if not is_map(value):
         raise bad_request("the body is no object")
     return value
+
+
+def _parse_protobuf(body: bytes, definitions: Mapping[str, Json]) -> Json:
+    try:
+        return decode(body, definitions)
+    except ProtobufError as problem:
+        raise unsupported_media(f"the body cannot be read: {problem}") from None
 
 
 class _Pairs(dict[str, Any]):
@@ -86,6 +95,8 @@ def _pairs(members: list[tuple[str, Any]]) -> _Pairs:
 
 def repeated(body: bytes, kind: str) -> list[str]:
     """The paths of members that a JSON text has twice; the last of them counts."""
+    if kind == PROTOBUF:
+        return []
     if kind == YAML:
         return [finding.origin.path for finding in read(body, _FILE).diagnostics if finding.code is codes.DUPLICATE]
     try:

@@ -38,13 +38,13 @@ class DeleteOptions:
     revision: Revision | None
 
 
-async def delete_options(request: Request) -> DeleteOptions:
+async def delete_options(api: Api, request: Request) -> DeleteOptions:
     """From the body and, where that says nothing, from the query. Raises Failure 400."""
     body = await bodies.read_body(request)
     said: Json = {}
     if body:
         kind = check_body_type(request.headers.get("content-type", ""))
-        said = bodies.parse_object(body, kind)
+        said = bodies.parse_object(body, kind, api.schemas.definitions)
         if said.get("kind") not in (None, "", "DeleteOptions"):
             raise bad_request(f"the body of a deletion is DeleteOptions, not {said.get('kind')}")
     query = request.query_params
@@ -85,7 +85,7 @@ def _propagation(said: Json, request: Request) -> Propagation | None:
 
 async def delete(api: Api, target: Target, user: User, request: Request) -> Response:
     """The Status Success when it is gone, the object when something still holds it."""
-    options = await delete_options(request)
+    options = await delete_options(api, request)
     key = key_of(target)
     try:
         current = await api.store.get(key)
@@ -147,7 +147,7 @@ async def _finalizers(api: Api, row: ApiResource, current: Version, options: Del
 
 async def delete_collection(api: Api, target: Target, user: User, request: Request) -> Response:
     """All objects that the selectors choose, one by one; the list of what was deleted."""
-    options = await delete_options(request)
+    options = await delete_options(api, request)
     page = await page_of(api, target, list_options(request.query_params))
     deleted: list[Version] = []
     for version in page.items:

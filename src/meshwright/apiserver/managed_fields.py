@@ -130,7 +130,8 @@ def _base_entries(before: Json | None, after: Json) -> list[Entry]:
 
 def _few(entries: list[Entry]) -> list[Entry]:
     """Never more than a few managers that update: the oldest become one."""
-    updaters = sorted((entry for entry in entries if entry.operation == UPDATE), key=lambda entry: entry.time)
+    updates = (entry for entry in entries if entry.operation == UPDATE)
+    updaters = sorted(updates, key=lambda entry: (entry.manager != ANCIENT, entry.time))
     surplus = len(updaters) - MOST_UPDATERS
     if surplus <= 0:
         return entries

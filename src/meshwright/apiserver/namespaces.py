@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from meshwright.apiserver.defaults import with_defaults
 from meshwright.store.errors import AlreadyExistsError
-from meshwright.store.names import Author, Key, Resource
+from meshwright.store.names import Author, Key, Owner, Resource
 from meshwright.store.store import Store
+from meshwright.store.writes import Create, UpdateStatus
 
 ALWAYS = ("default", "istio-system", "kube-system")
 
@@ -18,6 +19,7 @@ async def ensure_namespaces(store: Store, names: Iterable[str] = ALWAYS) -> None
             continue
         value = with_defaults({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, "Namespace")
         try:
-            await store.create(key, value, Author("meshwright"), "the namespaces of every mesh")
+            writes = (Create(key, value), UpdateStatus(key, {"phase": "Active"}, Owner("apiserver")))
+            await store.transact(writes, Author("meshwright"), "the namespaces of every mesh")
         except AlreadyExistsError:
             continue

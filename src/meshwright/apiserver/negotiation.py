@@ -7,6 +7,7 @@ from meshwright.apiserver.failure import not_acceptable, unsupported_media
 
 JSON = "application/json"
 YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 WATCH = "application/json;stream=watch"
 APPLY_PATCH = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
@@ -71,10 +72,10 @@ def media_type(content_type: str) -> str:
 
 
 def check_body_type(content_type: str) -> str:
-    """JSON or YAML; clients that send nothing mean JSON. Raises Failure 415."""
+    """JSON, YAML or protobuf; clients that send nothing mean JSON. Raises Failure 415."""
     kind = media_type(content_type) or JSON
-    if kind in (JSON, YAML):
+    if kind in (JSON, YAML, PROTOBUF):
         return kind
     raise unsupported_media(
-        f"the body of the request was in an unknown format - accepted media types include: {JSON}, {YAML}"
+        f"the body of the request was in an unknown format - accepted media types include: {JSON}, {YAML}, {PROTOBUF}"
     )

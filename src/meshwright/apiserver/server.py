@@ -42,6 +42,7 @@ class ApiServer:
         self._listener = listener
         self._tls = tls
         self._context = _context(tls) if tls is not None else None
+        listener.listen(BACKLOG)  # clients may come at once: they wait until `run`
         config = uvicorn.Config(
             application(api),
             loop="none",

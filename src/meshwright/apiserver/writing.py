@@ -1,6 +1,6 @@
 """POST, PUT and PATCH of objects, with optimistic concurrency, dry runs and owners of fields."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -30,14 +30,15 @@ from meshwright.apiserver.reading import key_of
 from meshwright.apiserver.rendering import Renderer
 from meshwright.apiserver.values import Json, is_map, metadata_of
 from meshwright.store.errors import ConflictError, StoreError
-from meshwright.store.names import Author, Key, Resource, Revision
+from meshwright.store.names import Author, Key, Owner, Resource, Revision
 from meshwright.store.sources import system_sources, timestamp
 from meshwright.store.version import Version
-from meshwright.store.writes import Create, Update, Write
+from meshwright.store.writes import Create, Update, UpdateStatus, Write
 
 ATTEMPTS = 8  # of a write that named no version, when others write the same object
 _LONGEST_WARNING = 600
 _MOST_WARNINGS = 20
+FIRST_STATUS: Mapping[str, Json] = {"Namespace": {"phase": "Active"}, "Pod": {"phase": "Pending"}}
 _NAMESPACES = Resource("", "namespaces")
 
 
@@ -62,11 +63,11 @@ def job_of(api: Api, target: Target, user: User, request: Request) -> Job:
     return Job(api, target, user, options, request)
 
 
-async def commit(job: Job, write: Write) -> Version:
-    """Writes, or only tries to (dry run); the version that is the result. Raises StoreError."""
+async def commit(job: Job, *writes: Write) -> Version:
+    """Writes all at once, or only tries to (dry run); the version that is the result. Raises StoreError."""
     author = Author(job.user.name)
     run = job.api.store.rehearse if job.options.dry_run else job.api.store.transact
-    written = (await run((write,), author, job.options.manager)).written[0]
+    written = (await run(writes, author, job.options.manager)).written[-1]
     assert written.version is not None, "these writes are never left out"
     return written.version
 
@@ -119,8 +120,11 @@ async def create_from(job: Job, value: Json, twice: list[str], *, owned: bool = 
     if not owned:
         made = after_update(None, made, job.writer, job.api.schemas.shape(target.row))
     key = Key(target.row.resource, target.namespace, name)
+    writes: list[Write] = [Create(key, made)]
+    if name and target.row.kind in FIRST_STATUS:
+        writes.append(UpdateStatus(key, FIRST_STATUS[target.row.kind], Owner("apiserver")))
     try:
-        version = await commit(job, Create(key, made))
+        version = await commit(job, *writes)
     except StoreError as error:
         raise_for_store(error, replace(target.about, name=name))
     return respond(job, version, admitted.warnings, HTTPStatus.CREATED, None)
@@ -147,7 +151,7 @@ async def read_object(job: Job) -> tuple[Json, list[str]]:
     """The body as an object, and the fields that it has twice. Raises Failure 400, 413, 415."""
     kind = check_body_type(job.request.headers.get("content-type", ""))
     body = await bodies.read_body(job.request)
-    value = bodies.parse_object(body, kind)
+    value = bodies.parse_object(body, kind, job.api.schemas.definitions)
     return value, (bodies.repeated(body, kind) if job.options.strictness is not Strictness.IGNORE else [])
 
 

@@ -13,7 +13,7 @@ from meshwright.asynctools.latest import Latest
 from meshwright.compiler.compile import Compiler
 from meshwright.model.names import PortNumber, ProxyName
 from meshwright.model.planned_pod import DesiredState, HostForward, PlannedPod, PodStatus
-from meshwright.model.pod import Deployment, Pod
+from meshwright.model.pod import Pod
 from meshwright.model.proxy import Interception, Proxy, Role
 from meshwright.model.published import Published
 from meshwright.model.service import Service
@@ -24,7 +24,7 @@ from meshwright.wiring.addresses import LOOPBACK_POD_NETWORK, POD_NETWORK, SERVI
 from meshwright.wiring.dns_names import dns_table
 from meshwright.wiring.kept import Kept
 from meshwright.wiring.loading import LoadedMesh
-from meshwright.wiring.planning import PodDraft, Roles, expanded, written
+from meshwright.wiring.planning import PodDraft, Roles, written
 from meshwright.wiring.run_file import Forward
 from meshwright.wiring.service_addresses import service_table
 from meshwright.wiring.snapshot import needs_address, workload
@@ -59,7 +59,6 @@ class LiveMesh:
         self._service_addresses = AddressBook(machine.data_dir / "addresses" / "services.json", SERVICE_NETWORK)
         self._services: Kept[Service, str, Service] = Kept(_addressed)
         self._written: Kept[Pod, None, PodDraft] = Kept(written)
-        self._expanded: Kept[Deployment, tuple[PodDraft, ...], tuple[PodDraft, ...]] = Kept(_drafts)
         self._pods: Kept[PodDraft, PodFacts, PlannedPod] = Kept(_planned)
         self._workloads: Kept[PlannedPod, bool, Workload] = Kept(_workload)
         self._proxies: Kept[Workload, ProxyFacts, Proxy] = Kept(_proxy)
@@ -103,7 +102,7 @@ class LiveMesh:
                 if pod.role is not None
             ),
         )
-        for kept in (self._services, self._written, self._expanded, self._pods, self._workloads, self._proxies):
+        for kept in (self._services, self._written, self._pods, self._workloads, self._proxies):
             kept.turn()
         self.published.set(self._compiler.compile(self.snapshot))
         desired = self._desired(pods)
@@ -111,12 +110,10 @@ class LiveMesh:
             self.desired.set(desired)
 
     def _plan(self) -> tuple[PlannedPod, ...]:
-        """Every pod that is to run: written ones, and those of Deployments of which no pod is written."""
+        """Every Pod object is to run: controllers make them from Deployments."""
         assert self.loaded is not None
         objects = self.loaded.objects
-        there = tuple(self._written(pod, None) for pod in objects.pods)
-        made = (draft for deployment in objects.deployments for draft in self._expanded(deployment, there))
-        drafts = (*there, *made)
+        drafts = tuple(self._written(pod, None) for pod in objects.pods)
         fixed = {str(draft.meta.ref): draft.address for draft in drafts if draft.address}
         addresses = self._pod_addresses.of((str(draft.meta.ref) for draft in drafts), fixed)
         roles = Roles.of(objects)
@@ -161,10 +158,6 @@ def is_ingress(pod: PlannedPod) -> bool:
 
 def _addressed(service: Service, address: str) -> Service:
     return replace(service, addresses=(address,))
-
-
-def _drafts(deployment: Deployment, there: tuple[PodDraft, ...]) -> tuple[PodDraft, ...]:
-    return tuple(expanded(deployment, there))
 
 
 def _planned(draft: PodDraft, facts: PodFacts) -> PlannedPod:

@@ -26,6 +26,9 @@ from meshwright.agent.settings import AgentSettings, Rung
 from meshwright.ca.authority import Authority
 from meshwright.ca.leaves import LeafStore
 from meshwright.compiler.compile import Sockets, live_bootstrap
+from meshwright.controllers.controllers import Controllers
+from meshwright.controllers.pod_status_writer import PodStatusWriter
+from meshwright.controllers.resources import meaning
 from meshwright.model.config import SecretContent
 from meshwright.model.image import ImageEntry
 from meshwright.model.meta import Meta
@@ -42,6 +45,7 @@ from meshwright.wiring.live_mesh import LiveMesh, Machine
 from meshwright.wiring.loading import LoadedMesh
 from meshwright.wiring.mesh_control import MeshControl
 from meshwright.wiring.object_api import ApiPlace, ObjectApi
+from meshwright.wiring.pod_reports import PodReports
 from meshwright.wiring.receipts import Receipts
 from meshwright.wiring.run_file import RunFile, read_run_file
 from meshwright.wiring.seeding import fingerprint, seed
@@ -61,6 +65,8 @@ class Living:
     store: Store
     follower: StoreFollower
     mesh: LiveMesh
+    controllers: Controllers
+    writer: PodStatusWriter
 
 
 class MeshProcess:
@@ -69,6 +75,8 @@ class MeshProcess:
     def __init__(self, data: DataDirectory, machine: Machine, living: Living, api_port: int) -> None:
         self._mesh = living.mesh
         self._follower = living.follower
+        self._living = living
+        self._reports = PodReports(living.writer)
         settings = self._loaded.settings
         authority = Authority.open(data.root / "ca", settings.trust_domain, datetime.now(UTC))
         self._leaves = LeafStore(authority, data.root / "leaves", lambda: datetime.now(UTC))
@@ -99,6 +107,9 @@ class MeshProcess:
                 tasks.create_task(self._leaves.run()),
                 tasks.create_task(self._follow_pods()),
                 tasks.create_task(self._follow_changes()),
+                tasks.create_task(self._follow_leaving()),
+                tasks.create_task(self._living.controllers.run()),
+                tasks.create_task(self._living.writer.run()),
                 tasks.create_task(self._follower.run()),
                 tasks.create_task(self._receipts.run()),
                 tasks.create_task(self._control.serve()),
@@ -171,7 +182,17 @@ class MeshProcess:
         seen = self._agent.statuses.value
         while True:
             self._mesh.ready(seen)
+            self._report()
             seen = await self._agent.statuses.newer_than(seen)
+
+    async def _follow_leaving(self) -> None:
+        seen = self._follower.leaving.value
+        while True:
+            self._report()
+            seen = await self._follower.leaving.newer_than(seen)
+
+    def _report(self) -> None:
+        self._reports.tell(self._agent.statuses.value, self._mesh.desired.value, self._follower.leaving.value)
 
     async def _serve_until(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -215,13 +236,16 @@ async def serve(data_dir: Path) -> None:
     on_signal: Callable[[], None] = stop.set
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    store = await Store.open(SqliteEngine(data.root / "store"), system_sources(), Limits())
+    sources = system_sources()
+    store = await Store.open(SqliteEngine(data.root / "store"), sources, Limits(), meaning)
     try:
         await seed_once(store, data.root / APPLIED, run)
         rung = Rung(run.rung)
         machine = Machine(rung, await interception_of(data, rung), data.root, run.forwards)
         mesh = LiveMesh(machine)
-        living = Living(store, StoreFollower(store, mesh), mesh)
+        controllers = Controllers(store, sources.now)
+        await controllers.settle()
+        living = Living(store, StoreFollower(store, mesh), mesh, controllers, PodStatusWriter(store, sources.now))
         await living.follower.load()
         await MeshProcess(data, machine, living, run.api_port).run(stop)
     finally:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any, cast
 
+from meshwright.apiserver.defaults import with_defaults
 from meshwright.documents.document import Document
 from meshwright.documents.reader import read
 from meshwright.kinds.table import KINDS, Kind
@@ -76,4 +77,4 @@ def _value(kind: Kind, document: Document) -> dict[str, Any]:
     if kind.namespaced:
         own["namespace"] = document.ref.namespace
     stored = f"{kind.group}/{kind.storage}" if kind.group else kind.storage
-    return {**value, "apiVersion": stored, "kind": kind.kind, "metadata": own}
+    return with_defaults({**value, "apiVersion": stored, "kind": kind.kind, "metadata": own}, kind.kind)

@@ -1,10 +1,10 @@
 """The store's events reach the living mesh: objects are read as they change, proxies get what follows."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from meshwright.asynctools.latest import Latest
-from meshwright.store.names import Revision
+from meshwright.store.names import Key, Revision
 from meshwright.store.query import Query, Scope
 from meshwright.store.store import Store
 from meshwright.store.version import Event, EventType, Version
@@ -15,10 +15,13 @@ MARK = b'"deletionTimestamp"'
 
 
 class StoreFollower:
-    """`load` once, then `run`. `change` is the number of the newest change that is in what the mesh published."""
+    """`load` once, then `run`. `change` is the number of the newest change that is in what the mesh published;
+    `leaving` are the pods that are marked for deletion, with their uids.
+    """
 
     def __init__(self, store: Store, mesh: LiveMesh) -> None:
         self.change: Latest[int] = Latest(0)
+        self.leaving: Latest[Mapping[Key, str]] = Latest({})
         self._store = store
         self._mesh = mesh
         self._book = ObjectBook()
@@ -43,6 +46,7 @@ class StoreFollower:
         news, newest = False, 0
         for event in events:
             if event.type is EventType.DELETED:
+                self._leave(event.version.key, None)
                 news |= self._book.remove(event.version.key)
             elif event.version.key.resource == PODS or _is_other(event):
                 news |= self._put(event.version)
@@ -58,8 +62,16 @@ class StoreFollower:
         if version.key.resource != PODS:
             return self._book.put(version.key, text)
         if MARK in text and is_leaving(version.body.value()):
+            self._leave(version.key, version.uid)
             return self._book.remove(version.key)
         return self._book.put(version.key, _with_address(version))
+
+    def _leave(self, key: Key, uid: str | None) -> None:
+        """Note that a pod is marked for deletion, or (None) that it is gone."""
+        rest = {other: known for other, known in self.leaving.value.items() if other != key}
+        now = rest if uid is None else {**rest, key: uid}
+        if now != self.leaving.value:
+            self.leaving.set(now)
 
 
 def _is_other(event: Event) -> bool:

@@ -67,11 +67,17 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     api = api_port or (port_base + 2 if port_base else API_PORT)
     run = RunFile(rung or "", profile, forwards, texts_of(texts), api)
     began = time.monotonic()
-    if mesh.supervisor() is None:
-        _start(mesh, run, rung, single_uid=single_uid)
-    else:
-        _insist_on_same(mesh, run)
-    ready = _wait(mesh)
+    try:
+        if mesh.supervisor() is None:
+            _start(mesh, run, rung, single_uid=single_uid)
+        else:
+            _insist_on_same(mesh, run)
+        ready = _wait(mesh)
+    except KeyboardInterrupt:
+        if detach:
+            raise Failure("interrupted; what was started goes on: `meshwright down` stops it") from None
+        mesh.stop(purge=False)
+        raise Failure("interrupted; the mesh is stopped") from None
     refused = refusals(proxies(mesh))
     for sentence in refused:
         click.echo(f"           {sentence}", err=True)

@@ -110,16 +110,16 @@ class LocalMesh:
             raise CannotStartError(done.stderr.strip() or done.stdout.strip())
 
     def trouble(self) -> str:
-        """The last words of an agent that ends again and again; "" while all is well."""
+        """The last words of a supervisor that has ended, or an agent that keeps ending; "" while all is well."""
+        if self.supervisor() is None:
+            return _last_words(self.data.logs / "supervisor.log")
         kept = state.read_json(self.data.supervisor_state)
         children = kept.get("children")
         agent: object = children.get("agent") if isinstance(children, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
         restarts: object = agent.get("restarts") if isinstance(agent, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
         if not isinstance(restarts, int) or restarts < MANY_RESTARTS:
             return ""
-        log = self.data.logs / "agent.log"
-        lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-        return f"{lines[-1] if lines else 'it says nothing'} (see {log})"
+        return _last_words(self.data.logs / "agent.log")
 
     def sweep(self) -> list[str]:
         """End what a mesh without its supervisor left running; what was done, in words."""
@@ -147,6 +147,11 @@ class LocalMesh:
         if supervisor is not None:
             pids[supervisor.pid] = "supervisor"
         return {name: _pss(pid) for pid, name in sorted(pids.items(), key=lambda pair: pair[1]) if name}
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return f"{lines[-1] if lines else 'it says nothing'} (see {log})"
 
 
 def _process_name(pid: int) -> str:

@@ -98,20 +98,38 @@ class Authority:
         pair = certificates.new_server(self._issuer, names, now, lifetime)
         return pair.chain_pem, pair.key_pem
 
+    def sign(self, csr_pem: bytes, identity: Identity, now: datetime, lifetime: timedelta = LEAF_LIFETIME) -> bytes:
+        """The chain (PEM) for a request of exactly this identity.
+
+        Raises ValueError with the reason when the request is of another identity, not made by who has its key, of
+        a weak key, or not readable. Whether the asker may have the identity is the caller's question.
+        """
+        from meshwright.ca import certificates, requests
+
+        if identity.trust_domain != self.trust_domain:
+            raise requests.RequestError(f"{identity.uri} is not in the trust domain {self.trust_domain}")
+        key = requests.key_of_request(csr_pem, identity.uri)
+        return certificates.leaf_for(self._issuer, key, identity.uri, now, lifetime)
+
     def recognises(self, identity: Identity, chain_pem: bytes, key_pem: bytes) -> LeafCertificate | None:
         """A leaf that was kept, if it is whole, for this identity and of this authority; else None."""
-        from meshwright.ca import certificates
+        return recognise(self.roots_pem, identity, chain_pem, key_pem)
 
-        if certificates.problem_of_pair(chain_pem, key_pem) or certificates.uris(chain_pem) != [identity.uri]:
+
+def recognise(roots_pem: bytes, identity: Identity, chain_pem: bytes, key_pem: bytes) -> LeafCertificate | None:
+    """A leaf, if it is whole, for this identity, and signed by an issuer of the root; else None."""
+    from meshwright.ca import certificates
+
+    if certificates.problem_of_pair(chain_pem, key_pem) or certificates.uris(chain_pem) != [identity.uri]:
+        return None
+    issuer_pem = chain_pem[chain_pem.find(CERTIFICATE_MARK, 1) :]
+    try:
+        known = certificates.is_signed_by(issuer_pem, roots_pem)
+        if not (known and certificates.is_signed_by(chain_pem, issuer_pem)):
             return None
-        issuer_pem = chain_pem[chain_pem.find(CERTIFICATE_MARK, 1) :]
-        try:
-            known = certificates.is_signed_by(issuer_pem, self.roots_pem)
-            if not (known and certificates.is_signed_by(chain_pem, issuer_pem)):
-                return None
-        except ValueError:
-            return None
-        return LeafCertificate(identity, chain_pem, key_pem, *certificates.validity(chain_pem))
+    except ValueError:
+        return None
+    return LeafCertificate(identity, chain_pem, key_pem, *certificates.validity(chain_pem))
 
 
 def _create(folder: Path, trust_domain: str, now: datetime) -> None:

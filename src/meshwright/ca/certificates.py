@@ -50,11 +50,16 @@ def new_issuer(root: Pair, trust_domain: str, now: datetime) -> Pair:
 
 def new_leaf(issuer: Pair, uri: str, now: datetime, lifetime: timedelta) -> Pair:
     """A new key and its certificate for the identity `uri`, with the issuer's certificate behind it."""
-    signer, signer_key = _first(issuer.chain_pem), _private_key(issuer.key_pem)
     key = ec.generate_private_key(ec.SECP256R1())
+    return Pair(leaf_for(issuer, key.public_key(), uri, now, lifetime), _key_pem(key))
+
+
+def leaf_for(issuer: Pair, key: CertificatePublicKeyTypes, uri: str, now: datetime, lifetime: timedelta) -> bytes:
+    """The certificate of a key for the identity `uri`, with the issuer's certificate behind it."""
+    signer, signer_key = _first(issuer.chain_pem), _private_key(issuer.key_pem)
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     certificate = (
-        _builder(x509.Name([]), signer.subject, key, now, min(now + lifetime, signer.not_valid_after_utc))
+        _builder(x509.Name([]), signer.subject, key, now, _until(signer, now, lifetime))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -63,7 +68,7 @@ def new_leaf(issuer: Pair, uri: str, now: datetime, lifetime: timedelta) -> Pair
         .add_extension(_authority_identifier(signer_key), critical=False)
         .sign(signer_key, hashes.SHA256())
     )
-    return Pair(_pem(certificate) + issuer.chain_pem, _key_pem(key))
+    return _pem(certificate) + issuer.chain_pem
 
 
 def new_server(issuer: Pair, names: Sequence[str], now: datetime, lifetime: timedelta) -> Pair:
@@ -71,7 +76,7 @@ def new_server(issuer: Pair, names: Sequence[str], now: datetime, lifetime: time
     signer, signer_key = _first(issuer.chain_pem), _private_key(issuer.key_pem)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
-        _builder(_name(names[0]), signer.subject, key, now, min(now + lifetime, signer.not_valid_after_utc))
+        _builder(_name(names[0]), signer.subject, key.public_key(), now, _until(signer, now, lifetime))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -173,7 +178,7 @@ def _authority(
     issuer, signer = issued_by
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     return (
-        _builder(name, issuer, key, now, now + lifetime)
+        _builder(name, issuer, key.public_key(), now, now + lifetime)
         .add_extension(x509.BasicConstraints(ca=True, path_length=below), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(identifier, critical=False)
@@ -183,17 +188,23 @@ def _authority(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, until: datetime
+    subject: x509.Name, issuer: x509.Name, key: CertificatePublicKeyTypes, now: datetime, until: datetime
 ) -> x509.CertificateBuilder:
+    begin = now - min(BACKDATE, (until - now) / 4)  # a short life must not have its middle behind it at birth
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATE)
+        .not_valid_before(begin)
         .not_valid_after(until)
     )
+
+
+def _until(signer: x509.Certificate, now: datetime, lifetime: timedelta) -> datetime:
+    """Nothing is valid longer than what signed it."""
+    return min(now + lifetime, signer.not_valid_after_utc)
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -1,4 +1,5 @@
-"""The server's side of one HTTP/2 connection: bytes in, events and bytes out. No I/O, no clock of its own.
+"""One HTTP/2 connection, the server's side of it (the client's: `http2_client.py`): bytes in, events and bytes out.
+No I/O, no clock of its own.
 
 Only what gRPC needs is offered: requests with a body, responses as headers, data and trailers. What a peer may
 cost is bounded: streams, header blocks, frame sizes, both windows, and (by a token bucket) every frame that carries
@@ -69,8 +70,17 @@ class RequestStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseHeaders:
+    """The headers of a response came, or (`ends`) its trailers. Only a client hears of them."""
+
+    stream: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    ends: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DataReceived:
-    """A piece of a request's body came."""
+    """A piece of a body came."""
 
     stream: int
     data: bytes
@@ -99,11 +109,13 @@ class ConnectionEnded:
     text: str
 
 
-Event = RequestStarted | DataReceived | RequestEnded | StreamReset | ConnectionEnded
+Event = RequestStarted | ResponseHeaders | DataReceived | RequestEnded | StreamReset | ConnectionEnded
 
 
 @dataclass(slots=True)
-class _Stream:
+class Stream:
+    """One stream that is open."""
+
     number: int
     window: int  # what the peer still takes
     unacknowledged: int = 0  # bytes received since the last WINDOW_UPDATE
@@ -114,7 +126,7 @@ class _Stream:
 
 
 @dataclass(slots=True)
-class _HeaderBlock:
+class HeaderBlock:
     """A header block that is still coming."""
 
     stream: int
@@ -123,17 +135,17 @@ class _HeaderBlock:
     frames: int = 0
 
 
-class Http2Server:
-    """Feed it with `receive`, answer with `send_*`, write what `take_output` gives."""
+class Http2Connection:
+    """What both sides share. Feed it with `receive`, talk with `send_*`, write what `take_output` gives."""
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
         self._highest = 0
         self._buffer = b""
         self._greeted = False  # the preface came
         self._settled = False  # the peer's first SETTINGS came
-        self._block: _HeaderBlock | None = None
+        self._block: HeaderBlock | None = None
         self._decoder = hpack.Decoder(limits.header_list)
         self._decoder.max_allowed_table_size = DEFAULT_TABLE
         self._first_block = True
@@ -188,12 +200,12 @@ class Http2Server:
         return found is not None and found.trailers is None
 
     def send_headers(self, stream: int, headers: Headers) -> None:
-        """The response's headers. Ignored when the stream is gone."""
+        """The headers of our side of a stream. Ignored when the stream is gone."""
         if self.is_open(stream):
             self._output.append(self._headers_frame(stream, headers, END_HEADERS))
 
     def send_data(self, stream: int, data: bytes) -> None:
-        """A piece of the response's body, of any size; what the windows do not allow yet waits."""
+        """A piece of our body, of any size; what the windows do not allow yet waits."""
         found = self._streams.get(stream)
         if found is None or found.trailers is not None or not data:
             return
@@ -202,7 +214,7 @@ class Http2Server:
         self._flush(found)
 
     def send_trailers(self, stream: int, headers: Headers) -> None:
-        """The end of the response, after all data that waits. Also for a response that has headers only."""
+        """The end of our side, after all data that waits. Also for a response that has headers only."""
         found = self._streams.get(stream)
         if found is None or found.trailers is not None:
             return
@@ -230,7 +242,7 @@ class Http2Server:
         assert len(block) <= SMALLEST_MAX_FRAME, "our own headers are short"
         return frame(FrameType.HEADERS, flags, stream, block)
 
-    def _flush(self, stream: _Stream) -> None:
+    def _flush(self, stream: Stream) -> None:
         while stream.waiting:
             piece = stream.waiting[0]
             size = min(len(piece), self._window, stream.window, self._largest_frame)
@@ -320,7 +332,7 @@ class Http2Server:
             self._output.append(window_update(number, stream.unacknowledged))
             stream.unacknowledged = 0
 
-    def _remote_end(self, stream: _Stream) -> None:
+    def _remote_end(self, stream: Stream) -> None:
         stream.remote_ended = True
         self._events.append(RequestEnded(stream.number))
 
@@ -343,7 +355,7 @@ class Http2Server:
             if int.from_bytes(block[:4], "big") & LARGEST_WINDOW == number:
                 raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "a stream that depends on itself")
             block = block[5:]
-        self._block = _HeaderBlock(number, bool(flags & END_STREAM), bytearray(block))
+        self._block = HeaderBlock(number, bool(flags & END_STREAM), bytearray(block))
         self._block_grew(flags)
 
     def _on_continuation(self, flags: int, number: int, payload: bytes) -> None:
@@ -363,28 +375,9 @@ class Http2Server:
             self._block = None
             self._headers_complete(block)
 
-    def _headers_complete(self, block: _HeaderBlock) -> None:
-        headers = self._decode(bytes(block.block))
-        number, stream = block.stream, self._streams.get(block.stream)
-        if stream is not None:  # trailers
-            if stream.remote_ended or not block.ends_stream:
-                self._end_stream_badly(number, ErrorCode.PROTOCOL_ERROR)
-            else:
-                self._remote_end(stream)
-            return
-        if number <= self._highest:
-            return  # closed by us while these were on their way
-        self._highest = number
-        if len(self._streams) >= self._limits.streams:
-            self._output.append(reset(number, ErrorCode.REFUSED_STREAM))
-            return
-        if not _well_formed(headers):
-            self._output.append(reset(number, ErrorCode.PROTOCOL_ERROR))
-            return
-        stream = self._streams[number] = _Stream(number, self._initial_window)
-        self._events.append(RequestStarted(number, headers))
-        if block.ends_stream:
-            self._remote_end(stream)
+    def _headers_complete(self, block: HeaderBlock) -> None:
+        """A whole header block came; what it means depends on the side."""
+        raise NotImplementedError
 
     def _decode(self, block: bytes) -> tuple[tuple[bytes, bytes], ...]:
         try:
@@ -439,7 +432,7 @@ class Http2Server:
             raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
 
     def _on_push(self, _flags: int, _number: int, _payload: bytes) -> None:
-        raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "a client does not push")
+        raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "nothing is pushed here")
 
     def _on_ping(self, flags: int, number: int, payload: bytes) -> None:
         _expect(len(payload), 8)
@@ -474,7 +467,7 @@ class Http2Server:
             return
         self._flush(stream)
 
-    _HANDLERS: dict[int, Callable[["Http2Server", int, int, bytes], None]] = {  # noqa: RUF012 - never changed
+    _HANDLERS: dict[int, Callable[["Http2Connection", int, int, bytes], None]] = {  # noqa: RUF012 - never changed
         FrameType.DATA: _on_data,
         FrameType.HEADERS: _on_headers,
         FrameType.PRIORITY: _on_priority,
@@ -486,6 +479,33 @@ class Http2Server:
         FrameType.WINDOW_UPDATE: _on_window_update,
         FrameType.CONTINUATION: _on_continuation,
     }
+
+
+class Http2Server(Http2Connection):
+    """The side that takes requests."""
+
+    def _headers_complete(self, block: HeaderBlock) -> None:
+        headers = self._decode(bytes(block.block))
+        number, stream = block.stream, self._streams.get(block.stream)
+        if stream is not None:  # trailers
+            if stream.remote_ended or not block.ends_stream:
+                self._end_stream_badly(number, ErrorCode.PROTOCOL_ERROR)
+            else:
+                self._remote_end(stream)
+            return
+        if number <= self._highest:
+            return  # closed by us while these were on their way
+        self._highest = number
+        if len(self._streams) >= self._limits.streams:
+            self._output.append(reset(number, ErrorCode.REFUSED_STREAM))
+            return
+        if not _well_formed(headers):
+            self._output.append(reset(number, ErrorCode.PROTOCOL_ERROR))
+            return
+        stream = self._streams[number] = Stream(number, self._initial_window)
+        self._events.append(RequestStarted(number, headers))
+        if block.ends_stream:
+            self._remote_end(stream)
 
 
 def _expect(length: int, wanted: int) -> None:

@@ -282,18 +282,24 @@ class XdsServer:
 
     # ------------------------------------------------------------ status
 
+    @property
+    def moved(self) -> Latest[int]:
+        """Another number whenever a status may be another one."""
+        return self._moved
+
     def status(self) -> Mapping[ProxyName, ProxyStatus]:
         """Every proxy that is served."""
         return {proxy: self.status_of(proxy) for proxy in self._served}
 
-    def status_of(self, proxy: ProxyName) -> ProxyStatus:
-        """One proxy; an empty status when it is not served."""
+    def status_of(self, proxy: ProxyName, *, in_full: bool = True) -> ProxyStatus:
+        """One proxy; an empty status when it is not served. `acknowledged` is costly, and left out unless `in_full`."""
         served = self._served.get(proxy)
         if served is None:
             return ProxyStatus()
         complaints = tuple(served.complaints)
         newest = [*served.sds[-1:], *served.ads[-1:]]
-        acknowledged = {url: names for session in newest for url, names in session.acknowledged().items()}
+        told = newest if in_full else []
+        acknowledged = {url: names for session in told for url, names in session.acknowledged().items()}
         refused = {key: version for session in newest for key, version in session.refused().items()}
         if not served.ads:
             return ProxyStatus(acknowledged=acknowledged, refused=refused, complaints=complaints)

@@ -28,6 +28,7 @@ from meshwright.xds.http2 import (
     Limits,
     RequestEnded,
     RequestStarted,
+    ResponseHeaders,
     StreamReset,
 )
 from meshwright.xds.http2_wire import ErrorCode
@@ -202,6 +203,8 @@ class GrpcConnection(asyncio.Protocol):
                 self._end(stream, *((Status.OK, "") if whole else (Status.INTERNAL, "the last message is cut off")))
             case StreamReset(stream):
                 self._forget(stream)
+            case ResponseHeaders():
+                raise AssertionError("a server gets requests only")
             case ConnectionEnded(_, text):
                 LOG.warning("a connection is closed: %s", text)
                 self._flush()

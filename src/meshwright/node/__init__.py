@@ -1,0 +1,1 @@
+"""The stream between the control plane and the agent of each machine."""

@@ -1,10 +1,14 @@
 """A store, its controllers on a clock that is moved by hand, and a machine whose pods do what a test says."""
 
-from collections.abc import AsyncGenerator, Iterable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from meshwright.controllers.controllers import Controllers, ControllerSettings
 from meshwright.controllers.machine import MachineFacts
@@ -18,6 +22,7 @@ from meshwright.store.memory import MemoryEngine
 from meshwright.store.names import Author, EpochMilliseconds, Json, Key, Resource, Uid
 from meshwright.store.query import Query, Scope
 from meshwright.store.sources import Sources
+from meshwright.store.sqlite_engine import SqliteEngine
 from meshwright.store.store import Store
 from meshwright.store.writes import Delete
 
@@ -118,6 +123,23 @@ def _address(pod: Object) -> str:
 
 def is_ready(pod: Object) -> bool:
     return any(item["type"] == "Ready" and item["status"] == "True" for item in pod.status.get("conditions", ()))
+
+
+def scenario(*engines: str) -> Callable[[Callable[[Cluster], Awaitable[None]]], Callable[[str, Path], None]]:
+    """A test that is handed a cluster; on "memory" and "sqlite", or only on the engines named."""
+
+    def wrapped(test: Callable[[Cluster], Awaitable[None]]) -> Callable[[str, Path], None]:
+        async def scene(kept: Engine) -> None:
+            async with cluster(kept) as world:
+                await world.settle()
+                await test(world)
+
+        def run(engine: str, tmp_path: Path) -> None:
+            asyncio.run(scene(SqliteEngine(tmp_path / "store") if engine == "sqlite" else MemoryEngine()))
+
+        return pytest.mark.parametrize("engine", engines or ("memory", "sqlite"))(run)
+
+    return wrapped
 
 
 @asynccontextmanager

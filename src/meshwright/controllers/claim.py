@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from meshwright.controllers.decision import reference
-from meshwright.controllers.values import dig, selects
+from meshwright.controllers.decision import Happening, reference
+from meshwright.controllers.values import dig, labels_of, selects
 from meshwright.controllers.world import Object, World
 from meshwright.store.names import Json, Key, Resource
 from meshwright.store.writes import Update, Write
@@ -29,12 +29,27 @@ def claim(world: World, owner: Object, resource: Resource) -> Claimed:
         else:
             writes.append(with_owners(thing, [each for each in thing.owners if each.get("uid") != owner.uid]))
     if not owner.leaving:
+        orphans = [thing for thing in world.of(resource, owner.namespace) if _is_orphan(thing, selector)]
         writes += [
             with_owners(orphan, [*orphan.owners, reference(owner)])
-            for orphan in sorted(world.of(resource, owner.namespace), key=lambda thing: thing.age)
-            if orphan.controller is None and not orphan.leaving and selects(selector, orphan.labels)
+            for orphan in sorted(orphans, key=lambda thing: thing.age)
         ]
     return Claimed(tuple(mine), tuple(writes))
+
+
+def _is_orphan(thing: Object, selector: object) -> bool:
+    return selects(selector, thing.labels) and thing.controller is None and not thing.leaving
+
+
+def fits_itself(owner: Object) -> bool:
+    """Whether its selector finds what its template makes: else it would make more and more of it."""
+    return selects(owner.spec.get("selector"), labels_of(owner.spec.get("template")))
+
+
+def misfit(owner: Object, component: str) -> Happening:
+    """To tell that it does not."""
+    said = "spec.selector does not select the labels of spec.template: nothing is done for it"
+    return Happening(owner, "SelectorMismatch", said, component, warning=True)
 
 
 def with_owners(thing: Object, owners: list[Json]) -> Update:

@@ -102,9 +102,7 @@ class Controllers:
         Raises GoneError (call again: it begins anew) or StorageError.
         """
         try:
-            if self._watch is None:
-                await self._begin()
-            await self._catch_up((await self._store.head()).revision)
+            await self.catch_up()
             for _ in range(_MOST_ROUNDS):
                 self._wake()
                 if not await self.step():
@@ -117,6 +115,12 @@ class Controllers:
             for moment in worker.wakes.values():
                 wake = earlier(wake, moment)
         return wake
+
+    async def catch_up(self) -> None:
+        """See the world as it is now. Raises GoneError."""
+        if self._watch is None:
+            await self._begin()
+        await self._reach((await self._store.head()).revision)
 
     async def step(self) -> bool:
         """One transaction of the first controller that has something to look at; whether there was one."""
@@ -158,7 +162,7 @@ class Controllers:
                     for worker in self._workers:
                         worker.dirty |= worker.controller.concerns(self._world, thing)
 
-    async def _catch_up(self, revision: Revision) -> None:
+    async def _reach(self, revision: Revision) -> None:
         while self._world.revision < revision:
             await self._absorb()
 
@@ -210,7 +214,7 @@ class Controllers:
         events = event_writes(self._world.get, happenings, self._clock())
         writes = [*(write for decision in decisions for write in decision.writes), *events]
         committed = await self._store.transact(writes, Author(f"controller/{worker.controller.name}"))
-        await self._catch_up(committed.revision)
+        await self._reach(committed.revision)
 
     def _may_tell(self, about: Object) -> bool:
         """A namespace that goes takes no new Events."""
@@ -221,7 +225,7 @@ class Controllers:
         """A conflict means that there is news; anything else is tried again later, and less and less often."""
         if isinstance(error, ConflictError | NotFoundError | AlreadyExistsError):
             before = self._world.revision
-            await self._catch_up((await self._store.head()).revision)
+            await self.catch_up()
             if self._world.revision != before:
                 worker.dirty.add(key)
                 return

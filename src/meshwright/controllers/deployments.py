@@ -1,13 +1,13 @@
 """Deployments: a ReplicaSet for each template, and the steps from the old ones to the new one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from meshwright.controllers import deployment_status, pods, revisions, rollout
-from meshwright.controllers.claim import claim, owners_concerned, with_metadata
+from meshwright.controllers.claim import claim, fits_itself, misfit, owners_concerned, with_metadata
 from meshwright.controllers.decision import NO_KEYS, NOTHING, Decision, Happening, earlier
 from meshwright.controllers.deployment_status import Progress, is_paused
-from meshwright.controllers.replica_sets import min_ready_seconds, pods_of, replicas, trimmed
+from meshwright.controllers.replica_sets import min_ready_seconds, pods_of, replicas, surplus
 from meshwright.controllers.resources import DEPLOYMENTS, PODS, REPLICA_SETS, REVISION
 from meshwright.controllers.revisions import Generation, Generations
 from meshwright.controllers.rollout import Bounds, Sizes
@@ -56,6 +56,8 @@ class Deployments:
         deployment = world.get(key)
         if deployment is None:
             return NOTHING
+        if not fits_itself(deployment):
+            return Decision(happenings=(misfit(deployment, COMPONENT),))
         claimed = claim(world, deployment, REPLICA_SETS)
         if claimed.writes:
             return Decision(claimed.writes)
@@ -139,7 +141,11 @@ def _let_go(look: _Look, shrinking: Sequence[Generation], sizes: Sizes) -> None:
     """The pods go in the same transaction as the sizes, which holds only if all others that were counted on are
     still as they were seen: so no step takes away more than may be missing.
     """
-    deletions = [write for each in shrinking for write in trimmed(pods_of(look.world, each.set), sizes[each.set.uid])]
+    deletions = [
+        replace(pods.deleted(pod), revision=pod.revision)
+        for each in shrinking
+        for pod in surplus(pods_of(look.world, each.set), sizes[each.set.uid])
+    ]
     going = {write.key for write in deletions}
     counted: list[Object] = []
     for each in look.gens.all:

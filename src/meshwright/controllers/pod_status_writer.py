@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 OWNER = Owner(COMPONENT)
 PAUSE_SECONDS = 0.05
 _PORTION = 64  # pods in one transaction
+_ATTEMPTS = 5
 _OWN_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 
 
@@ -87,7 +88,7 @@ class PodStatusWriter:
             with suppress(NotFoundError, ConflictError):  # it went by itself
                 await self._store.transact((Delete(key, uid=Uid(pod.uid)),), Author(OWNER))
 
-    async def _write(self, portion: dict[Key, _Said]) -> None:
+    async def _write(self, portion: dict[Key, _Said], attempts: int = _ATTEMPTS) -> None:
         try:
             writes: list[Write] = []
             told: list[Happening] = []
@@ -101,11 +102,11 @@ class PodStatusWriter:
         except StorageError:
             raise
         except StoreError as error:
-            if len(portion) > 1:
-                for key, said in portion.items():
-                    await self._write({key: said})
-            else:  # the pod changed meanwhile: what becomes of it is told again
-                log.info("status of %s not written: %s", next(iter(portion)), error)
+            if len(portion) == 1 and attempts == 1:
+                log.warning("the status of %s is not written: %s", next(iter(portion)), error)
+                return
+            for key, said in portion.items():  # something moved meanwhile: look again
+                await self._write({key: said}, attempts - 1)
 
     async def _pod(self, key: Key, uid: str | None) -> Object | None:
         version = await self._store.find(key)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from meshwright.controllers import pods
-from meshwright.controllers.claim import claim, owners_concerned
+from meshwright.controllers.claim import claim, fits_itself, misfit, owners_concerned
 from meshwright.controllers.decision import NO_KEYS, NOTHING, Decision
 from meshwright.controllers.resources import PODS, REPLICA_SETS
 from meshwright.controllers.values import compact, labels_of, map_of, matches, number, same
@@ -30,10 +30,10 @@ def pods_of(world: World, replica_set: Object) -> list[Object]:
     return world.controlled(replica_set, PODS)
 
 
-def trimmed(mine: Iterable[Object], wanted: int) -> list[Write]:
-    """The deletions that leave `wanted` active pods."""
+def surplus(mine: Iterable[Object], wanted: int) -> list[Object]:
+    """The active pods that go so that `wanted` stay."""
     active = [pod for pod in mine if pods.is_active(pod)]
-    return [pods.deleted(pod) for pod in pods.deletion_order(active)[: max(0, len(active) - wanted)]]
+    return pods.deletion_order(active)[: max(0, len(active) - wanted)]
 
 
 class ReplicaSets:
@@ -51,6 +51,8 @@ class ReplicaSets:
         replica_set = world.get(key)
         if replica_set is None:
             return NOTHING
+        if not fits_itself(replica_set):
+            return Decision(happenings=(misfit(replica_set, "replicaset-controller"),))
         claimed = claim(world, replica_set, PODS)
         if claimed.writes:
             return Decision(claimed.writes)
@@ -68,8 +70,8 @@ def _replicate(replica_set: Object, mine: Sequence[Object]) -> list[Write]:
     template = map_of(replica_set.spec.get("template"))
     made: list[Write] = [pods.new_pod(replica_set, template) for _ in range(wanted - active)]
     ended = [pod for pod in mine if pods.is_finished(pod) and not pod.leaving]
-    surplus = ended[: max(0, len(ended) - MOST_FINISHED)]
-    return [*made, *trimmed(mine, wanted), *map(pods.deleted, surplus)]
+    going = [*surplus(mine, wanted), *ended[: max(0, len(ended) - MOST_FINISHED)]]
+    return [*made, *map(pods.deleted, going)]
 
 
 def _status(replica_set: Object, mine: Sequence[Object], counts: pods.Counts) -> Json:

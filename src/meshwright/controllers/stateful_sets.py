@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from meshwright.controllers import pods
-from meshwright.controllers.claim import claim, owners_concerned
+from meshwright.controllers.claim import claim, fits_itself, misfit, owners_concerned
 from meshwright.controllers.decision import NO_KEYS, NOTHING, Decision
 from meshwright.controllers.replica_sets import min_ready_seconds, replicas
 from meshwright.controllers.resources import PODS, STATEFUL_SETS
@@ -58,12 +58,18 @@ class StatefulSets:
     def concerns(self, world: World, thing: Object) -> set[Key]:
         if thing.key.resource == STATEFUL_SETS:
             return {thing.key}
-        return owners_concerned(world, thing, STATEFUL_SETS) if thing.key.resource == PODS else set()
+        if thing.key.resource != PODS:
+            return set()
+        # also where the pod is somebody else's: it may have the name that one of ours waits for
+        namesake = Key(STATEFUL_SETS, thing.namespace, thing.name.rpartition("-")[0])
+        return owners_concerned(world, thing, STATEFUL_SETS) | ({namesake} if world.get(namesake) else set())
 
     def decide(self, world: World, key: Key, now: EpochMilliseconds) -> Decision:
         owner = world.get(key)
         if owner is None:
             return NOTHING
+        if not fits_itself(owner):
+            return Decision(happenings=(misfit(owner, "statefulset-controller"),))
         claimed = claim(world, owner, PODS)
         if claimed.writes:
             return Decision(claimed.writes)

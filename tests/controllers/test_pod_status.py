@@ -1,0 +1,138 @@
+"""What machines say of pods becomes their status and Events, and ends are final."""
+
+from dataclasses import replace
+
+from meshwright.controllers.pod_status import Report
+from meshwright.controllers.resources import EVENTS, NODES, PODS
+from meshwright.model.planned_pod import ContainerStatus, PodPhase, PodStatus
+from meshwright.store.names import Json, Key, Owner
+from tests.controllers.cluster import Cluster, reasons, scenario, template
+
+LONE = Key(PODS, "default", "lone")
+RUNNING = ContainerStatus("app", ready=True, restarts=0, reason="Running", pid=7)
+
+
+async def lone(world: Cluster) -> Json:
+    await world.put(LONE, {"apiVersion": "v1", "kind": "Pod", **template()})
+    await world.settle()
+    return (await world.there(LONE)).value
+
+
+async def say(world: Cluster, container: ContainerStatus, phase: PodPhase = PodPhase.RUNNING) -> Json:
+    world.clock.pass_seconds(10)
+    status = PodStatus(phase, container.ready, proxy_ready=False, containers=(container,))
+    world.statuses.set("default", "lone", Report(status, "10.1.0.9", "10.0.0.1"))
+    await world.statuses.flush()
+    return (await world.there(LONE)).status
+
+
+def container(status: Json) -> Json:
+    return status["containerStatuses"][0]
+
+
+def since(status: Json, kind: str) -> tuple[str, str]:
+    found = next(each for each in status["conditions"] if each["type"] == kind)
+    return found["status"], found["lastTransitionTime"][-9:-1]
+
+
+@scenario()
+async def test_a_status_has_what_people_look_for_and_times_move_only_when_something_does(world: Cluster) -> None:
+    await lone(world)
+    waiting = ContainerStatus("app", ready=False, restarts=0, reason="NoImageEntry", message="add an entry")
+    status = await say(world, waiting, PodPhase.PENDING)
+    assert (status["phase"], status["podIP"], status["hostIP"]) == ("Pending", "10.1.0.9", "10.0.0.1")
+    assert container(status)["state"] == {"waiting": {"reason": "NoImageEntry", "message": "add an entry"}}
+    assert since(status, "Ready") == ("False", "08:00:10")
+    status = await say(world, RUNNING)
+    assert status["phase"] == "Running"
+    assert {each["type"] for each in status["conditions"]} == {
+        "PodScheduled",
+        "Initialized",
+        "ContainersReady",
+        "Ready",
+    }
+    assert since(status, "Ready") == ("True", "08:00:20")
+    assert since(status, "PodScheduled") == ("True", "08:00:10")
+    assert container(status)["state"]["running"]["startedAt"].endswith("08:00:20Z")
+    head = (await world.store.head()).revision
+    assert await say(world, RUNNING) == status
+    assert (await world.store.head()).revision == head, "nothing is written where nothing moved"
+    await world.store.set_condition(LONE, Owner("mesh"), {"type": "Live", "status": "True"})
+    status = await say(world, replace(RUNNING, ready=False, message="probe failed"))
+    assert since(status, "Ready") == ("False", "08:00:40")
+    assert "Live" in {each["type"] for each in status["conditions"]}, "conditions of others stay"
+    assert await reasons(world, "lone") == {"Scheduled", "Started", "Unhealthy"}
+
+
+@scenario("memory")
+async def test_a_container_that_ends_again_and_again_is_counted(world: Cluster) -> None:
+    await lone(world)
+    await say(world, RUNNING)
+    for count in (1, 2):
+        crash = ContainerStatus("app", ready=False, restarts=count, reason="CrashLoopBackOff", exit_code=3)
+        status = await say(world, crash)
+        assert container(status)["state"] == {"waiting": {"reason": "CrashLoopBackOff"}}
+        assert container(status)["lastState"]["terminated"]["exitCode"] == 3
+        status = await say(world, replace(RUNNING, restarts=count, pid=7 + count))
+        assert container(status)["restartCount"] == count
+        assert container(status)["lastState"]["terminated"]["exitCode"] == 3
+    events = {event.value["reason"]: event.value for event in await world.all(EVENTS)}
+    assert (events["BackOff"]["count"], events["BackOff"]["type"]) == (2, "Warning")
+    assert events["Started"]["count"] == 3
+    assert events["Started"]["firstTimestamp"] < events["Started"]["lastTimestamp"]
+
+
+@scenario("memory")
+async def test_a_pod_ends_once_and_another_one_with_its_name_is_not_touched(world: Cluster) -> None:
+    value = await lone(world)
+    await say(world, RUNNING)
+    world.statuses.finish("default", "lone")
+    await world.statuses.flush()
+    assert await world.get(LONE) is not None, "nobody has asked it to end"
+    await world.delete(LONE, grace_seconds=30)
+    status = await say(world, replace(RUNNING, ready=False), PodPhase.TERMINATING)
+    assert status["phase"] == "Running"
+    await say(world, replace(RUNNING, ready=False), PodPhase.TERMINATING)
+    assert {event.value["count"] for event in await world.all(EVENTS) if event.value["reason"] == "Killing"} == {1}
+    world.statuses.finish("default", "lone", value["metadata"]["uid"])
+    await world.statuses.flush()
+    assert await world.get(LONE) is None
+    again = await lone(world)
+    old = Report(PodStatus(PodPhase.RUNNING, True, False, (RUNNING,)), "10.1.0.9")  # noqa: FBT003
+    world.statuses.set("default", "lone", old, value["metadata"]["uid"])
+    world.statuses.finish("default", "other")
+    await world.statuses.flush()
+    assert (await world.there(LONE)).value == again
+
+
+# ------------------------------------------------------------ the node, and Events
+
+
+@scenario()
+async def test_the_machine_is_a_node(world: Cluster) -> None:
+    node = await world.there(Key(NODES, "", "here"))
+    assert node.status["allocatable"] == {"cpu": "2", "memory": "4096Ki", "pods": "500"}
+    assert {each["type"]: each["status"] for each in node.status["conditions"]}["Ready"] == "True"
+    assert node.labels["kubernetes.io/hostname"] == "here"
+    assert node.status["nodeInfo"]["architecture"] == "amd64"
+    head = (await world.store.head()).revision
+    world.restart()
+    await world.settle()
+    assert (await world.store.head()).revision == head
+    await world.delete(node.key)
+    await world.settle()
+    assert await world.get(node.key) is not None
+
+
+@scenario("memory")
+async def test_events_are_forgotten_after_an_hour(world: Cluster) -> None:
+    await lone(world)
+    await say(world, RUNNING)
+    assert await world.all(EVENTS)
+    world.clock.pass_seconds(3_500)
+    await say(world, replace(RUNNING, ready=False))
+    world.clock.pass_seconds(200)
+    wake = await world.controllers.settle()
+    assert {event.value["reason"] for event in await world.all(EVENTS)} == {"Unhealthy"}
+    assert wake is not None
+    assert wake > world.clock.now

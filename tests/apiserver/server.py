@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import uvloop
 
 from meshwright.apiserver.access import ADMIN, AUTHENTICATED, MASTERS, User, keep_token
-from meshwright.apiserver.api import Api, make_api
+from meshwright.apiserver.api import Api, Part, make_api
 from meshwright.apiserver.kubeconfig import write_kubeconfig
 from meshwright.apiserver.namespaces import ensure_namespaces
 from meshwright.apiserver.resources import standard_catalogue
@@ -110,7 +110,7 @@ class Client:
         return answer.json
 
     @contextlib.contextmanager
-    def watch(self, path: str, accept: str = "application/json") -> Iterator["Events"]:
+    def watch(self, path: str, accept: str = "application/json") -> Generator["Events"]:
         connection = self.connect()
         try:
             connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}", "Accept": accept})
@@ -163,57 +163,65 @@ class Running:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
 
 
+async def _serve(folder: Path, listener: socket.socket, limits: Limits, parts: Sequence[Part], up: "_Up") -> None:
+    store = await Store.open(SqliteEngine(folder / "store"), system_sources(), limits)
+    try:
+        await ensure_namespaces(store)
+        now = datetime.now(UTC)
+        authority = Authority.open(folder / "ca", "cluster.local", now)
+        chain, key = authority.issue_server(["localhost", "127.0.0.1"], now)
+        tls = TlsFiles(folder / "server.pem", folder / "server.key")
+        tls.certificate.write_bytes(chain)
+        tls.key.write_bytes(key)
+        token = keep_token(folder / "token")
+        users = {token: User(ADMIN, (MASTERS, AUTHENTICATED)), READER_TOKEN: User("reader", (AUTHENTICATED,))}
+        catalogue = standard_catalogue()
+        api = make_api(store, catalogue, users.get, allowed=may, validate=field_errors, parts=parts)
+        server = ApiServer(api, listener, tls)
+        write_kubeconfig(folder / "kubeconfig", server.address, token, authority.roots_pem)
+        trust = ssl.create_default_context(cadata=authority.roots_pem.decode())
+        loop = asyncio.get_running_loop()
+        up.running = Running(folder, listener.getsockname()[1], token, trust, api, loop, server)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.run())
+            up.ready.set()
+    finally:
+        await store.close()
+
+
+@dataclass
+class _Up:
+    """What the thread tells the test."""
+
+    ready: threading.Event = field(default_factory=threading.Event)
+    running: Running | None = None
+    failed: BaseException | None = None
+
+
 @contextlib.contextmanager
-def running(folder: Path, limits: Limits | None = None) -> Iterator[Running]:
+def running(folder: Path, limits: Limits | None = None, parts: Sequence[Part] = ()) -> Generator[Running]:
     """A server that is ready; stopped, with its thread, at the end."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    started: list[Running] = []
-    ready = threading.Event()
-    failed: list[BaseException] = []
-
-    async def main() -> None:
-        store = await Store.open(SqliteEngine(folder / "store"), system_sources(), limits or Limits())
-        try:
-            await ensure_namespaces(store)
-            now = datetime.now(UTC)
-            authority = Authority.open(folder / "ca", "cluster.local", now)
-            chain, key = authority.issue_server(["localhost", "127.0.0.1"], now)
-            tls = TlsFiles(folder / "server.pem", folder / "server.key")
-            tls.certificate.write_bytes(chain)
-            tls.key.write_bytes(key)
-            token = keep_token(folder / "token")
-            users = {token: User(ADMIN, (MASTERS, AUTHENTICATED)), READER_TOKEN: User("reader", (AUTHENTICATED,))}
-            api = make_api(store, standard_catalogue(), users.get, allowed=may, validate=field_errors)
-            server = ApiServer(api, listener, tls)
-            write_kubeconfig(folder / "kubeconfig", server.address, token, authority.roots_pem)
-            trust = ssl.create_default_context(cadata=authority.roots_pem.decode())
-            loop = asyncio.get_running_loop()
-            started.append(Running(folder, listener.getsockname()[1], token, trust, api, loop, server))
-            async with asyncio.TaskGroup() as group:
-                group.create_task(server.run())
-                ready.set()
-        finally:
-            await store.close()
+    up = _Up()
 
     def run() -> None:
         try:
-            uvloop.run(main())
+            uvloop.run(_serve(folder, listener, limits or Limits(), parts, up))
         except BaseException as error:  # noqa: BLE001 - the test must see it
-            failed.append(error)
+            up.failed = error
         finally:
-            ready.set()
+            up.ready.set()
 
     thread = threading.Thread(target=run, name="api server")
     thread.start()
-    ready.wait(20)
+    up.ready.wait(20)
     try:
-        if failed or not started:
-            raise AssertionError(f"the server did not start: {failed}")
-        yield started[0]
+        assert up.running is not None, f"the server did not start: {up.failed}"
+        yield up.running
     finally:
-        if started:
-            started[0].loop.call_soon_threadsafe(started[0].server.close)
+        if up.running is not None:
+            up.running.loop.call_soon_threadsafe(up.running.server.close)
         thread.join(20)
         listener.close()
-    assert not failed, failed
+    assert up.failed is None, up.failed

@@ -165,7 +165,7 @@ def test_apply_takes_yaml(admin: Client, namespace: str) -> None:
 def test_ownership_can_be_given_up(admin: Client, namespace: str) -> None:
     where = config_maps(namespace, "one")
     admin.must(admin.apply(where, config_map(a="1"), "alice"))
-    reset = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
+    reset: list[dict[str, Any]] = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
     value = admin.must(admin.patch(where, reset))
     assert ("alice", "Apply") not in _managers(value)
 

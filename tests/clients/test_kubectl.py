@@ -18,6 +18,14 @@ def _text(*values: dict[str, Any]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(values)})
 
 
+def _editor(kubectl: Kubectl, command: str) -> str:
+    """A program that changes a file as a person would in an editor."""
+    path = kubectl.home / f"editor-{len(list(kubectl.home.iterdir()))}"
+    path.write_text(f"#!/bin/sh\nexec sed -i '{command}' \"$1\"\n")
+    path.chmod(0o755)
+    return str(path)
+
+
 def _read(kubectl: Kubectl, *words: str) -> Any:
     return json.loads(kubectl("get", *words, "-o", "json"))
 
@@ -48,7 +56,7 @@ def test_apply_a_whole_application_twice(kubectl: Kubectl) -> None:
     assert "deployment.apps/reviews-v3 created" in first
     assert "virtualservice.networking.istio.io/reviews created" in first
     again = kubectl("apply", *words)
-    assert set(line.rpartition(" ")[2] for line in again.splitlines()) == {"unchanged"}
+    assert {line.rpartition(" ")[2] for line in again.splitlines()} == {"unchanged"}
     assert "service/productpage" in kubectl("get", "all")
     assert "reviews" in kubectl("get", "istio-io")
     pruned = kubectl("delete", *words)
@@ -135,7 +143,8 @@ def test_diff(kubectl: Kubectl) -> None:
     assert differs.returncode == 1
     assert re.search(r"^-\s+subset: v1$", differs.stdout, re.MULTILINE)
     assert re.search(r"^\+\s+subset: v2$", differs.stdout, re.MULTILINE)
-    assert "resourceVersion" not in [line[1:].split(":")[0].strip() for line in differs.stdout.splitlines() if line[:1] in "+-"]  # fmt: skip  # noqa: E501
+    changed = [line[1:].split(":")[0].strip() for line in differs.stdout.splitlines() if line[:1] in ("+", "-")]
+    assert "resourceVersion" not in changed
     server = kubectl.run("diff", "--server-side", "-f", "-", text=_text(deployment()))
     assert server.returncode == 1
     assert _read(kubectl, "vs", "reviews")["metadata"]["generation"] == 1
@@ -169,10 +178,10 @@ def test_label_and_annotate(kubectl: Kubectl) -> None:
 
 def test_edit_scale_and_set(kubectl: Kubectl) -> None:
     kubectl("create", "-f", "-", text=_text(deployment(), virtual_service()))
-    assert "edited" in kubectl("edit", "vs", "reviews", KUBE_EDITOR="sed -i s/v1$/v2/")
-    broken = kubectl.run("edit", "vs", "reviews", KUBE_EDITOR="sed -i s/subset:/subst:/")
-    assert broken.returncode != 0
-    assert "unknown field" in broken.stderr
+    assert "edited" in kubectl("edit", "vs", "reviews", KUBE_EDITOR=_editor(kubectl, "s/subset: v1/subset: v2/"))
+    broken = kubectl.run("edit", "vs", "reviews", KUBE_EDITOR=_editor(kubectl, "s/subset: v2/subst: v2/"))
+    assert broken.returncode == 1
+    assert "did you mean `subset`?" in broken.stderr
     kubectl("scale", "deploy", "web", "--replicas=4", "--current-replicas=1")
     assert kubectl.run("scale", "deploy", "web", "--replicas=9", "--current-replicas=1").returncode == 1
     kubectl("set", "env", "deploy/web", "MODE=fast")

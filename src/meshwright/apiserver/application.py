@@ -24,6 +24,7 @@ from meshwright.apiserver.failure import (
     no_such_page,
 )
 from meshwright.apiserver.negotiation import WHOLE, Form, check_body_type, wanted
+from meshwright.apiserver.openapi import empty_v2
 from meshwright.apiserver.options import Target, flag, parse_target
 from meshwright.apiserver.parts import serve_part
 from meshwright.apiserver.patching import patch
@@ -54,6 +55,7 @@ def application(api: Api) -> Starlette:
             Route("/api/{version}", pages.resources),
             Route("/apis/{group}", pages.group),
             Route("/apis/{group}/{version}", pages.resources),
+            Route("/openapi/v2", pages.openapi_v2),
             Route("/openapi/v3", pages.openapi),
             Route("/openapi/v3/{path:path}", pages.openapi_document),
             *(
@@ -154,6 +156,11 @@ class _Pages:
         if value is None:
             raise no_such_page()
         return _json(value)
+
+    async def openapi_v2(self, request: Request) -> Response:
+        self._user(request)
+        body, kind = empty_v2(request.headers.get("accept", ""))
+        return Response(body, media_type=kind)
 
     async def openapi(self, request: Request) -> Response:
         self._user(request)

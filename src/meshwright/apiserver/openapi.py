@@ -20,6 +20,24 @@ _PATCH_TYPES = (
 _STRATEGIC = "application/strategic-merge-patch+json"  # kubectl looks for it before it sends one
 
 
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+
+def empty_v2(accept: str) -> tuple[bytes, str]:
+    """An OpenAPI 2.0 document without anything, and its type, in the form that is asked for.
+
+    kubectl reads it when a file holds a `kind: List`, which has no path that version 3 could describe; it then
+    leaves validation to the server.
+    """
+    info: Json = {"title": "meshwright", "version": "v1.37"}
+    if "protobuf" not in accept:
+        document = {"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}
+        return msgspec.json.encode(document), "application/json"
+    inner = b"".join(bytes((10 + 8 * index, len(text))) + text.encode() for index, text in enumerate(info.values()))
+    # fields 1 (swagger), 2 (info), 8 (paths) and 9 (definitions), the last two empty
+    return b"\x0a\x032.0\x12" + bytes((len(inner),)) + inner + b"\x42\x00\x4a\x00", V2_PROTOBUF
+
+
 class OpenApi:
     """All documents as JSON text."""
 

@@ -160,6 +160,6 @@ class NodeSession:
             raise TableError("a second hello")
         if hello.protocol != PROTOCOL:
             raise CallError(Status.UNIMPLEMENTED, f"protocol {hello.protocol}; this is {PROTOCOL}")
-        self.greeted = True
         view = self._owner.began(self)
         self._sender.resume(hello.tables, hello.blobs, view)
+        self.greeted = True  # from now on something may be sent

@@ -4,7 +4,6 @@ from meshwright.compiler.envoy.assembly import Assembly, Bundle
 from meshwright.compiler.envoy.bootstrap import Sockets, live_bootstrap
 from meshwright.compiler.envoy.static_bootstrap import StaticSecret, resources_json, static_bootstrap
 from meshwright.compiler.tracked import Ledger
-from meshwright.compiler.visibility.buckets import BUCKETS
 from meshwright.compiler.visibility.findings import Findings
 from meshwright.compiler.visibility.mesh import Mesh
 from meshwright.model.diagnostic import Diagnostic
@@ -48,20 +47,16 @@ class Compiler:
         before; what did not change is the very same object as in the last result.
         """
         self._mesh.feed(snapshot)
-        proxies: dict[ProxyName, ProxyClass] = {}
-        for bucket in range(BUCKETS):
-            proxies.update(self._mesh.proxies(bucket))
-        distinct = {id(proxy_class): proxy_class for proxy_class in proxies.values()}
         bundles = {
             proxy_class: self._assembly.bundle(self._assembly.client(proxy_class))
-            for proxy_class in distinct.values()
+            for proxy_class in self._mesh.classes(0)
         }
         findings = dict.fromkeys(self._findings.of_mesh(0))
         for bundle in bundles.values():
             findings.update(dict.fromkeys(bundle.findings))
         self._forget(bundles)
         return Published(
-            proxies=proxies,
+            proxies=self._mesh.proxies(0),
             classes={proxy_class: bundle.resources for proxy_class, bundle in bundles.items()},
             secrets={proxy_class: bundle.secrets for proxy_class, bundle in bundles.items()},
             diagnostics=tuple(sorted(findings, key=_place)),

@@ -8,6 +8,7 @@ what counts as "unchanged" in sources: snapshots share the objects that did not 
 """
 
 from collections.abc import Callable, Hashable, Iterable
+from operator import eq
 from typing import Any, Generic, TypeVar
 
 from meshwright.compiler.groups import Group, exchanged
@@ -166,8 +167,14 @@ class Derived(Table, Generic[Key, Value]):
         self._entries: dict[Key, _Entry] = {}
 
     def __call__(self, key: Key) -> Value:
-        self._note(key)
-        return self._fresh(key).value
+        """The value of `key` now. The way of one that is known and sure is kept short: most are, most of the time."""
+        ledger = self._ledger
+        if ledger.reading:
+            ledger.reading[-1][self, key] = None
+        entry = self._entries.get(key)
+        if entry is None or entry.doubts or ledger.audit:
+            entry = self._fresh(key)
+        return entry.value
 
     def changed(self, key: Key) -> int:
         return self._fresh(key).changed
@@ -216,13 +223,16 @@ class Derived(Table, Generic[Key, Value]):
             ledger.reading.pop()
         ledger.computed += 1
         place: Place = (self, key)
-        for table, other in reads:
-            table.depend(other, place)
         if old is None:
+            for table, other in reads:
+                table.depend(other, place)
             entry = self._entries[key] = _Entry(value, reads, ledger.round)
             return entry
-        for table, other in old.reads.keys() - reads.keys():
-            table.release(other, place)
+        if len(reads) != len(old.reads) or not all(map(eq, reads, old.reads)):
+            for table, other in reads:
+                table.depend(other, place)
+            for table, other in old.reads.keys() - reads.keys():
+                table.release(other, place)
         if value != old.value:
             old.value, old.changed = value, ledger.round
         old.reads, old.verified, old.doubts = reads, ledger.round, {}

@@ -86,9 +86,16 @@ class ChunkedMapping(Mapping[Key, Value]):
         if not isinstance(other, Mapping) or self._length != len(cast("Mapping[Any, Any]", other)):
             return False
         pairs = self.pairs_with(cast("Mapping[Any, Any]", other))
-        if all(mine is not self and mine == its for mine, its in pairs):
-            return True
-        return dict(self.items()) == dict(cast("Mapping[Any, Any]", other).items())
+        if pairs and pairs[0][0] is self:
+            return dict(self.items()) == dict(cast("Mapping[Any, Any]", other).items())
+        plain = cast("Mapping[Any, Any]", other)
+        return all(
+            mine == its or (mine.keys() != its.keys() and self._agrees(mine, plain)) for mine, its in pairs
+        )
+
+    def _agrees(self, mine: Mapping[Key, Value], other: Mapping[Any, Any]) -> bool:
+        """Whether `other`, which has as many names, has these with equal values, in whichever chunk."""
+        return all(name in other and other[name] == value for name, value in mine.items())
 
     __hash__ = None  # type: ignore[assignment] - as every mapping
 

@@ -1,7 +1,8 @@
 """What one class of proxies gets, put together from tracked parts: by scope, by group of hosts, by listener."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from meshwright.compiler.built import Built
 from meshwright.compiler.encode import Encoded, encode
@@ -19,19 +20,20 @@ from meshwright.compiler.memo import Memo, Shared
 from meshwright.compiler.resolve.endpoints import Endpoint
 from meshwright.compiler.resolve.traffic_policy import client_credentials, policy_of
 from meshwright.compiler.tracked import Derived, Ledger
-from meshwright.compiler.visibility.buckets import BUCKETS
+from meshwright.compiler.visibility.buckets import BUCKETS, bucket_of
 from meshwright.compiler.visibility.mesh import Mesh, Scope
 from meshwright.compiler.visibility.outbound_ports import Shape, shape
 from meshwright.compiler.visibility.servers import merge_servers
 from meshwright.compiler.visibility.view import View, VisibleService
 from meshwright.envoyapi.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from meshwright.model.chunked import NOTHING, ChunkedMapping
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.gateway import Gateway
 from meshwright.model.names import Hostname, Namespace, PortNumber, ResourceName, TypeUrl
 from meshwright.model.protocol import Protocol
 from meshwright.model.proxy import Interception, ProxyClass, Role
 from meshwright.model.published import EncodedResource, Resources
-from meshwright.model.service import ServicePort
+from meshwright.model.service import Service, ServicePort
 from meshwright.model.settings import MeshSettings
 from meshwright.model.virtual_service import MESH_GATEWAY, VirtualService
 
@@ -95,12 +97,6 @@ class _Gathering:
             if (made := part.resource) is not None:
                 self.resources.setdefault(made.type_url, {}).setdefault(made.name, made)
 
-    def join(self, bundle: Bundle) -> None:
-        for url, found in bundle.resources.items():
-            self.resources.setdefault(url, {}).update(found)
-        self.findings.update(dict.fromkeys(bundle.findings))
-        self.secrets.update(dict.fromkeys(bundle.secrets))
-
     def done(self) -> Bundle:
         return Bundle(self.resources, tuple(self.findings), tuple(sorted(self.secrets)))
 
@@ -116,6 +112,7 @@ class Assembly:
         # scopes that see the same share what is put together for them
         self._group = Shared[Parts, Bundle](_gathered)
         self._join = Shared[Bundle, Bundle](_joined)
+        self._plain: dict[int, tuple[Service, Sequence[Claim] | None]] = {}  # holds what its key is made of
         self._reaches: dict[Reach, Reach] = {}  # one object each: scopes of equal reach share clusters
         self._reached: dict[tuple[Scope, Reach], Reached] = {}
         self._clients: dict[ProxyClass, Client] = {}
@@ -125,11 +122,13 @@ class Assembly:
         self.assignments = Derived[tuple[Reached, Hostname], Parts](ledger, self._assignments)
         self.cluster_groups = Derived[tuple[Reached, int], Bundle](ledger, self._cluster_group)
         self.assignment_groups = Derived[tuple[Reached, int], Bundle](ledger, self._assignment_group)
-        self.hosts = Derived[Reached, tuple[Bundle, Bundle]](ledger, self._hosts)
+        self.all_clusters = Derived[Reached, Bundle](ledger, self._all_clusters)
+        self.all_assignments = Derived[Reached, Bundle](ledger, self._all_assignments)
         self.claims = Derived[tuple[Client, int], Claims](ledger, self._claims)
         self.outbound = Derived[Client, Parts](ledger, self._outbound)
         self.own = Derived[Client, Parts](ledger, self._own)
-        self.routes = Derived[Client, Parts](ledger, self._routed)
+        self.local = Derived[Client, Bundle](ledger, self._local)
+        self.routes = Derived[Client, Bundle](ledger, self._routed)
         self.bundle = Derived[Client, Bundle](ledger, self._bundle)
 
     def turn(self, classes: Collection[ProxyClass]) -> None:
@@ -162,9 +161,11 @@ class Assembly:
         self.assignments.keep(lambda key: key[0] in reached)
         self.cluster_groups.keep(lambda key: key[0] in reached)
         self.assignment_groups.keep(lambda key: key[0] in reached)
-        self.hosts.keep(reached.__contains__)
+        self.all_clusters.keep(reached.__contains__)
+        self.all_assignments.keep(reached.__contains__)
+        self._plain.clear()
         self.claims.keep(lambda key: key[0] in clients)
-        for table in (self.outbound, self.own, self.routes, self.bundle):
+        for table in (self.outbound, self.own, self.local, self.routes, self.bundle):
             table.keep(clients.__contains__)
         self._listeners = {key: kept for key, kept in self._listeners.items() if key in clients}
         self._encoded = {key: kept for key, kept in self._encoded.items() if key in clients}
@@ -173,13 +174,33 @@ class Assembly:
     # ---------------------------------------------------------------- of a class
 
     def _bundle(self, client: Client) -> Bundle:
+        """What comes first stands where two have a name. Only the hosts' parts are large; they are never copied."""
+        layers = [
+            self.all_clusters(client.reached),
+            self.all_assignments(client.reached),
+            self.local(client),
+            self.routes(client),
+        ]
+        resources: dict[TypeUrl, Mapping[ResourceName, EncodedResource]] = {}
+        for layer in layers:
+            for url, found in layer.resources.items():
+                known = resources.get(url)
+                if known is None:
+                    resources[url] = found
+                elif isinstance(known, ChunkedMapping):
+                    resources[url] = known.with_rest(found)
+                else:
+                    resources[url] = {**found, **known}
+        findings = dict.fromkeys(chain.from_iterable(layer.findings for layer in layers))
+        secrets = {name for layer in layers for name in layer.secrets}
+        return Bundle(resources, tuple(findings), tuple(sorted(secrets)))
+
+    def _local(self, client: Client) -> Bundle:
+        """What no change of a service's routes, endpoints or policy concerns."""
         gathering = _Gathering()
-        for part in self.hosts(client.reached):
-            gathering.join(part)
         gathering.add(self.own(client))
         if client.reached.reach.knows_original_destination:
             gathering.add(self.outbound(client))
-        gathering.add(self.routes(client))
         return gathering.done()
 
     def _own(self, client: Client) -> Parts:
@@ -199,7 +220,7 @@ class Assembly:
             built.append(virtual_outbound(settings))
         return tuple(map(encode, built))
 
-    def _routed(self, client: Client) -> Parts:
+    def _routed(self, client: Client) -> Bundle:
         view = self._view(client)
         make = gateway_routes if client.proxy_class.role is Role.ROUTER else sidecar_routes
         before = self._encoded.get(client, {})
@@ -207,7 +228,9 @@ class Assembly:
         for built in make(view, self._builder):
             after[id(built)] = before.get(id(built)) or (built, encode(built))
         self._encoded[client] = after
-        return tuple(encoded for _, encoded in after.values())
+        gathering = _Gathering()
+        gathering.add(encoded for _, encoded in after.values())
+        return gathering.done()
 
     def _outbound(self, client: Client) -> Parts:
         """Listeners of all claims; one whose claims did not change is kept."""
@@ -235,12 +258,28 @@ class Assembly:
         made: dict[Place, dict[Claim, None]] = {}
         findings: list[Diagnostic] = []
         for visible in self._mesh.bucket((client.scope, bucket)).values():
-            for port in visible.service.ports:
-                routed = self._streams(visible, port, client)
-                findings += routed.findings
-                for claim in claims(visible.service, port, self._addresses(visible), routed.streams):
-                    made.setdefault((claim.bind, claim.port), {})[claim] = None
+            wanted = self._plain_claims(visible.service)
+            if wanted is None:
+                routed = [(port, self._streams(visible, port, client)) for port in visible.service.ports]
+                addresses = self._addresses(visible)
+                wanted = [
+                    claim for port, one in routed for claim in claims(visible.service, port, addresses, one.streams)
+                ]
+                findings += [finding for _, one in routed for finding in one.findings]
+            for claim in wanted:
+                made.setdefault((claim.bind, claim.port), {})[claim] = None
         return Claims({place: tuple(found) for place, found in made.items()}, tuple(findings))
+
+    def _plain_claims(self, service: Service) -> Sequence[Claim] | None:
+        """What a service wants whose ports are for HTTP alone, so that nothing but the service decides it; None for
+        others.
+        """
+        kept = self._plain.get(id(service))
+        if kept is None:
+            plain = all(shape(service, port) in (Shape.NONE, Shape.HTTP) for port in service.ports)
+            made = [claim for port in service.ports for claim in claims(service, port, (), ())] if plain else None
+            kept = self._plain[id(service)] = (service, made)
+        return kept[1]
 
     def _streams(self, visible: VisibleService, port: ServicePort, client: Client) -> Routed:
         if shape(visible.service, port) in (Shape.NONE, Shape.HTTP):
@@ -256,27 +295,22 @@ class Assembly:
 
     def _view(self, client: Client) -> View:
         mesh, scope, proxy_class = self._mesh, client.scope, client.proxy_class
-        buckets = tuple(mesh.bucket((scope, bucket)) for bucket in range(BUCKETS))
-        services: dict[Hostname, VisibleService] = {}
-        for bucket in buckets:
-            services.update(bucket)
-        chosen: tuple[Gateway, ...] = ()
-        if proxy_class.role is Role.ROUTER:
-            matched = frozenset(proxy_class.matched)
-            chosen = tuple(one for one in mesh.gateways() if one.meta.ref in matched)
+        services = mesh.seen(scope)
+        if proxy_class.role is Role.SIDECAR:
+            owners = mesh.owners(proxy_class.namespace)
+            return View(proxy_class, mesh.settings, services, (), (), {}, services.chunks()[:BUCKETS], owners)
+        matched = frozenset(proxy_class.matched)
+        chosen = tuple(one for one in mesh.gateways() if one.meta.ref in matched)
         return View(
             proxy_class=proxy_class,
             settings=mesh.settings,
             services=services,
-            virtual_services=self._bound(proxy_class.namespace, chosen, proxy_class.role),
+            virtual_services=self._bound(proxy_class.namespace, chosen),
             gateways=chosen,
             secrets=mesh.secrets(proxy_class.namespace),
-            buckets=buckets,
         )
 
-    def _bound(self, namespace: Namespace, gateways: Iterable[Gateway], role: Role) -> tuple[VirtualService, ...]:
-        if role is Role.SIDECAR:
-            return self._mesh.virtual_services((namespace, MESH_GATEWAY))
+    def _bound(self, namespace: Namespace, gateways: Iterable[Gateway]) -> tuple[VirtualService, ...]:
         names = [f"{one.meta.namespace}/{one.meta.name}" for one in gateways]
         found = [self._mesh.virtual_services((namespace, name)) for name in names]
         if len(found) == 1:
@@ -286,19 +320,19 @@ class Assembly:
 
     # ---------------------------------------------------------------- of a scope
 
-    def _hosts(self, reached: Reached) -> tuple[Bundle, Bundle]:
-        """All clusters and all load assignments of a scope."""
-        clusters = (self.cluster_groups((reached, bucket)) for bucket in range(BUCKETS))
-        assignments = (self.assignment_groups((reached, bucket)) for bucket in range(BUCKETS))
-        return self._join(tuple(clusters)), self._join(tuple(assignments))
+    def _all_clusters(self, reached: Reached) -> Bundle:
+        return self._join(tuple([self.cluster_groups((reached, bucket)) for bucket in range(BUCKETS)]))
+
+    def _all_assignments(self, reached: Reached) -> Bundle:
+        return self._join(tuple([self.assignment_groups((reached, bucket)) for bucket in range(BUCKETS)]))
 
     def _cluster_group(self, key: tuple[Reached, int]) -> Bundle:
         reached, bucket = key
-        return self._group(tuple(self.clusters((reached, host)) for host in self._mesh.hosts(bucket)))
+        return self._group(tuple([self.clusters((reached, host)) for host in self._mesh.hosts(bucket)]))
 
     def _assignment_group(self, key: tuple[Reached, int]) -> Bundle:
         reached, bucket = key
-        return self._group(tuple(self.assignments((reached, host)) for host in self._mesh.hosts(bucket)))
+        return self._group(tuple([self.assignments((reached, host)) for host in self._mesh.hosts(bucket)]))
 
     def _clusters(self, key: tuple[Reached, Hostname]) -> Parts:
         """Made without a look at endpoints, but where they stand in the cluster itself."""
@@ -341,10 +375,19 @@ def _gathered(parts: tuple[Parts, ...]) -> Bundle:
 
 
 def _joined(bundles: tuple[Bundle, ...]) -> Bundle:
-    gathering = _Gathering()
-    for bundle in bundles:
-        gathering.join(bundle)
-    return gathering.done()
+    """The groups of all hosts stay apart, as chunks."""
+    urls = dict.fromkeys(chain.from_iterable(bundle.resources for bundle in bundles))
+    resources = {
+        url: ChunkedMapping(tuple(bundle.resources.get(url, NOTHING) for bundle in bundles), group_of) for url in urls
+    }
+    findings = dict.fromkeys(chain.from_iterable(bundle.findings for bundle in bundles))
+    secrets = {name for bundle in bundles for name in bundle.secrets}
+    return Bundle(resources, tuple(findings), tuple(sorted(secrets)))
+
+
+def group_of(name: ResourceName) -> int:
+    """The group of the host in the name of a cluster or load assignment (see `names.outbound_cluster`)."""
+    return bucket_of(name.rpartition("|")[2])
 
 
 class TrackedServices(Mapping[Hostname, VisibleService]):

@@ -24,15 +24,13 @@ FEWEST_KEPT = 1024
 class RouteBuilder:
     """One per Compiler. Call `turn` once after each compilation.
 
-    `memory` is for the builders of whole configurations: by class, what they want to find again. `owners` is what
-    classes share: the last VirtualServices and what was made of them.
+    `memory` is for the builders of whole configurations: by class, what they want to find again.
     """
 
     def __init__(self, *, audit: bool = False) -> None:
         """`audit`: tests make every remembered answer be computed again."""
         self.audit = audit
         self.memory: dict[ProxyClass, object] = {}
-        self.owners: tuple[tuple[VirtualService, ...], object] | None = None
         self._limit = FEWEST_KEPT
         self._values = Interner()
         self._target = Memo(Target, audit=audit)

@@ -1,27 +1,28 @@
 """The services and VirtualServices that a sidecar sees become its outbound route configurations."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from operator import is_
+from itertools import compress
+from operator import is_, is_not
 
 from meshwright.compiler.built import Built
 from meshwright.compiler.envoy import sidecar_hosts as hosts
 from meshwright.compiler.envoy.gateway_routes import gateway_routes
 from meshwright.compiler.envoy.route_builder import RouteBuilder, configuration
-from meshwright.compiler.envoy.sidecar_hosts import Aliases, Chunk, Entry, Group, Owners
+from meshwright.compiler.envoy.sidecar_hosts import Aliases, Chunk, Entry, Group, Hosts
 from meshwright.compiler.envoy.virtual_hosts import Part, packed
 from meshwright.compiler.features.timeout import set_timeout
 from meshwright.compiler.memo import ImpureError
 from meshwright.compiler.names import HTTP_PROXY, PASSTHROUGH
 from meshwright.compiler.visibility.buckets import BUCKETS, bucket_of
+from meshwright.compiler.visibility.owners import Owners
 from meshwright.compiler.visibility.view import View, VisibleService
 from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import Route, RouteMatch, VirtualHost
 from meshwright.envoyapi.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from meshwright.model.names import ROUTES, Hostname, ResourceName
 from meshwright.model.service import Service
 from meshwright.model.settings import MeshSettings, OutboundMode
-from meshwright.model.virtual_service import VirtualService
 
 __all__ = ["RouteBuilder", "gateway_routes", "sidecar_routes"]
 
@@ -31,23 +32,34 @@ Buckets = tuple[Mapping[Hostname, VisibleService], ...]
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A group with the chunks that were made of it, and the contents of the buckets that its rules refer to.
-
-    `named` are the ExternalName services in it, for the groups of their targets.
+    """A group with what was made of it. `touched`: the buckets that its rules refer to. `named` are the ExternalName
+    services in it, for the groups of their targets.
     """
 
     group: Group
+    hosts: Hosts
     chunks: Mapping[ResourceName, Chunk]
     covered: frozenset[Hostname]
     named: Aliases
-    touched: tuple[tuple[int, Mapping[Hostname, VisibleService]], ...]
+    touched: frozenset[int]
 
-    def holds(self, group: Group, buckets: Buckets) -> bool:
-        """Whether the same chunks would be made of this group now."""
-        mine = self.group
-        same = mine.services is group.services and _same_pairs(mine.owned, group.owned)
-        same = same and _same_pairs(mine.wildcards, group.wildcards) and _same_pairs(mine.aliases, group.aliases)
-        return same and all(buckets[index] is content for index, content in self.touched)
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A configuration and the chunks it was made of; `settled`: some of them claimed a domain twice."""
+
+    chunks: tuple[Chunk, ...]
+    settled: bool
+    built: Built
+
+    def holds(self, chunks: tuple[Chunk, ...]) -> bool:
+        """Whether the same would be made of `chunks`."""
+        if self.settled or len(self.chunks) != len(chunks):
+            return _same(self.chunks, chunks)
+        return all(
+            old is new or (old.part is new.part and old.domains is new.domains)
+            for old, new in zip(self.chunks, chunks, strict=True)
+        )
 
 
 @dataclass(slots=True)
@@ -55,14 +67,13 @@ class SidecarMemory:
     """What is remembered of one class of sidecars from one compilation to the next."""
 
     settings: MeshSettings
-    rules: tuple[VirtualService, ...] = ()
     owners: Owners | None = None
+    buckets: Buckets = ()
     groups: tuple[_Kept, ...] = ()
+    aliases: Mapping[int, Aliases] = field(default_factory=dict[int, Aliases])
     foreign: dict[Hostname, Chunk] = field(default_factory=dict[Hostname, Chunk])
     rivals: dict[ResourceName, bool] = field(default_factory=dict[ResourceName, bool])
-    built: dict[ResourceName, tuple[tuple[Chunk, ...], Built]] = field(
-        default_factory=dict[ResourceName, tuple[tuple[Chunk, ...], Built]]
-    )
+    built: dict[ResourceName, _Made] = field(default_factory=dict[ResourceName, _Made])
 
 
 def sidecar_routes(view: View, builder: RouteBuilder) -> tuple[Built, ...]:
@@ -72,103 +83,111 @@ def sidecar_routes(view: View, builder: RouteBuilder) -> tuple[Built, ...]:
     memory = builder.memory.get(view.proxy_class)
     if not isinstance(memory, SidecarMemory) or memory.settings != view.settings:
         memory = builder.memory[view.proxy_class] = SidecarMemory(view.settings)
-    owners = _owners(memory, view.virtual_services, builder)
-    memory.groups = _groups(memory, view, owners, builder)
-    memory.built = _configurations(memory, view, owners, builder)
-    made = tuple(built for _, built in memory.built.values())
-    if not owners.findings:
+    if _regrouped(memory, view, builder):
+        memory.built = _configurations(memory, view, builder)
+    made = tuple(one.built for one in memory.built.values())
+    findings = view.owners.findings()
+    if not findings:
         return made
     # an empty message carries findings only
-    told = Built(ROUTES, ResourceName("virtual services"), RouteConfiguration(), findings=owners.findings)
-    return (*made, told)
+    return (*made, Built(ROUTES, ResourceName("virtual services"), RouteConfiguration(), findings=findings))
 
 
-def _owners(memory: SidecarMemory, rules: tuple[VirtualService, ...], builder: RouteBuilder) -> Owners:
-    """Classes that see the same VirtualServices share the answer; a group of hosts that stayed is the same object."""
-    if memory.owners is None or not _same(memory.rules, rules):
-        last = builder.owners
-        known = last[1] if last is not None and isinstance(last[1], Owners) else None
-        if known is None or last is None or last[0] is not rules:
-            known = _stable(hosts.owners_of(rules), known)
-            builder.owners = (rules, known)
-        memory.rules, memory.owners = rules, known
-    return memory.owners
+def _regrouped(memory: SidecarMemory, view: View, builder: RouteBuilder) -> bool:
+    """Bring the groups up to date; whether there was anything to do."""
+    buckets, owners, before = view.buckets or _buckets(view.services), view.owners, memory.owners
+    everything = range(BUCKETS)
+    if before is None or before.wildcards is not owners.wildcards:
+        changed = dirty = frozenset(everything)
+    else:
+        changed = frozenset(compress(everything, map(is_not, memory.buckets, buckets)))
+        dirty = changed.union(compress(everything, map(is_not, before.exact, owners.exact)))
+    if changed:
+        dirty |= _touched(memory, changed)
+        aliases = _aliases(memory, buckets, changed)
+        dirty |= {at for at in everything if not _same_pairs(memory.aliases.get(at, ()), aliases.get(at, ()))}
+        memory.aliases = aliases
+    memory.buckets, memory.owners = buckets, owners
+    groups = list(memory.groups or (None,) * BUCKETS)
+    for index in sorted(dirty):
+        kept = groups[index]
+        groups[index] = _keep(_group(memory, owners, index), kept, view, builder, changed)
+    memory.groups = tuple(kept for kept in groups if kept is not None)
+    if builder.audit:
+        _audit(memory, owners, view, builder)
+    return bool(dirty)
 
 
-def _stable(owners: Owners, last: Owners | None) -> Owners:
-    if last is None:
-        return owners
-    pairs = zip(owners.exact, last.exact, strict=True)
-    return replace(owners, exact=tuple(old if _same_pairs(new, old) else new for new, old in pairs))
+def _touched(memory: SidecarMemory, changed: frozenset[int]) -> frozenset[int]:
+    """The groups whose rules refer to a bucket in `changed`."""
+    return frozenset(index for index, kept in enumerate(memory.groups) if not kept.touched.isdisjoint(changed))
 
 
-def _groups(memory: SidecarMemory, view: View, owners: Owners, builder: RouteBuilder) -> tuple[_Kept, ...]:
-    buckets = view.buckets or _buckets(view.services)
-    aliases: dict[int, list[tuple[Hostname, Service]]] = {}
+def _group(memory: SidecarMemory, owners: Owners, index: int) -> Group:
+    wildcards, aliases = owners.wildcards.hosts, memory.aliases.get(index, ())
+    return Group(memory.buckets[index], owners.exact[index].hosts, wildcards, aliases)
+
+
+def _aliases(memory: SidecarMemory, buckets: Buckets, changed: frozenset[int]) -> Mapping[int, Aliases]:
+    """The ExternalName services by the bucket of the host they stand for."""
+    found: dict[int, list[tuple[Hostname, Service]]] = {}
     for index, bucket in enumerate(buckets):
-        kept = memory.groups[index] if memory.groups else None
-        known = kept is not None and kept.group.services is bucket
-        for target, service in kept.named if kept is not None and known else hosts.aliases_in(bucket):
-            aliases.setdefault(bucket_of(target), []).append((target, service))
-    made: list[_Kept] = []
-    for index, bucket in enumerate(buckets):
-        group = Group(bucket, owners.exact[index], owners.wildcards, tuple(aliases.get(index, ())))
-        kept = memory.groups[index] if memory.groups else None
-        if kept is None or not kept.holds(group, buckets):
-            kept = _keep(group, buckets, view, builder)
-        elif builder.audit and hosts.chunks_of(group, view, builder) != kept.chunks:
+        for target, service in hosts.aliases_in(bucket) if index in changed else memory.groups[index].named:
+            found.setdefault(bucket_of(target), []).append((target, service))
+    return {index: tuple(pairs) for index, pairs in found.items()}
+
+
+def _keep(group: Group, last: _Kept | None, view: View, builder: RouteBuilder, changed: frozenset[int]) -> _Kept:
+    made = hosts.hosts_of(group, view, builder, last.hosts if last is not None else {}, changed)
+    chunks = hosts.chunks_of(made, last.chunks if last is not None else {})
+    around = frozenset[int]().union(*(host.touched for host in made.values()))
+    return _Kept(group, made, chunks, hosts.covered(group), hosts.aliases_in(group.services), around)
+
+
+def _audit(memory: SidecarMemory, owners: Owners, view: View, builder: RouteBuilder) -> None:
+    """What was kept must come out equal when it is made anew."""
+    for index, kept in enumerate(memory.groups):
+        if hosts.hosts_of(_group(memory, owners, index), view, builder, {}, frozenset()) != kept.hosts:
             raise ImpureError(view.proxy_class, index)
-        made.append(kept)
-    return tuple(made)
 
 
-def _keep(group: Group, buckets: Buckets, view: View, builder: RouteBuilder) -> _Kept:
-    touched = tuple((index, buckets[index]) for index in sorted(hosts.touched(group, view.services)))
-    named = hosts.aliases_in(group.services)
-    return _Kept(group, hosts.chunks_of(group, view, builder), hosts.covered(group), named, touched)
-
-
-def _configurations(
-    memory: SidecarMemory, view: View, owners: Owners, builder: RouteBuilder
-) -> dict[ResourceName, tuple[tuple[Chunk, ...], Built]]:
+def _configurations(memory: SidecarMemory, view: View, builder: RouteBuilder) -> dict[ResourceName, _Made]:
     by_name: dict[ResourceName, list[Chunk]] = {HTTP_PROXY: []} if hosts.is_proxied(view) else {}
     for kept in memory.groups:
         for name, chunk in kept.chunks.items():
             by_name.setdefault(name, []).append(chunk)
     foreign = by_name.get(hosts.foreign_routes(view))
     if foreign is not None:
-        foreign.extend(_wildcard_chunks(memory, view, owners, builder))
-    made: dict[ResourceName, tuple[tuple[Chunk, ...], Built]] = {}
+        foreign.extend(_wildcard_chunks(memory, view, builder))
+    made: dict[ResourceName, _Made] = {}
     for name in sorted(by_name):
         chunks = tuple(by_name[name])
-        if name != HTTP_PROXY and not any(chunk.serves for chunk in chunks):
-            continue
-        last = memory.built.get(name)
-        made[name] = (
-            last
-            if last is not None and _same(last[0], chunks)
-            else (chunks, _built(name, chunks, view, builder, memory))
-        )
+        if name == HTTP_PROXY or any(chunk.serves for chunk in chunks):
+            last = memory.built.get(name)
+            made[name] = (
+                last if last is not None and last.holds(chunks) else _built(name, chunks, view, builder, memory)
+            )
     return made
 
 
-def _wildcard_chunks(memory: SidecarMemory, view: View, owners: Owners, builder: RouteBuilder) -> Iterable[Chunk]:
+def _wildcard_chunks(memory: SidecarMemory, view: View, builder: RouteBuilder) -> Iterable[Chunk]:
     """Wildcards that no service's host fulfils are hosts that only VirtualServices know."""
+    name = hosts.foreign_routes(view)
     covered = frozenset[Hostname]().union(*(kept.covered for kept in memory.groups))
-    for pattern, rules in owners.wildcards:
+    for pattern, rules in view.owners.wildcards.hosts:
         entry = None if pattern in covered else hosts.foreign_entry(pattern, rules, view, builder)
         if entry is not None:
             made = memory.foreign.get(pattern)
-            if made is None or not _same(made.entries[0].ruled, entry.ruled):
-                made = memory.foreign[pattern] = hosts.chunk([entry], builder)
+            if made is None or not _same(made.pieces[0].entry.ruled, entry.ruled):
+                made = memory.foreign[pattern] = hosts.chunk((hosts.piece(name, entry, builder),))
             yield made
 
 
 def _rivals(memory: SidecarMemory, name: ResourceName, chunks: tuple[Chunk, ...]) -> bool:
     """Whether two chunks claim one domain; looked at again only when a chunk claims others than before."""
     last = memory.built.get(name)
-    if last is not None and name in memory.rivals and len(last[0]) == len(chunks):
-        pairs = zip(last[0], chunks, strict=True)
+    if last is not None and name in memory.rivals and len(last.chunks) == len(chunks):
+        pairs = zip(last.chunks, chunks, strict=True)
         if all(old.domains is new.domains or old.domains == new.domains for old, new in pairs):
             return memory.rivals[name]
     return len(frozenset[str]().union(*(chunk.domains for chunk in chunks))) < sum(len(c.domains) for c in chunks)
@@ -176,17 +195,19 @@ def _rivals(memory: SidecarMemory, name: ResourceName, chunks: tuple[Chunk, ...]
 
 def _built(
     name: ResourceName, chunks: tuple[Chunk, ...], view: View, builder: RouteBuilder, memory: SidecarMemory
-) -> Built:
+) -> _Made:
     rivals = memory.rivals[name] = _rivals(memory, name, chunks)
     pieces = [chunk.part for chunk in chunks]
-    digest = b"".join(chunk.digest for chunk in chunks)
-    if rivals or not all(chunk.clean for chunk in chunks):
-        pieces, digest = _settled([entry for chunk in chunks for entry in chunk.entries], builder), b""
+    digest = b"".join([chunk.digest for chunk in chunks])
+    settled = rivals or not all(chunk.clean for chunk in chunks)
+    if settled:
+        pieces, digest = _settled([piece.entry for chunk in chunks for piece in chunk.pieces], builder), b""
     if not any("*" in chunk.domains for chunk in chunks):
         rest = Part(packed(_unknown_hosts(view)))
         pieces, digest = [*pieces, rest], digest and digest + rest.value
     short = blake2b(digest, digest_size=hosts.DIGEST_BYTES).digest() if digest else b""
-    return configuration(name, pieces, ignore_port=not hosts.is_proxied(view), tail_digest=short)
+    built = configuration(name, pieces, ignore_port=not hosts.is_proxied(view), tail_digest=short)
+    return _Made(chunks, settled, built)
 
 
 def _settled(entries: list[Entry], builder: RouteBuilder) -> list[Part]:

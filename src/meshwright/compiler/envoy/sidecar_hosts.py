@@ -4,9 +4,11 @@ The group is what is remembered: a change of one service, or of a rule for it, b
 others as they are, bytes and all.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
+from operator import is_
 
 from meshwright.compiler.envoy.domains import domains, full_names, with_port
 from meshwright.compiler.envoy.route_builder import RouteBuilder, destination_hosts
@@ -15,9 +17,8 @@ from meshwright.compiler.names import HTTP_PROXY, port_routes
 from meshwright.compiler.resolve.hosts import covers
 from meshwright.compiler.visibility.buckets import BUCKETS, bucket_of
 from meshwright.compiler.visibility.outbound_ports import routes_name
+from meshwright.compiler.visibility.owners import Owned
 from meshwright.compiler.visibility.view import View, VisibleService
-from meshwright.model import codes
-from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import Hostname, PortNumber, ResourceName
 from meshwright.model.proxy import Interception
 from meshwright.model.service import Service
@@ -26,20 +27,8 @@ from meshwright.model.virtual_service import MESH_GATEWAY, VirtualService
 MESH = frozenset({MESH_GATEWAY})
 HTTP_PORT = PortNumber(80)  # where hosts are served that only a VirtualService knows
 DIGEST_BYTES = 16
-Owned = tuple[tuple[Hostname, VirtualService], ...]
 Aliases = tuple[tuple[Hostname, Service], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Owners:
-    """Which VirtualService routes which host: the most specific, and of equal ones the oldest.
-
-    `exact` holds hosts by bucket, `wildcards` patterns, longest first.
-    """
-
-    exact: tuple[Owned, ...]
-    wildcards: Owned
-    findings: tuple[Diagnostic, ...]
+Reads = tuple[tuple[Hostname, VisibleService], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +47,56 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """An entry as it comes out when nobody else claims one of its `domains`, and the configuration it belongs to."""
+
+    configuration: ResourceName
+    entry: Entry
+    domains: tuple[str, ...]
+    part: Part
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The pieces of one host and what they were made of: nothing else decides about them.
+
+    `reads` are the hosts that its rules send requests to, as they were seen; `touched` their buckets: all of them
+    where a host is not there, for the finding about it proposes another one.
+    """
+
+    service: VisibleService | None
+    rules: VirtualService | None
+    aliases: tuple[Service, ...]
+    reads: Reads
+    touched: frozenset[int]
+    pieces: tuple[Piece, ...]
+
+    def is_of(
+        self, service: VisibleService | None, rules: VirtualService | None, aliases: tuple[Service, ...]
+    ) -> bool:
+        """Whether it was made of these."""
+        same = self.service is service and self.rules is rules and len(self.aliases) == len(aliases)
+        return same and (not aliases or all(map(is_, self.aliases, aliases)))
+
+    def holds(self, services: Mapping[Hostname, VisibleService], changed: frozenset[int]) -> bool:
+        """Whether what its rules refer to is what it was; `changed` are the buckets with another content."""
+        if self.touched.isdisjoint(changed):
+            return True
+        return len(self.touched) < BUCKETS and all(services.get(host) is seen for host, seen in self.reads)
+
+
+Hosts = Mapping[Hostname, Host]
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """One group's part of one configuration. `domains` are all that it claims; `clean`: none of them twice.
 
     `serves` is False when only VirtualServices know its hosts, which alone make no configuration.
     """
 
-    entries: tuple[Entry, ...]
+    pieces: tuple[Piece, ...]
     part: Part
     digest: bytes
     domains: frozenset[str]
@@ -82,24 +114,6 @@ class Group:
     aliases: Aliases
 
 
-def owners_of(rules: Iterable[VirtualService]) -> Owners:
-    """`rules` come oldest first; those without http rules, or for gateways only, own nothing here."""
-    exact: dict[Hostname, VirtualService] = {}
-    wildcards: dict[Hostname, VirtualService] = {}
-    findings: list[Diagnostic] = []
-    for rule in rules:
-        for index, host in enumerate(rule.hosts if rule.http and MESH_GATEWAY in rule.gateways else ()):
-            owner = (wildcards if host.startswith("*") else exact).setdefault(host, rule)
-            if owner is not rule:
-                at = rule.meta.origin.field("spec").field("hosts").item(index)
-                findings.append(Diagnostic(codes.HOST_TAKEN, at, (str(owner.meta.ref), host)))
-    groups: list[list[tuple[Hostname, VirtualService]]] = [[] for _ in range(BUCKETS)]
-    for host, rule in sorted(exact.items(), key=lambda pair: pair[0]):
-        groups[bucket_of(host)].append((host, rule))
-    longest_first = sorted(wildcards.items(), key=lambda pair: (-len(pair[0]), pair[0]))
-    return Owners(tuple(tuple(group) for group in groups), tuple(longest_first), tuple(findings))
-
-
 def aliases_in(services: Mapping[Hostname, VisibleService]) -> Aliases:
     """The ExternalName services of a bucket, with the hosts they stand for."""
     return tuple(
@@ -107,22 +121,21 @@ def aliases_in(services: Mapping[Hostname, VisibleService]) -> Aliases:
     )
 
 
-def touched(group: Group, services: Mapping[Hostname, VisibleService]) -> frozenset[int]:
-    """The buckets whose content the group's rules refer to. A host that nobody has concerns all of them: the finding
-    about it proposes another host.
-    """
-    found: set[int] = set()
-    rules = {id(rule): rule for _, rule in (*group.owned, *group.wildcards)}
-    for rule in rules.values():
-        for host in destination_hosts(rule):
-            seen = services.get(host)
-            if seen is None:
-                return frozenset(range(BUCKETS))
-            found.add(bucket_of(host))
-            target = seen.service.alias_of
-            if target is not None:
-                found.add(bucket_of(target))
-    return frozenset(found)
+def reads_of(rules: VirtualService, services: Mapping[Hostname, VisibleService]) -> tuple[Reads, frozenset[int]]:
+    """The hosts that rules refer to as they are seen, and the buckets of these (see `Host`)."""
+    found: dict[Hostname, VisibleService] = {}
+    for host in destination_hosts(rules):
+        seen = services.get(host)
+        if seen is None:
+            return (), frozenset(range(BUCKETS))
+        found[host] = seen
+        target = seen.service.alias_of
+        if target is not None:
+            aimed = services.get(target)
+            if aimed is None:
+                return (), frozenset(range(BUCKETS))
+            found[target] = aimed
+    return tuple(found.items()), frozenset(map(bucket_of, found))
 
 
 def covered(group: Group) -> frozenset[Hostname]:
@@ -132,28 +145,59 @@ def covered(group: Group) -> frozenset[Hostname]:
     )
 
 
-def chunks_of(group: Group, view: View, builder: RouteBuilder) -> dict[ResourceName, Chunk]:
-    """The group's part of each configuration."""
-    found: dict[ResourceName, list[Entry]] = {}
-    for name, entry in _entries(group, view, builder):
-        found.setdefault(name, []).append(entry)
-    return {name: chunk(entries, builder) for name, entries in found.items()}
+def hosts_of(group: Group, view: View, builder: RouteBuilder, last: Hosts, changed: frozenset[int]) -> Hosts:
+    """The hosts of a group. Those of `last` are kept which nothing concerns that is different now; `changed` are the
+    buckets with another content than when `last` was made.
+    """
+    owned = dict(group.owned)
+    aliases: dict[Hostname, tuple[Service, ...]] = {}
+    for target, service in group.aliases:
+        aliases[target] = (*aliases.get(target, ()), service)
+    made: dict[Hostname, Host] = {}
+    for host, seen in group.services.items():
+        rules = owned.get(host) or next((rule for pattern, rule in group.wildcards if covers(pattern, host)), None)
+        names = aliases.get(host, ())
+        old = last.get(host)
+        if old is None or not (old.is_of(seen, rules, names) and old.holds(view.services, changed)):
+            old = _host(host, seen, rules, names, view, builder)
+        made[host] = old
+    for host, rules in group.owned:
+        if host not in made:
+            old = last.get(host)
+            if old is None or not (old.is_of(None, rules, ()) and old.holds(view.services, changed)):
+                old = _foreign_host(host, rules, view, builder)
+            made[host] = old
+    return made
 
 
-def chunk(entries: list[Entry], builder: RouteBuilder) -> Chunk:
-    """Virtual hosts with all the domains they ask for."""
-    parts = [builder.part(frame(entry, wanted(entry)), entry.service, entry.ruled) for entry in entries]
-    claimed = [domain for entry in entries for domain in wanted(entry)]
+def chunks_of(hosts: Hosts, last: Mapping[ResourceName, Chunk]) -> dict[ResourceName, Chunk]:
+    """A group's part of each configuration."""
+    found: dict[ResourceName, list[Piece]] = {}
+    for host in hosts.values():
+        for piece in host.pieces:
+            found.setdefault(piece.configuration, []).append(piece)
+    return {name: chunk(tuple(pieces), last.get(name)) for name, pieces in found.items()}
+
+
+def chunk(pieces: tuple[Piece, ...], last: Chunk | None = None) -> Chunk:
+    """Virtual hosts with all the domains they ask for. What is the same as in `last` are the same objects."""
+    serves = any(piece.entry.service is not None for piece in pieces)
+    if last is not None and len(last.pieces) == len(pieces):
+        if all(map(is_, last.pieces, pieces)):
+            return last
+        if all(old.part is new.part for old, new in zip(last.pieces, pieces, strict=True)):
+            return Chunk(pieces, last.part, last.digest, last.domains, last.clean, serves)
+    claimed = list(chain.from_iterable([piece.domains for piece in pieces]))
     once = frozenset(claimed)
-    part = joined(parts)
-    return Chunk(
-        tuple(entries),
-        part,
-        blake2b(part.value, digest_size=DIGEST_BYTES).digest(),
-        once,
-        clean=len(once) == len(claimed),
-        serves=any(entry.service is not None for entry in entries),
-    )
+    digest = blake2b(b"".join(piece.digest for piece in pieces), digest_size=DIGEST_BYTES).digest()
+    return Chunk(pieces, joined(piece.part for piece in pieces), digest, once, len(once) == len(claimed), serves)
+
+
+def piece(configuration: ResourceName, entry: Entry, builder: RouteBuilder) -> Piece:
+    """An entry with all the domains it asks for."""
+    names = wanted(entry)
+    part = builder.part(frame(entry, names), entry.service, entry.ruled)
+    return Piece(configuration, entry, names, part, blake2b(part.value, digest_size=DIGEST_BYTES).digest())
 
 
 def wanted(entry: Entry) -> tuple[str, ...]:
@@ -169,9 +213,9 @@ def joined(parts: Iterable[Part]) -> Part:
     """Pieces of a configuration, one after the other."""
     pieces = tuple(parts)
     return Part(
-        b"".join(piece.value for piece in pieces),
-        tuple(origin for piece in pieces for origin in piece.origins),
-        tuple(dict.fromkeys(finding for piece in pieces for finding in piece.findings)),
+        b"".join([piece.value for piece in pieces]),
+        tuple(chain.from_iterable([piece.origins for piece in pieces])),
+        tuple(dict.fromkeys(chain.from_iterable([piece.findings for piece in pieces]))),
     )
 
 
@@ -194,27 +238,30 @@ def is_proxied(view: View) -> bool:
     return view.proxy_class.interception is Interception.NONE
 
 
-def _entries(group: Group, view: View, builder: RouteBuilder) -> Iterator[tuple[ResourceName, Entry]]:
-    owned = dict(group.owned)
-    aliases: dict[Hostname, list[Service]] = {}
-    for target, service in group.aliases:
-        aliases.setdefault(target, []).append(service)
-    for host, seen in group.services.items():
-        rules = owned.get(host) or next((rule for pattern, rule in group.wildcards if covers(pattern, host)), None)
-        names = (seen.service, *aliases.get(host, ()))
-        for port in seen.service.ports:
-            own = routes_name(seen.service, port)
-            if own is not None:
-                ruled = None if rules is None else builder.ruled(rules, view, port.number, MESH)
-                entry = _service_entry(own, names, port.number, view)
-                ruling = () if ruled is None else (ruled,)
-                made = Entry(host, port.number, *entry, seen, ruling)
-                yield HTTP_PROXY if is_proxied(view) else own, made
-    for host, rules in group.owned:
-        if host not in group.services:
-            foreign = foreign_entry(host, rules, view, builder)
-            if foreign is not None:
-                yield foreign_routes(view), foreign
+def _host(
+    host: Hostname,
+    seen: VisibleService,
+    rules: VirtualService | None,
+    aliases: tuple[Service, ...],
+    view: View,
+    builder: RouteBuilder,
+) -> Host:
+    made: list[Piece] = []
+    for port in seen.service.ports:
+        own = routes_name(seen.service, port)
+        if own is not None:
+            ruled = None if rules is None else builder.ruled(rules, view, port.number, MESH)
+            domains = _service_entry(own, (seen.service, *aliases), port.number, view)
+            entry = Entry(host, port.number, *domains, seen, () if ruled is None else (ruled,))
+            made.append(piece(HTTP_PROXY if is_proxied(view) else own, entry, builder))
+    reads, around = ((), frozenset[int]()) if rules is None else reads_of(rules, view.services)
+    return Host(seen, rules, aliases, reads, around, tuple(made))
+
+
+def _foreign_host(host: Hostname, rules: VirtualService, view: View, builder: RouteBuilder) -> Host:
+    entry = foreign_entry(host, rules, view, builder)
+    made = () if entry is None else (piece(foreign_routes(view), entry, builder),)
+    return Host(None, rules, (), *reads_of(rules, view.services), made)
 
 
 def _service_entry(

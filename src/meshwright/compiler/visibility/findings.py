@@ -6,6 +6,7 @@ where its resources are built.
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from itertools import chain
 
 from meshwright.compiler.resolve import destination_rules, endpoints, peer_authentication, services, virtual_services
 from meshwright.compiler.tracked import Derived, Ledger
@@ -22,6 +23,7 @@ from meshwright.model.service import Registry, Resolution, Service
 from meshwright.model.virtual_service import VirtualService
 
 Found = tuple[Diagnostic, ...]
+HOSTS, RULES, PROXIES = "hosts", "rules", "proxies"
 
 
 class Findings:
@@ -32,7 +34,7 @@ class Findings:
         self._of_host = Derived[Hostname, Found](ledger, self._host)
         self._of_rule = Derived[tuple[str, str], Found](ledger, self._virtual_service)
         self._of_proxy = Derived[ProxyName, Found](ledger, self._proxy)
-        self._in_bucket = Derived[int, Found](ledger, self._bucket)
+        self._in_bucket = Derived[tuple[str, int], Found](ledger, self._bucket)
         self._hosts = Derived[str, frozenset[str]](ledger, self._known_hosts)
         self.of_mesh = Derived[int, Found](ledger, self._all)
 
@@ -42,23 +44,24 @@ class Findings:
             table.keep(lambda _: False)
 
     def _all(self, _: int) -> Found:
-        found = [finding for bucket in range(BUCKETS) for finding in self._in_bucket(bucket)]
+        groups = (self._in_bucket((kind, bucket)) for kind in (HOSTS, RULES, PROXIES) for bucket in range(BUCKETS))
+        found = list(chain.from_iterable(groups))
         found += self._gateways()
         for namespace in self._mesh.policed():
             found += peer_authentication.taken(self._mesh.policies_in(namespace)).findings
         return tuple(found)
 
-    def _bucket(self, bucket: int) -> Found:
-        mesh = self._mesh
-        ruled = {rule.host for rule in mesh.all_rules_in(bucket)}
-        found: list[Diagnostic] = []
-        for host in sorted(ruled.union(mesh.hosts(bucket))):
-            found += self._of_host(host)
-        for rule in mesh.virtual_services_in(bucket):
-            found += self._of_rule((rule.meta.namespace, rule.meta.name))
-        for name in sorted(proxy.name for proxy in mesh.proxies_in(bucket)):
-            found += self._of_proxy(name)
-        return tuple(dict.fromkeys(found))
+    def _bucket(self, key: tuple[str, int]) -> Found:
+        kind, bucket = key
+        if kind == HOSTS:
+            ruled = {rule.host for rule in self._mesh.all_rules_in(bucket)}
+            found = [self._of_host(host) for host in sorted(ruled.union(self._mesh.hosts(bucket)))]
+        elif kind == RULES:
+            rules = self._mesh.virtual_services_in(bucket)
+            found = [self._of_rule((rule.meta.namespace, rule.meta.name)) for rule in rules]
+        else:
+            found = [self._of_proxy(name) for name in sorted(proxy.name for proxy in self._mesh.proxies_in(bucket))]
+        return tuple(dict.fromkeys(chain.from_iterable(found)))
 
     def _host(self, host: Hostname) -> Found:
         """Of the services that declare a host, and of the DestinationRules for it."""

@@ -13,7 +13,9 @@ from meshwright.compiler.resolve.peer_authentication import Policies
 from meshwright.compiler.tracked import Derived, Ledger, Source
 from meshwright.compiler.visibility.buckets import BUCKETS, bucket_of
 from meshwright.compiler.visibility.classes import router_class, sidecar_class
+from meshwright.compiler.visibility.owners import WILDCARDS, Owners, Ownership, owned_buckets, ownership
 from meshwright.compiler.visibility.view import VisibleService
+from meshwright.model.chunked import ChunkedMapping
 from meshwright.model.config import SecretRef
 from meshwright.model.destination_rule import DestinationRule
 from meshwright.model.gateway import Gateway
@@ -32,6 +34,7 @@ ALL = ""
 EVERYONE = "*"
 WILD = "*"
 HOST = "/"  # no namespace: the group of all rules for one host
+OWNS = "owns"
 INDEX_LABEL = "app"
 
 ServiceKey = tuple[ObjectRef, Hostname]
@@ -81,10 +84,16 @@ class Mesh:
         self.rule = Derived[tuple[ServiceKey, Scope], DestinationRule | None](ledger, self._rule)
         self.visible = Derived[tuple[Hostname, Scope], VisibleService | None](ledger, self._visible)
         self.bucket = Derived[tuple[Scope, int], Mapping[Hostname, VisibleService]](ledger, self._bucket)
+        self.seen = Derived[Scope, ChunkedMapping[Hostname, VisibleService]](ledger, self._seen_by)
+        self.owned = Derived[tuple[str, int], Ownership](ledger, self._ownership)
+        self.owners = Derived[str, Owners](ledger, self._owners)
         self.virtual_services = Derived[tuple[Namespace, str], tuple[VirtualService, ...]](ledger, self._bound)
         self.conditional = Derived[Namespace, tuple[VirtualService, ...]](ledger, self._conditional)
         self.proxy_class = Derived[ProxyName, ProxyClass](ledger, self._class_of)
-        self.proxies = Derived[int, Mapping[ProxyName, ProxyClass]](ledger, self._proxy_bucket)
+        self.proxy_groups = Derived[int, Mapping[ProxyName, ProxyClass]](ledger, self._proxy_bucket)
+        self.class_groups = Derived[int, tuple[ProxyClass, ...]](ledger, self._classes_in)
+        self.proxies = Derived[int, ChunkedMapping[ProxyName, ProxyClass]](ledger, self._all_proxies)
+        self.classes = Derived[int, tuple[ProxyClass, ...]](ledger, self._all_classes)
         self._last = (MeshSettings(), "")
         self._scopes: dict[tuple[Role, Namespace, tuple[ObjectRef, ...]], Scope] = {}
         self._classes: dict[ProxyClass, ProxyClass] = {}  # equal classes are one object
@@ -122,6 +131,9 @@ class Mesh:
         self.rule.keep(lambda key: key[0][1] in hosts and key[1] in scopes)
         self.visible.keep(lambda key: key[0] in hosts and key[1] in scopes)
         self.bucket.keep(lambda key: key[0] in scopes)
+        self.seen.keep(scopes.__contains__)
+        self.owners.keep(namespaces.__contains__)
+        self.owned.keep(lambda key: key[0] == EVERYONE or key[0] in namespaces)
         self.proxy_class.keep(lambda name: bool(self._proxies.get(name)))
         self._seen.clear()
         self._scopes = {key: scope for key, scope in self._scopes.items() if scope in scopes}
@@ -309,6 +321,24 @@ class Mesh:
         found = ((host, self.visible((host, scope))) for host in self.hosts(bucket))
         return {host: visible for host, visible in found if visible is not None}
 
+    def _seen_by(self, scope: Scope) -> ChunkedMapping[Hostname, VisibleService]:
+        """All that a scope sees."""
+        return ChunkedMapping(tuple(self.bucket((scope, bucket)) for bucket in range(BUCKETS)), bucket_of)
+
+    def _ownership(self, key: tuple[str, int]) -> Ownership:
+        """Among the VirtualServices that clients of a namespace see; namespaces without own ones share an answer."""
+        namespace, bucket = key
+        private = self._virtual_services.get((OWNS, namespace, str(bucket))) if namespace != EVERYONE else ()
+        if not private and namespace != EVERYONE:
+            return self.owned((EVERYONE, bucket))
+        public = self._virtual_services.get((OWNS, EVERYONE, str(bucket)))
+        once = {id(rule): rule for rule in merge(public, private, key=_age)}
+        return ownership(once.values(), bucket)
+
+    def _owners(self, namespace: str) -> Owners:
+        exact = tuple(self.owned((namespace, bucket)) for bucket in range(BUCKETS))
+        return Owners(exact, self.owned((namespace, WILDCARDS)))
+
     def _bound(self, key: tuple[Namespace, str]) -> tuple[VirtualService, ...]:
         """Those that clients of a namespace see and that are bound to a gateway (`mesh` too), oldest first."""
         namespace, gateway = key
@@ -346,6 +376,15 @@ class Mesh:
     def _proxy_bucket(self, bucket: int) -> Mapping[ProxyName, ProxyClass]:
         names = sorted(proxy.name for proxy in self._proxies.get(bucket))
         return {name: self.proxy_class(name) for name in names}
+
+    def _classes_in(self, bucket: int) -> tuple[ProxyClass, ...]:
+        return tuple({id(one): one for one in self.proxy_groups(bucket).values()}.values())
+
+    def _all_proxies(self, _: int) -> ChunkedMapping[ProxyName, ProxyClass]:
+        return ChunkedMapping(tuple(self.proxy_groups(bucket) for bucket in range(BUCKETS)), bucket_of)
+
+    def _all_classes(self, _: int) -> tuple[ProxyClass, ...]:
+        return tuple({id(one): one for bucket in range(BUCKETS) for one in self.class_groups(bucket)}.values())
 
 
 # ---------------------------------------------------------------- keys of groups
@@ -411,7 +450,9 @@ def _virtual_service_keys(rule: VirtualService) -> Iterator[tuple[str, ...]]:
     gateways = dict.fromkeys(rule.gateways)
     for match in matches:
         gateways.update(dict.fromkeys(match.gateways or ()))
+    buckets = owned_buckets(rule)
     for place in places:
+        yield from ((OWNS, place, str(bucket)) for bucket in buckets)
         for gateway in gateways:
             yield (gateway, place)
         if MESH_GATEWAY in gateways and any(match.source_labels for match in matches):

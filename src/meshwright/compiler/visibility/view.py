@@ -7,6 +7,7 @@ are remembered between compilations take the narrow parts of it as arguments, ne
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from meshwright.compiler.visibility.owners import NOBODY, Owners
 from meshwright.model.config import SecretRef
 from meshwright.model.destination_rule import DestinationRule
 from meshwright.model.gateway import Gateway
@@ -37,10 +38,11 @@ class VisibleService:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`services` by host, sorted by host. `virtual_services`, visible to the class and bound to one of its
-    gateways (`mesh` for sidecars), oldest first. `gateways`: those that select this class (routers only), oldest
-    first. `secrets` by name: those of the class's own namespace. `buckets` are the services once more, in groups: a
-    host is always in the same one, and a group in which nothing changed is the same object as last time.
+    """`services` by host. `virtual_services` (routers only), visible to the class and bound to one of its gateways,
+    oldest first; `owners` (sidecars only) are those for `mesh`, by host. `gateways`: those that select this class
+    (routers only), oldest first. `secrets` by name: those of the class's own namespace (routers only). `buckets`
+    (sidecars only) are the services once more, in groups: a host is always in the same one, and a group in which
+    nothing changed is the same object as last time.
     """
 
     proxy_class: ProxyClass
@@ -50,3 +52,4 @@ class View:
     gateways: tuple[Gateway, ...]
     secrets: Mapping[str, SecretRef]
     buckets: tuple[Mapping[Hostname, VisibleService], ...] = ()
+    owners: Owners = NOBODY

@@ -38,6 +38,10 @@ def test_the_demo_from_up_to_nothing_left(rung: str) -> None:
         assert status["rung"] == rung
         if rung == "loopback":
             assert "demo, not enforcing" in status["enforces"]
+        inside = mesh.run(
+            "exec", "deploy/ratings-v1", "--", "curl", "-s", "http://productpage:9080/productpage"
+        ).stdout
+        assert "Simple Bookstore App" in inside
         assert all(each["synced"] for each in status["proxies"])
         assert len(status["proxies"]) == 7
         assert status["footprint"]["mib"] < 200

@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from meshwright.agent.program import named_folders
+from meshwright.agent.program import OUTBOUND_PORT, named_folders
 from meshwright.cli.failure import UnreachableFailure, UsageFailure
 from meshwright.cli.mesh_option import data_option, running_mesh
 from meshwright.cli.pods import find_pod
 from meshwright.cli.terminal import on_terminal
 from meshwright.processes.client import Disconnected, RemoteError
-from meshwright.processes.holder_client import SpawnSpec, execute
+from meshwright.processes.holder_client import HolderClient, SpawnSpec, execute
 from meshwright.wiring.local_mesh import LocalMesh
 
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
@@ -46,7 +46,7 @@ def _run(mesh: LocalMesh, pod: str, argv: tuple[str, ...], *, tty: bool) -> int:
         pod,
         "exec",
         resolved,
-        env={"PATH": DEFAULT_PATH, "HOME": "/", "TERM": os.environ.get("TERM", "dumb")},
+        env={"PATH": DEFAULT_PATH, "HOME": "/", "TERM": os.environ.get("TERM", "dumb"), **_proxy_settings(mesh, pod)},
         cwd="/",
         expose=named_folders(resolved),
         terminal=tty,
@@ -61,6 +61,21 @@ def _run(mesh: LocalMesh, pod: str, argv: tuple[str, ...], *, tty: bool) -> int:
         raise UsageFailure(f"{argv[0]}: {error}") from None
     except (Disconnected, OSError) as error:
         raise UnreachableFailure(f"the mesh in {mesh.data.root} does not answer: {error}") from None
+
+
+def _proxy_settings(mesh: LocalMesh, pod: str) -> dict[str, str]:
+    """Without namespaces the pod's applications reach the mesh through `http_proxy`: so does this command."""
+    run = mesh.run_file()
+    if run is None or run.rung != "loopback":
+        return {}
+    address = asyncio.run(_address(mesh, pod))
+    return {"http_proxy": f"http://{address}:{OUTBOUND_PORT}", "no_proxy": "localhost,127.0.0.1"} if address else {}
+
+
+async def _address(mesh: LocalMesh, pod: str) -> str:
+    async with HolderClient.session(mesh.data.holder_socket) as holder:
+        found = await holder.list()
+    return next((each.ip for each in found.pods if each.pod == pod), "")
 
 
 def _resolve(argv: tuple[str, ...]) -> tuple[str, ...]:

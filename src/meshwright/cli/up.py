@@ -66,10 +66,10 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     texts = _texts(profile, [*names, *more])
     api = api_port or (port_base + 2 if port_base else API_PORT)
     run = RunFile(rung or "", profile, forwards, texts_of(texts), api)
-    began = time.monotonic()
+    began, left_out = time.monotonic(), 0
     try:
         if mesh.supervisor() is None:
-            _start(mesh, run, rung, single_uid=single_uid)
+            left_out = _start(mesh, run, rung, single_uid=single_uid)
         else:
             _insist_on_same(mesh, run)
         ready = _wait(mesh)
@@ -86,6 +86,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
         _stay(mesh)
     if not ready:
         raise Failure("some pods are not ready; the mesh goes on trying (meshwright status, meshwright logs POD)")
+    if left_out:
+        raise Failure(f"{left_out} findings left something out (above); the rest serves")
     if refused:
         raise Failure("some configuration was refused by Envoy and has no effect (above); the rest serves")
 
@@ -106,7 +108,8 @@ def _texts(profile: str, paths: Sequence[str]) -> list[tuple[str, str]]:
     return [*profile_texts(profile), *samples, *own]
 
 
-def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool) -> None:
+def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool) -> int:
+    """Check and start; how many findings leave something out of the configuration."""
     swept = mesh.sweep()
     if swept:
         click.echo(f"           an earlier mesh had lost its supervisor: {len(swept)} leftovers swept")
@@ -120,16 +123,17 @@ def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool
     for fix in report.fixes:
         click.echo(f"           for a better rung: {fix}")
     with step("configuration read") as current:
-        current.outcome = _check(run)
+        current.outcome, left_out = _check(run)
     with step("processes started"):
         decided = replace(run, rung=report.rung)
         try:
             mesh.start(decided, report.rung, single_uid=report.single_uid)
         except CannotStartError as error:
             raise Failure(str(error)) from None
+    return left_out
 
 
-def _check(run: RunFile) -> str:
+def _check(run: RunFile) -> tuple[str, int]:
     """Print what is wrong with the documents; the rest of the mesh starts all the same."""
     from meshwright.documents.render import render
     from meshwright.wiring.image_findings import image_findings
@@ -141,7 +145,7 @@ def _check(run: RunFile) -> str:
     for sentence in loaded.catalogue_errors:
         click.echo(f"image catalogue: {sentence}", err=True)
     left_out = f", {len(loaded.refused)} findings leave something out (above)" if loaded.refused else ""
-    return f"configuration read: {loaded.objects.count} objects{left_out}"
+    return f"configuration read: {loaded.objects.count} objects{left_out}", len(loaded.refused)
 
 
 def _insist_on_same(mesh: LocalMesh, run: RunFile) -> None:

@@ -1,6 +1,8 @@
-"""How long a compilation takes at 10, 100 and 1,000 services with two subsets each: all of it, and after one change.
+"""How long a compilation takes at 10, 100 and 1,000 services with two subsets each: all of it, and after one change;
+and what it costs to find out what 1,000 streams must get then.
 
-`python -m bench.compile`. The ratios between sizes are what counts; the milliseconds are this machine's.
+`python -m bench.compile`. The ratios between sizes are what counts; the milliseconds are this machine's. All of it
+may grow with the mesh; what follows one change must not.
 """
 
 import gc
@@ -9,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from bench._streams import Streams
 from meshwright.compiler.compile import Compiler
 from meshwright.model.destination import Destination
 from meshwright.model.destination_rule import DestinationRule, Subset, TrafficPolicy
@@ -28,6 +31,12 @@ from meshwright.model.workload import Workload
 SIZES = (10, 100, 1000)
 NAMESPACES = 5
 ROUNDS = 30
+STREAMS = 100
+"""How many streams of one class are measured; the result is given for PER_STREAMS."""
+PER_STREAMS = 1000
+EVERYTHING = "everything"
+GOAL = 1.5
+"""What a change may cost in the largest mesh, as a multiple of the smallest."""
 PORT = PortNumber(9080)
 CREATED = "2026-01-01T00:00:00Z"
 
@@ -128,7 +137,7 @@ def measure(size: int) -> dict[str, float]:
     compiler = Compiler()
     started = time.process_time()
     compiler.compile(snapshot)
-    found = {"everything": (time.process_time() - started) * 1000}
+    found = {EVERYTHING: (time.process_time() - started) * 1000}
     gc.collect()
     gc.freeze()
     for name, change in CHANGES:
@@ -139,17 +148,47 @@ def measure(size: int) -> dict[str, float]:
             compiler.compile(snapshot)
             times.append((time.process_time() - started) * 1000)
         found[name] = statistics.median(times)
+    found |= _distribution(compiler, snapshot)
     gc.unfreeze()
+    return found
+
+
+def _distribution(compiler: Compiler, snapshot: Snapshot) -> dict[str, float]:
+    """Milliseconds until PER_STREAMS streams know what they must get, and until their responses are serialised."""
+    published = compiler.compile(snapshot)
+    one = published.proxies[snapshot.proxies[0].name]
+    streams = Streams(STREAMS, published.classes[one])
+    found: dict[str, float] = {}
+    for name, change in CHANGES:
+        times: list[tuple[float, float]] = []
+        for turn in range(5):
+            snapshot = change(snapshot, turn + ROUNDS + 1)
+            knowing, writing, _ = streams.follow(compiler.compile(snapshot).classes[one])
+            times.append((knowing, writing))
+        scale = 1000 * PER_STREAMS / STREAMS
+        found[f"{name}, diff"] = statistics.median(time for time, _ in times) * scale
+        found[f"{name}, responses"] = statistics.median(time for _, time in times) * scale
     return found
 
 
 def main() -> None:
     """Print a table: sizes across, what was done down, and how the largest compares with the smallest."""
     results = {size: measure(size) for size in SIZES}
-    print(f"compile, CPU ms{'':13}" + "".join(f"{size:>10}" for size in SIZES) + f"{'ratio':>10}")
+    print(f"CPU ms at so many services{'':14}" + "".join(f"{size:>10}" for size in SIZES) + f"{'ratio':>10}")
     for name in results[SIZES[0]]:
-        row = [results[size][name] for size in SIZES]
-        print(f"{name:<28}" + "".join(f"{value:>10.2f}" for value in row) + f"{row[-1] / row[0]:>10.1f}")
+        if name == CHANGES[0][0]:
+            print(f"compile after one change (goal: ratio at most {GOAL})")
+        if name.startswith(f"{CHANGES[0][0]}, "):
+            print(f"distribution to {PER_STREAMS} streams of a class ({STREAMS} measured)")
+            break
+        _print(name, [results[size][name] for size in SIZES])
+    for name in results[SIZES[0]]:
+        if "," in name:
+            _print(name, [results[size][name] for size in SIZES])
+
+
+def _print(name: str, row: list[float]) -> None:
+    print(f"  {name:<38}" + "".join(f"{value:>10.2f}" for value in row) + f"{row[-1] / row[0]:>10.1f}")
 
 
 if __name__ == "__main__":

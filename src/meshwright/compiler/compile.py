@@ -1,5 +1,9 @@
 """The only door of the compiler: a Snapshot in, encoded resources per proxy class out."""
 
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from meshwright.compiler.envoy.assembly import Assembly, Bundle
 from meshwright.compiler.envoy.bootstrap import Sockets, live_bootstrap
 from meshwright.compiler.envoy.static_bootstrap import StaticSecret, resources_json, static_bootstrap
@@ -46,6 +50,10 @@ class Compiler:
         """Everything that the proxies of `snapshot` need. Equal snapshots give equal results, whatever was compiled
         before; what did not change is the very same object as in the last result.
         """
+        with _collector_off():
+            return self._compile(snapshot)
+
+    def _compile(self, snapshot: Snapshot) -> Published:
         self._mesh.feed(snapshot)
         bundles = {
             proxy_class: self._assembly.bundle(self._assembly.client(proxy_class))
@@ -68,6 +76,21 @@ class Compiler:
             classes = frozenset(bundles)
             self._findings.sweep()
             self._mesh.sweep(classes, self._assembly.sweep(classes))
+
+
+@contextmanager
+def _collector_off() -> Generator[None]:
+    """Values of a compilation live long and form no cycles. Looking for cycles among all of them, again and again
+    while they are made, would be almost half of the work of a first compilation.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _place(finding: Diagnostic) -> tuple[Origin, str, tuple[str, ...]]:

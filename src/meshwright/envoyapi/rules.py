@@ -50,9 +50,11 @@ NOTHING: Found = ()
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What to do with one message type: visits by field number, complaints about absent fields, needed oneofs."""
+    """What to do with one message type: by field number the visit of the field, its name, and whether its value must
+    not be shown; complaints about absent fields; needed oneofs.
+    """
 
-    visits: dict[int, Visit]
+    visits: dict[int, tuple[Visit, str, bool]]
     absent: tuple[tuple[int, Violation], ...]
     oneofs: tuple[str, ...]
 
@@ -73,9 +75,9 @@ def _visit(message: Message, plan: _Plan) -> Found:
     fields = message.ListFields()
     visits = plan.visits
     for field, value in fields:
-        visit = visits.get(field.number)
-        if visit is not None and (broken := visit(value)):
-            found += broken
+        known = visits.get(field.number)
+        if known is not None and (broken := known[0](value)):
+            found += [one.under(known[1], sensitive=known[2]) for one in broken]
     if plan.absent:
         present = {field.number for field, _ in fields}
         found += [complaint for number, complaint in plan.absent if number not in present]
@@ -90,13 +92,13 @@ def _visit(message: Message, plan: _Plan) -> Found:
 
 @cache
 def _plan(descriptor: Descriptor) -> _Plan:
-    visits: dict[int, Visit] = {}
+    visits: dict[int, tuple[Visit, str, bool]] = {}
     absent: list[tuple[int, Violation]] = []
     for field in descriptor.fields:
         rules = field_rules(field)
         visit = _field_visit(field, rules)
         if visit is not None:
-            visits[field.number] = visit
+            visits[field.number] = visit, field.name, _is_sensitive(field)
         if rules is not None:
             absent += [(field.number, complaint) for complaint in _when_absent(field, rules, visit)]
     return _Plan(visits, tuple(absent), tuple(_required_oneofs(descriptor)))
@@ -138,7 +140,8 @@ def _when_absent(field: FieldDescriptor, rules: Any, visit: Visit | None) -> Fou
     if visit is None:
         return NOTHING
     default: Any = () if field.is_repeated else field.default_value
-    return visit({} if _is_map(field) else default)
+    broken = visit({} if _is_map(field) else default)
+    return tuple(one.under(field.name, sensitive=_is_sensitive(field)) for one in broken)
 
 
 def _field_visit(field: FieldDescriptor, rules: Any | None) -> Visit | None:
@@ -150,15 +153,7 @@ def _field_visit(field: FieldDescriptor, rules: Any | None) -> Visit | None:
         visit = _list_visit(list_checks(rules) if rules is not None else (), _value_visit(field, items))
     else:
         visit = _value_visit(field, rules)
-    return _placed(visit, field.name, sensitive=_is_sensitive(field)) if visit is not None else None
-
-
-def _placed(visit: Visit, name: str, *, sensitive: bool) -> Visit:
-    def placed(value: Any) -> Found:
-        broken = visit(value)
-        return tuple(one.under(name, sensitive=sensitive) for one in broken) if broken else NOTHING
-
-    return placed
+    return visit
 
 
 def _is_map(field: FieldDescriptor) -> bool:
@@ -185,7 +180,14 @@ def _inner_visit(type_: Descriptor) -> Visit:
     """The visit of a submessage. Its plan is looked up when used: message types contain themselves."""
     if type_.full_name == ANY:
         return _visit_any
-    return lambda value: _visit(value, _plan(type_))
+    known: list[_Plan] = []
+
+    def visit(value: Any) -> Found:
+        if not known:
+            known.append(_plan(type_))
+        return _visit(value, known[0])
+
+    return visit
 
 
 def _checked(checks: tuple[Check, ...], unwrap: Callable[[Any], Any] | None = None) -> Visit:

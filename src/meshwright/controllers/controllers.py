@@ -38,7 +38,7 @@ from meshwright.store.watch import Watch
 log = logging.getLogger(__name__)
 _PAGE = 500
 _TOGETHER = 64  # decisions in one transaction
-_MOST_ROUNDS = 10_000
+_MOST_STEPS = 10_000  # in one go, then whoever asked may look after other things
 _LONGEST_RETRY_SECONDS = 60
 _LONGEST_SLEEP_SECONDS = 3_600.0
 
@@ -103,13 +103,17 @@ class Controllers:
         """
         try:
             await self.catch_up()
-            for _ in range(_MOST_ROUNDS):
+            for _ in range(_MOST_STEPS):
                 self._wake()
                 if not await self.step():
-                    break
+                    return self._next_wake()
+                await asyncio.sleep(0)  # decisions without writes wait for nothing: others get their turn
         except GoneError:
             self._watch = None
             raise
+        return self._clock()
+
+    def _next_wake(self) -> EpochMilliseconds | None:
         wake: EpochMilliseconds | None = None
         for worker in self._workers:
             for moment in worker.wakes.values():

@@ -41,7 +41,7 @@ class Garbage:
 
 def _released(world: World, owner: Object) -> list[Write]:
     """What a marked owner waits for: its dependents let go, or gone."""
-    dependents = world.dependents(owner.uid)
+    dependents = sorted(world.dependents(owner.uid), key=lambda thing: thing.key)
     if ORPHAN in owner.finalizers:
         return [_freed(each, owner) for each in dependents[:_PORTION]] or [_without(owner, ORPHAN)]
     if FOREGROUND not in owner.finalizers:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from meshwright.controllers.decision import earlier, reference
 from meshwright.controllers.resources import PODS
-from meshwright.controllers.values import annotations_of, condition, dig, labels_of, list_of, moment, number, plain
+from meshwright.controllers.values import annotations_of, dig, labels_of, list_of, number, plain
 from meshwright.controllers.world import Object
 from meshwright.store.names import EpochMilliseconds, Json, Key, Uid
 from meshwright.store.writes import Create, Delete
@@ -18,7 +18,7 @@ _PHASES = ("Pending", "Unknown", "Running")
 
 def is_finished(pod: Object) -> bool:
     """Its containers have ended for good."""
-    return pod.status.get("phase") in _FINISHED
+    return pod.phase in _FINISHED
 
 
 def is_active(pod: Object) -> bool:
@@ -28,15 +28,14 @@ def is_active(pod: Object) -> bool:
 
 def is_ready(pod: Object) -> bool:
     """Its Ready condition holds."""
-    return condition(pod.value, "Ready").get("status") == "True"
+    return pod.ready_since is not None
 
 
 def available_from(pod: Object, min_ready_seconds: int) -> EpochMilliseconds | None:
     """Since (or from) when the pod is available; None while it is not ready."""
-    if not is_ready(pod):
+    if pod.ready_since is None:
         return None
-    since = moment(condition(pod.value, "Ready").get("lastTransitionTime"))
-    return EpochMilliseconds(since + min_ready_seconds * 1000 if min_ready_seconds else 0)
+    return EpochMilliseconds(pod.ready_since + min_ready_seconds * 1000 if min_ready_seconds else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +71,14 @@ def deletion_order(pods: Iterable[Object]) -> list[Object]:
 
 
 def _rank(pod: Object) -> tuple[object, ...]:
-    phase = str(pod.status.get("phase") or "Pending")
-    ready = is_ready(pod)
     cost = annotations_of(pod.value).get(DELETION_COST, "0")
     restarts = sum(number(dig(item, "restartCount"), 0) for item in list_of(pod.status.get("containerStatuses")))
     return (
         "nodeName" in pod.spec,
-        _PHASES.index(phase) if phase in _PHASES else 0,
-        ready,
+        _PHASES.index(pod.phase) if pod.phase in _PHASES else 0,
+        is_ready(pod),
         int(cost) if cost.lstrip("-").isdigit() else 0,
-        -moment(condition(pod.value, "Ready").get("lastTransitionTime")) if ready else 0,
+        -(pod.ready_since or 0),
         -restarts,
         -pod.created,
         pod.name,

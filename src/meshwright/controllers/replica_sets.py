@@ -33,7 +33,7 @@ def pods_of(world: World, replica_set: Object) -> list[Object]:
 def surplus(mine: Iterable[Object], wanted: int) -> list[Object]:
     """The active pods that go so that `wanted` stay."""
     active = [pod for pod in mine if pods.is_active(pod)]
-    return pods.deletion_order(active)[: max(0, len(active) - wanted)]
+    return pods.deletion_order(active)[: len(active) - wanted] if len(active) > wanted else []
 
 
 class ReplicaSets:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from meshwright.controllers.resources import READ_WHOLE
-from meshwright.controllers.values import dig, labels_of, list_of, map_of, moment
+from meshwright.controllers.values import condition, dig, list_of, map_of, moment, number
 from meshwright.store.names import EpochMilliseconds, Json, Key, Resource, Revision
 from meshwright.store.version import Event, EventType, Version
 
@@ -25,20 +25,41 @@ _heads = msgspec.json.Decoder(_Head)
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """One object. `value` is shared: read it, never change it. Of kinds that are not read whole it has no spec."""
+    """One object. `value` is shared: read it, never change it. Of kinds that are not read whole it has no spec.
+
+    What is asked again and again of hundreds of pods is read once: the reference to the owner that manages it, the
+    sort key `age` (oldest first), and `ready_since`, None where the condition Ready does not hold.
+    """
 
     key: Key
     revision: Revision
     uid: str
     value: Json = field(repr=False)
+    metadata: Json = field(repr=False)
+    labels: Mapping[str, str] = field(repr=False)
+    controller: Json | None = field(repr=False)
+    age: tuple[EpochMilliseconds, str] = field(repr=False)
+    ready_since: EpochMilliseconds | None = field(repr=False)
+    phase: str = field(repr=False)
 
     @classmethod
     def of(cls, version: Version) -> "Object":
-        if version.key.resource in READ_WHOLE:
-            return cls(version.key, version.revision, version.uid, version.value())
-        head = _heads.decode(version.body.text)
-        value = {"apiVersion": head.apiVersion, "kind": head.kind, "metadata": head.metadata}
-        return cls(version.key, version.revision, version.uid, value)
+        value = _value(version)
+        metadata = map_of(value.get("metadata"))
+        ready = condition(value, "Ready")
+        owners = map(map_of, list_of(metadata.get("ownerReferences")))
+        return cls(
+            key=version.key,
+            revision=version.revision,
+            uid=version.uid,
+            value=value,
+            metadata=metadata,
+            labels=map_of(metadata.get("labels")),
+            controller=next((owner for owner in owners if owner.get("controller") is True), None),
+            age=(moment(metadata.get("creationTimestamp")), version.key.name),
+            ready_since=moment(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
+            phase=str(dig(value, "status", "phase") or ""),
+        )
 
     @property
     def name(self) -> str:
@@ -49,10 +70,6 @@ class Object:
         return self.key.namespace
 
     @property
-    def metadata(self) -> Json:
-        return map_of(self.value.get("metadata"))
-
-    @property
     def spec(self) -> Json:
         return map_of(self.value.get("spec"))
 
@@ -61,12 +78,8 @@ class Object:
         return map_of(self.value.get("status"))
 
     @property
-    def labels(self) -> Mapping[str, str]:
-        return labels_of(self.value)
-
-    @property
     def generation(self) -> int:
-        return int(self.metadata.get("generation") or 0)
+        return number(self.metadata.get("generation"), 0)
 
     @property
     def leaving(self) -> bool:
@@ -75,12 +88,7 @@ class Object:
 
     @property
     def created(self) -> EpochMilliseconds:
-        return moment(self.metadata.get("creationTimestamp"))
-
-    @property
-    def age(self) -> tuple[EpochMilliseconds, str]:
-        """Sort key, oldest first."""
-        return self.created, self.name
+        return self.age[0]
 
     @property
     def finalizers(self) -> list[Any]:
@@ -90,10 +98,12 @@ class Object:
     def owners(self) -> list[Json]:
         return [map_of(owner) for owner in list_of(self.metadata.get("ownerReferences"))]
 
-    @property
-    def controller(self) -> Json | None:
-        """The reference to the owner that manages it."""
-        return next((owner for owner in self.owners if owner.get("controller") is True), None)
+
+def _value(version: Version) -> Json:
+    if version.key.resource in READ_WHOLE:
+        return version.value()
+    head = _heads.decode(version.body.text)
+    return {"apiVersion": head.apiVersion, "kind": head.kind, "metadata": head.metadata}
 
 
 class World:
@@ -170,13 +180,14 @@ class World:
             yield from things.values()
 
     def dependents(self, uid: str) -> list[Object]:
-        """Objects with a reference to this owner, sorted by key."""
-        return [thing for key in sorted(self._owned.get(uid, ())) if (thing := self.get(key)) is not None]
+        """Objects with a reference to this owner, in no order that means anything."""
+        return [thing for key in self._owned.get(uid, ()) if (thing := self.get(key)) is not None]
 
     def controlled(self, owner: Object, resource: Resource) -> list[Object]:
         """Objects of one kind that this owner manages, oldest first."""
         found = (thing for thing in self.dependents(owner.uid) if thing.key.resource == resource)
-        return sorted((thing for thing in found if dig(thing.controller, "uid") == owner.uid), key=_age)
+        mine = [thing for thing in found if thing.controller is not None and thing.controller.get("uid") == owner.uid]
+        return sorted(mine, key=_age)
 
 
 def _age(thing: Object) -> tuple[EpochMilliseconds, str]:

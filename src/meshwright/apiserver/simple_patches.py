@@ -33,12 +33,12 @@ def json_patch(value: Any, operations: object) -> Any:
         raise PatchError(f"a JSON patch is a list of at most {MAX_OPERATIONS} operations")
     value = copied(value)
     for index, operation in enumerate(operations):
-        if not is_map(operation) or operation.get("op") not in _OPERATIONS:
+        if not is_map(operation) or not isinstance(name := operation.get("op"), str) or name not in _OPERATIONS:
             raise PatchError(f"operation {index}: `op` must be one of {', '.join(_OPERATIONS)}")
         try:
-            value = _OPERATIONS[operation["op"]](value, operation)
+            value = _OPERATIONS[name](value, operation)
         except PatchError as problem:
-            raise PatchError(f"operation {index} ({operation['op']}): {problem}") from None
+            raise PatchError(f"operation {index} ({name}): {problem}") from None
     return value
 
 

@@ -27,7 +27,7 @@ def test_ages_as_kubectl_writes_them(seconds: int, text: str) -> None:
 
 
 def test_sets_of_fields_come_back() -> None:
-    item = {"f:image": {}, ".": {}}
+    item: dict[str, Any] = {"f:image": {}, ".": {}}
     spec: dict[str, Any] = {"f:a": {}, "f:l": {'k:{"name":"x"}': item}}
     tree: dict[str, Any] = {"f:spec": spec, "f:data": {".": {}, "f:k": {}}}
     paths = from_json(tree)

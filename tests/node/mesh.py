@@ -34,7 +34,11 @@ def status(*, ready: bool = True) -> PodStatus:
 
 def proxy_class(name: str) -> ProxyClass:
     return ProxyClass(
-        Role.SIDECAR, Namespace("default"), Interception.UID, "1.40.0", matched=(ObjectRef("Sidecar", "default", name),)
+        Role.SIDECAR,
+        Namespace("default"),
+        Interception.UID,
+        "1.40.0",
+        matched=(ObjectRef("Sidecar", "default", name),),
     )
 
 
@@ -48,9 +52,7 @@ def endpoints(name: str, version: str, size: int = 100) -> EncodedResource:
     return resource(ENDPOINTS, name, version, size)
 
 
-def published(
-    classes: dict[str, tuple[EncodedResource, ...]], proxies: dict[str, str], change: int = 0
-) -> Published:
+def published(classes: dict[str, tuple[EncodedResource, ...]], proxies: dict[str, str], change: int = 0) -> Published:
     """Class name -> resources, pod name -> class name."""
     made = {name: proxy_class(name) for name in classes}
     resources: dict[ProxyClass, dict[TypeUrl, dict[ResourceName, EncodedResource]]] = {}

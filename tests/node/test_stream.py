@@ -1,8 +1,6 @@
 """Both ends over a real socket: what one side has, the other gets; and either may go away."""
 
-import asyncio
 from dataclasses import replace
-from pathlib import Path
 
 import uvloop
 

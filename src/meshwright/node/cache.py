@@ -5,6 +5,7 @@ One file, `<folder>/state` (0600, folder 0700), replaced in one step. A damaged 
 
 import logging
 import os
+import threading
 from hashlib import blake2b
 from pathlib import Path
 
@@ -14,11 +15,13 @@ DIGEST_BYTES = 32
 
 
 class Cache:
-    """Reads once, writes often; both block."""
+    """Reads once, writes often; both block. `write` may be called from several threads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "state"
+        self._lock = threading.Lock()
+        self._written = 0
 
     def read(self) -> bytes | None:
         """What was written last; None when there is nothing that can be trusted."""
@@ -35,8 +38,17 @@ class Cache:
             return None
         return data
 
-    def write(self, data: bytes) -> None:
-        """Replace the file; survives a crash at any moment. Raises OSError."""
+    def write(self, data: bytes, number: int) -> None:
+        """Replace the file, unless a state of a higher number is there; survives a crash at any moment.
+
+        Raises OSError.
+        """
+        with self._lock:
+            if number > self._written:
+                self._replace(data)
+                self._written = number
+
+    def _replace(self, data: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.chmod(0o700)
         temporary = self._folder / f".state.{os.getpid()}"

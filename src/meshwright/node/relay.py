@@ -98,6 +98,7 @@ class Relay:
         self._loaded = asyncio.Event()
         self._dirty = asyncio.Event()
         self._serial = 0
+        self._states = self._saved = 0  # how many states came, and up to which one they are on disk
         self._call: NodeCall | None = None
         self._client: GrpcClient | None = None
         self._statuses: Table | None = None
@@ -118,8 +119,8 @@ class Relay:
         for task in self._running:
             task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
-        if self._dirty.is_set():
-            self._save(self._replica.dump())
+        if self._saved < self._states:
+            self._save(self._replica.dump(), self._states)  # after what a thread may still write
 
     # ------------------------------------------------------------ what the agent does
 
@@ -211,6 +212,7 @@ class Relay:
             if call.broken:
                 self._replica = Replica()  # what it knows does not fit the control plane's; begin anew
                 self._dirty.clear()
+                self._saved = self._states  # nothing worth keeping, so what is on disk stays
             else:
                 self._replica.interrupt()
             self.connected.set(False)
@@ -244,6 +246,7 @@ class Relay:
         """The control plane's newest state is complete. Raises TableError."""
         state = self._replica.commit(commit)
         self._serial = commit.serial
+        self._states += 1
         self._dirty.set()
         if not self.connected.value:
             self.connected.set(True)
@@ -268,12 +271,13 @@ class Relay:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
-            await asyncio.to_thread(self._save, self._replica.dump())
+            await asyncio.to_thread(self._save, self._replica.dump(), self._states)
             await asyncio.sleep(WRITE_PAUSE)
 
-    def _save(self, data: bytes) -> None:
+    def _save(self, data: bytes, number: int) -> None:
         try:
-            self._cache.write(data)
+            self._cache.write(data, number)
+            self._saved = max(self._saved, number)
         except OSError as error:
             LOG.warning("the node's state cannot be kept: %s", error)
 

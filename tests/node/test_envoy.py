@@ -82,21 +82,25 @@ def test_a_change_reaches_an_envoy_and_its_receipt_comes_back_with_outages_on_ei
                 # the control plane is away: an Envoy that starts now gets everything from the relay
                 async with envoy(place / "xds"):
                     await until_served(front, "13")
-            # and so does one beside an agent that is new as well: from disk
-            async with AsyncExitStack() as agent:
-                side = AgentSide(place)
-                await side.start(agent)
-                assert not side.relay.connected.value
-                async with envoy(place / "xds") as proxy:
-                    await until_served(front, "13")
-                    assert WEB.identity.uri in await proxy.admin("/certs")
-                    async with plane.running() as server:
-                        await until(lambda: server.live(13) == {PROXY: Live.LIVE})
-                        plane.published.set(numbered(14, *fixed, direct("r", "14")))
-                        await is_live(server, 14)
-                        assert await get(front) == (200, "14")
+            await from_disk(plane, place, front, fixed)
 
     uvloop.run(run())
+
+
+async def from_disk(plane: ControlPlane, place: Path, front: int, fixed: tuple[EncodedResource, ...]) -> None:
+    """An Envoy beside an agent that is new as well, with the control plane away and then there again."""
+    async with AsyncExitStack() as agent:
+        side = AgentSide(place)
+        await side.start(agent)
+        assert not side.relay.connected.value
+        async with envoy(place / "xds") as proxy:
+            await until_served(front, "13")
+            assert WEB.identity.uri in await proxy.admin("/certs")
+            async with plane.running() as server:
+                await until(lambda: server.live(13) == {PROXY: Live.LIVE})
+                plane.published.set(numbered(14, *fixed, direct("r", "14")))
+                await is_live(server, 14)
+                assert await get(front) == (200, "14")
 
 
 async def is_live(server: NodeServer, change: int) -> None:

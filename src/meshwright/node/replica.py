@@ -3,7 +3,7 @@
 What did not move stays the same object from one state to the next, down to each type's resources of each class.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,6 +102,14 @@ class Replica:
         if key not in self._blobs:
             self._blobs[key] = EncodedResource(*key, (message.head, message.value))
             self._fresh.append(key)
+
+    def resources(self) -> Collection[BlobKey]:
+        """All that are here, those of an open batch included."""
+        return self._blobs.keys()
+
+    def rows_of(self, table: str) -> Mapping[str, bytes] | None:
+        """A table as of the last commit; None when there is none."""
+        return self._receiver.tables.get(table)
 
     def interrupt(self) -> None:
         """The stream broke: what came since the last commit never was."""

@@ -47,6 +47,11 @@ def sniffed_routes(host: Hostname, port: PortNumber) -> ResourceName:
     return ResourceName(f"{host}:{port}")
 
 
+def is_sniffed(name: ResourceName) -> bool:
+    """Whether a sidecar's outbound routes have a name of `sniffed_routes`, and so belong to one host alone."""
+    return ":" in name
+
+
 def inbound_routes(port: PortNumber) -> ResourceName:
     """The routes of an inbound port have the name of its cluster: inbound|9080||."""
     return ResourceName(f"inbound|{port}||")

@@ -89,9 +89,7 @@ class ChunkedMapping(Mapping[Key, Value]):
         if pairs and pairs[0][0] is self:
             return dict(self.items()) == dict(cast("Mapping[Any, Any]", other).items())
         plain = cast("Mapping[Any, Any]", other)
-        return all(
-            mine == its or (mine.keys() != its.keys() and self._agrees(mine, plain)) for mine, its in pairs
-        )
+        return all(mine == its or (mine.keys() != its.keys() and self._agrees(mine, plain)) for mine, its in pairs)
 
     def _agrees(self, mine: Mapping[Key, Value], other: Mapping[Any, Any]) -> bool:
         """Whether `other`, which has as many names, has these with equal values, in whichever chunk."""

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from operator import is_
 
 from meshwright.compiler.built import Built
 from meshwright.compiler.encode import Encoded, encode
@@ -13,7 +14,7 @@ from meshwright.compiler.envoy.inbound_routes import inbound_route_configs
 from meshwright.compiler.envoy.listeners_gateway import gateway_listeners
 from meshwright.compiler.envoy.listeners_inbound import inbound_listeners
 from meshwright.compiler.envoy.listeners_outbound import Claim, claims, http_proxy, outbound, virtual_outbound
-from meshwright.compiler.envoy.routes import RouteBuilder, gateway_routes, sidecar_routes
+from meshwright.compiler.envoy.routes import RouteBuilder, gateway_routes, own_routes, sidecar_routes
 from meshwright.compiler.envoy.streams import Routed, Rules, service_streams
 from meshwright.compiler.envoy.transport import encrypts
 from meshwright.compiler.memo import Memo, Shared
@@ -29,7 +30,7 @@ from meshwright.envoyapi.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from meshwright.model.chunked import NOTHING, ChunkedMapping
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.gateway import Gateway
-from meshwright.model.names import Hostname, Namespace, PortNumber, ResourceName, TypeUrl
+from meshwright.model.names import ROUTES, Hostname, Namespace, PortNumber, ResourceName, TypeUrl
 from meshwright.model.protocol import Protocol
 from meshwright.model.proxy import Interception, ProxyClass, Role
 from meshwright.model.published import EncodedResource, Resources
@@ -70,6 +71,9 @@ class Bundle:
     resources: Resources
     findings: tuple[Diagnostic, ...] = ()
     secrets: tuple[ResourceName, ...] = ()
+
+
+NO_BUNDLE = Bundle({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class Assembly:
         self._reached: dict[tuple[Scope, Reach], Reached] = {}
         self._clients: dict[ProxyClass, Client] = {}
         self._listeners: dict[Client, dict[Place, tuple[tuple[Claim, ...], MeshSettings, Encoded]]] = {}
+        self._grouped: dict[Client, Sequence[tuple[tuple[Built, ...], tuple[Encoded, ...], Bundle]]] = {}
         self._encoded: dict[Client, dict[int, tuple[Built, Encoded]]] = {}
         self.clusters = Derived[tuple[Reached, Hostname], Parts](ledger, self._clusters)
         self.assignments = Derived[tuple[Reached, Hostname], Parts](ledger, self._assignments)
@@ -168,6 +173,7 @@ class Assembly:
         for table in (self.outbound, self.own, self.local, self.routes, self.bundle):
             table.keep(clients.__contains__)
         self._listeners = {key: kept for key, kept in self._listeners.items() if key in clients}
+        self._grouped = {key: kept for key, kept in self._grouped.items() if key in clients}
         self._encoded = {key: kept for key, kept in self._encoded.items() if key in clients}
         return frozenset(one.scope for one in reached)
 
@@ -189,6 +195,8 @@ class Assembly:
                     resources[url] = found
                 elif isinstance(known, ChunkedMapping):
                     resources[url] = known.with_rest(found)
+                elif isinstance(found, ChunkedMapping):
+                    resources[url] = found.with_rest(known)
                 else:
                     resources[url] = {**found, **known}
         findings = dict.fromkeys(chain.from_iterable(layer.findings for layer in layers))
@@ -230,7 +238,29 @@ class Assembly:
         self._encoded[client] = after
         gathering = _Gathering()
         gathering.add(encoded for _, encoded in after.values())
-        return gathering.done()
+        shared = gathering.done()
+        own = self._own_routes(client, view) if client.proxy_class.role is Role.SIDECAR else ()
+        if not any(bundle.resources for bundle in own):
+            return shared
+        chunks = tuple(bundle.resources.get(ROUTES, NOTHING) for bundle in own)
+        findings = dict.fromkeys(chain.from_iterable(bundle.findings for bundle in (shared, *own)))
+        secrets = {name for bundle in (shared, *own) for name in bundle.secrets}
+        rest = shared.resources.get(ROUTES, NOTHING)
+        return Bundle({ROUTES: ChunkedMapping(chunks, route_group_of, rest)}, tuple(findings), tuple(sorted(secrets)))
+
+    def _own_routes(self, client: Client, view: View) -> tuple[Bundle, ...]:
+        """The routes of listeners that one service has alone, by group; a group that stayed is the same object."""
+        before = self._grouped.get(client, ())
+        after: list[tuple[tuple[Built, ...], tuple[Encoded, ...], Bundle]] = []
+        for index, built in enumerate(own_routes(view, self._builder)):
+            kept = before[index] if before else ((), (), NO_BUNDLE)
+            if len(kept[0]) != len(built) or not all(map(is_, kept[0], built)):
+                known = {id(one): encoded for one, encoded in zip(kept[0], kept[1], strict=True)}
+                encoded = tuple(known.get(id(one)) or encode(one) for one in built)
+                kept = (built, encoded, _gathered((encoded,)))
+            after.append(kept)
+        self._grouped[client] = after
+        return tuple(bundle for _, _, bundle in after)
 
     def _outbound(self, client: Client) -> Parts:
         """Listeners of all claims; one whose claims did not change is kept."""
@@ -388,6 +418,11 @@ def _joined(bundles: tuple[Bundle, ...]) -> Bundle:
 def group_of(name: ResourceName) -> int:
     """The group of the host in the name of a cluster or load assignment (see `names.outbound_cluster`)."""
     return bucket_of(name.rpartition("|")[2])
+
+
+def route_group_of(name: ResourceName) -> int:
+    """The group of the host in the name of a service's own routes (see `names.sniffed_routes`)."""
+    return bucket_of(name.partition(":")[0])
 
 
 class TrackedServices(Mapping[Hostname, VisibleService]):

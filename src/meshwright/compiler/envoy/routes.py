@@ -14,7 +14,7 @@ from meshwright.compiler.envoy.sidecar_hosts import Aliases, Chunk, Entry, Group
 from meshwright.compiler.envoy.virtual_hosts import Part, packed
 from meshwright.compiler.features.timeout import set_timeout
 from meshwright.compiler.memo import ImpureError
-from meshwright.compiler.names import HTTP_PROXY, PASSTHROUGH
+from meshwright.compiler.names import HTTP_PROXY, PASSTHROUGH, is_sniffed
 from meshwright.compiler.visibility.buckets import BUCKETS, bucket_of
 from meshwright.compiler.visibility.owners import Owners
 from meshwright.compiler.visibility.view import View, VisibleService
@@ -24,7 +24,7 @@ from meshwright.model.names import ROUTES, Hostname, ResourceName
 from meshwright.model.service import Service
 from meshwright.model.settings import MeshSettings, OutboundMode
 
-__all__ = ["RouteBuilder", "gateway_routes", "sidecar_routes"]
+__all__ = ["RouteBuilder", "gateway_routes", "own_routes", "sidecar_routes"]
 
 BAD_GATEWAY = 502
 Buckets = tuple[Mapping[Hostname, VisibleService], ...]
@@ -33,12 +33,14 @@ Buckets = tuple[Mapping[Hostname, VisibleService], ...]
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """A group with what was made of it. `touched`: the buckets that its rules refer to. `named` are the ExternalName
-    services in it, for the groups of their targets.
+    services in it, for the groups of their targets. `chunks` are parts of configurations that groups share, `own` the
+    configurations of one service's port each.
     """
 
     group: Group
     hosts: Hosts
     chunks: Mapping[ResourceName, Chunk]
+    own: Mapping[ResourceName, "_Made"]
     covered: frozenset[Hostname]
     named: Aliases
     touched: frozenset[int]
@@ -77,8 +79,8 @@ class SidecarMemory:
 
 
 def sidecar_routes(view: View, builder: RouteBuilder) -> tuple[Built, ...]:
-    """One configuration per name that the class's listeners refer to; unchanged ones are the same objects as in
-    the last compilation.
+    """The configurations that services share, one per port; those of single services' ports are `own_routes`.
+    Unchanged ones are the same objects as in the last compilation.
     """
     memory = builder.memory.get(view.proxy_class)
     if not isinstance(memory, SidecarMemory) or memory.settings != view.settings:
@@ -91,6 +93,13 @@ def sidecar_routes(view: View, builder: RouteBuilder) -> tuple[Built, ...]:
         return made
     # an empty message carries findings only
     return (*made, Built(ROUTES, ResourceName("virtual services"), RouteConfiguration(), findings=findings))
+
+
+def own_routes(view: View, builder: RouteBuilder) -> tuple[tuple[Built, ...], ...]:
+    """After `sidecar_routes`: by group of hosts the configurations of services' own listeners."""
+    memory = builder.memory.get(view.proxy_class)
+    assert isinstance(memory, SidecarMemory)
+    return tuple([tuple([one.built for one in kept.own.values()]) for kept in memory.groups])
 
 
 def _regrouped(memory: SidecarMemory, view: View, builder: RouteBuilder) -> bool:
@@ -139,9 +148,16 @@ def _aliases(memory: SidecarMemory, buckets: Buckets, changed: frozenset[int]) -
 
 def _keep(group: Group, last: _Kept | None, view: View, builder: RouteBuilder, changed: frozenset[int]) -> _Kept:
     made = hosts.hosts_of(group, view, builder, last.hosts if last is not None else {}, changed)
-    chunks = hosts.chunks_of(made, last.chunks if last is not None else {})
+    known: Mapping[ResourceName, _Made] = last.own if last is not None else {}
+    before = {name: one.chunks[0] for name, one in known.items()}
+    before.update(last.chunks if last is not None else {})
+    chunks = hosts.chunks_of(made, before)
+    own: dict[ResourceName, _Made] = {}
+    for name in [name for name in chunks if is_sniffed(name)]:
+        alone, old = (chunks.pop(name),), known.get(name)
+        own[name] = old if old is not None and old.holds(alone) else _joined(name, alone, view, builder)
     around = frozenset[int]().union(*(host.touched for host in made.values()))
-    return _Kept(group, made, chunks, hosts.covered(group), hosts.aliases_in(group.services), around)
+    return _Kept(group, made, chunks, own, hosts.covered(group), hosts.aliases_in(group.services), around)
 
 
 def _audit(memory: SidecarMemory, owners: Owners, view: View, builder: RouteBuilder) -> None:
@@ -197,6 +213,12 @@ def _built(
     name: ResourceName, chunks: tuple[Chunk, ...], view: View, builder: RouteBuilder, memory: SidecarMemory
 ) -> _Made:
     rivals = memory.rivals[name] = _rivals(memory, name, chunks)
+    return _joined(name, chunks, view, builder, rivals=rivals)
+
+
+def _joined(
+    name: ResourceName, chunks: tuple[Chunk, ...], view: View, builder: RouteBuilder, *, rivals: bool = False
+) -> _Made:
     pieces = [chunk.part for chunk in chunks]
     digest = b"".join([chunk.digest for chunk in chunks])
     settled = rivals or not all(chunk.clean for chunk in chunks)

@@ -1,27 +1,22 @@
 """The object API of a running mesh: what kubectl speaks with, on the store, with the readers' rules at the door."""
 
 import asyncio
-import json
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from meshwright.apiserver.access import keep_token, only_token
 from meshwright.apiserver.api import make_api
-from meshwright.apiserver.failure import FieldError
 from meshwright.apiserver.kubeconfig import write_kubeconfig
 from meshwright.apiserver.namespaces import ensure_namespaces
 from meshwright.apiserver.resources import standard_catalogue
 from meshwright.apiserver.server import ApiServer, TlsFiles
 from meshwright.ca.authority import Authority
 from meshwright.ca.files import write
-from meshwright.documents.reader import read
-from meshwright.kinds.objects import read_objects
-from meshwright.model.diagnostic import Effect
 from meshwright.processes.state import DataDirectory
 from meshwright.store.store import Store
+from meshwright.wiring.validation import field_errors
 
 NAMES = ("localhost", "127.0.0.1", "kubernetes.default.svc")
 ADDRESS = "127.0.0.1"
@@ -50,7 +45,7 @@ class ObjectApi:
         self._files.certificate.parent.mkdir(mode=0o700, exist_ok=True)
         self._issue()
         token = keep_token(place.data.root / "api" / "token")
-        api = make_api(store, standard_catalogue(), only_token(token), validate=validate)
+        api = make_api(store, standard_catalogue(), only_token(token), validate=field_errors)
         self._server = ApiServer(api, _listener(place.port), self._files)
         roots = place.authority.roots_pem
         write_kubeconfig(place.data.root / KUBECONFIG, self._server.address, token, roots)
@@ -79,17 +74,3 @@ def _listener(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((ADDRESS, port))
     return listener
-
-
-def validate(value: Mapping[str, Any]) -> Sequence[FieldError]:
-    """What the readers find in an object; what they only note, or leave out, is a warning."""
-    text = json.dumps(value)
-    found = read_objects([read(text, "object")]).diagnostics
-    return tuple(
-        FieldError(
-            each.origin.path or "metadata",
-            f"{each.message}. Fix: {each.fix} [{each.code.id}]",
-            warning=each.code.effect not in (Effect.REFUSED, Effect.DENIED),
-        )
-        for each in found
-    )

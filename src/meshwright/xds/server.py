@@ -292,7 +292,7 @@ class XdsServer:
         return {proxy: self.status_of(proxy) for proxy in self._served}
 
     def status_of(self, proxy: ProxyName, *, in_full: bool = True) -> ProxyStatus:
-        """One proxy; an empty status when it is not served. `acknowledged` costs, and is left out unless `in_full`."""
+        """One proxy; an empty status when it is not served. `acknowledged` costs: it is left out unless `in_full`."""
         served = self._served.get(proxy)
         if served is None:
             return ProxyStatus()

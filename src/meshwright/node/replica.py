@@ -3,7 +3,7 @@
 What did not move stays the same object from one state to the next, down to each type's resources of each class.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,10 +151,10 @@ class Replica:
     def _rows(self, table: str) -> Mapping[str, bytes]:
         return self._receiver.tables.get(table, {})
 
-    def _state(self, moved: Sequence[str], serial: int) -> NodeState:
-        for table in moved:
+    def _state(self, moved: Mapping[str, set[str]], serial: int) -> NodeState:
+        for table, keys in moved.items():
             if not is_ordered(table):
-                self._move_resources(table)
+                self._move_resources(table, keys)
         self._forget_unused()
         self._move_desired(moved)
         roots = self._rows(TRUST).get(ROOTS, b"")
@@ -162,21 +162,26 @@ class Replica:
             self._last = self._published()
         return NodeState(self._last, self._desired, dict(self._rows(DOCUMENTS)), roots, serial)
 
-    def _move_resources(self, table: str) -> None:
-        url, before = url_of(table), self._named.pop(table, {})
-        rows = self._receiver.tables.get(table)
-        if rows is not None:
-            found: dict[ResourceName, EncodedResource] = {}
-            for name, version in rows.items():
+    def _move_resources(self, table: str, keys: set[str]) -> None:
+        """The resources of a table, of which these rows may be others."""
+        url, rows = url_of(table), self._receiver.tables.get(table)
+        named = dict(self._named.pop(table, {}))
+        for name in keys:
+            version = rows.get(name) if rows is not None else None
+            before = named.pop(ResourceName(name), None)
+            if version is not None:
                 key = (url, ResourceName(name), Version(version.decode()))
-                found[key[1]] = self._blobs[key]
+                named[key[1]] = self._blobs[key]
                 self._uses[key] = self._uses.get(key, 0) + 1
-            self._named[table] = found
-        for item in before.values():
-            key = (item.type_url, item.name, item.version)
-            self._uses[key] -= 1
-            if not self._uses[key]:
-                self._fresh.append(key)
+            if before is not None:
+                self._release((before.type_url, before.name, before.version))
+        if rows is not None:
+            self._named[table] = named
+
+    def _release(self, key: BlobKey) -> None:
+        self._uses[key] -= 1
+        if not self._uses[key]:
+            self._fresh.append(key)
 
     def _forget_unused(self) -> None:
         """Resources that no class has any more (or that came and were never meant) go."""
@@ -212,7 +217,7 @@ class Replica:
         )
         return before if same else _Class(row, before.key, before.secrets, resources)
 
-    def _move_desired(self, moved: Sequence[str]) -> None:
+    def _move_desired(self, moved: Collection[str]) -> None:
         if PODS in moved:
             self._pods = {name: self._pod(name, data) for name, data in self._rows(PODS).items()}
             self._parts[PODS] = tuple(pod for _, pod in self._pods.values())

@@ -5,7 +5,7 @@ there is one, is sent as the difference, and nothing in between is kept. Tables 
 versions; the resources themselves travel as blobs, each once. No I/O here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -289,21 +289,22 @@ class TableReceiver:
         if self._rows > self.bounds.rows or self._bytes > self.bounds.bytes:
             raise TableError("a state beyond the bounds")
 
-    def commit(self) -> Sequence[str]:
-        """Make all of it count; the names of the tables that moved. Raises TableError."""
-        moved: dict[str, None] = {}
+    def commit(self) -> Mapping[str, set[str]]:
+        """Make all of it count; the tables that moved, with the keys that may be otherwise. Raises TableError."""
+        moved: dict[str, set[str]] = {}
         staged, self._staged, self._rows, self._bytes = self._staged, [], 0, 0
         for message in staged:
             if isinstance(message, Dropped):
                 for name in message.tables:
-                    self.tables.pop(name, None)
-                    moved[name] = None
+                    moved.setdefault(name, set()).update(self.tables.pop(name, ()))
                 continue
-            moved[message.table] = None
+            keys = moved.setdefault(message.table, set())
+            keys.update(message.gone)
+            keys.update(key for key, _ in message.put)
             self.tables[message.table] = _applied(self.tables.get(message.table, {}), message)
         if len(self.tables) > self.bounds.tables or sum(map(len, self.tables.values())) > self.bounds.rows:
             raise TableError("more than the bounds allow")
-        return list(moved)
+        return moved
 
 
 def _applied(rows: dict[str, bytes], message: Rows) -> dict[str, bytes]:

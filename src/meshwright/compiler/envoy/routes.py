@@ -96,10 +96,11 @@ def sidecar_routes(view: View, builder: RouteBuilder) -> tuple[Built, ...]:
 
 
 def own_routes(view: View, builder: RouteBuilder) -> tuple[tuple[Built, ...], ...]:
-    """After `sidecar_routes`: by group of hosts the configurations of services' own listeners."""
+    """After `sidecar_routes`: by group of hosts the configurations of services' own listeners; () without any."""
     memory = builder.memory.get(view.proxy_class)
     assert isinstance(memory, SidecarMemory)
-    return tuple([tuple([one.built for one in kept.own.values()]) for kept in memory.groups])
+    found = [kept.own for kept in memory.groups]
+    return tuple([tuple([one.built for one in own.values()]) for own in found]) if any(found) else ()
 
 
 def _regrouped(memory: SidecarMemory, view: View, builder: RouteBuilder) -> bool:

@@ -1,11 +1,13 @@
 """Both ends over a real socket: what one side has, the other gets; and either may go away."""
 
+import asyncio
 from dataclasses import replace
 
 import uvloop
 
 from meshwright.model.names import PortNumber, ProxyName
 from meshwright.model.planned_pod import DesiredState, HostForward
+from meshwright.node.server import NodeServer
 from tests.node.mesh import ControlPlane, bytes_of, endpoints, pod, published, relay, status, until
 from tests.xds.envoys import folder
 
@@ -72,5 +74,50 @@ def test_either_side_may_be_restarted() -> None:
                 assert bytes_of(again.published.value) == bytes_of(plane.published.value)
                 assert again.desired.value == STATE
                 assert not again.connected.value
+
+    uvloop.run(run())
+
+
+def test_a_control_plane_that_starts_hears_its_nodes_before_it_says_anything() -> None:
+    async def run() -> None:
+        with folder() as place:
+            plane = ControlPlane(place)
+            plane.desired.set(STATE)
+            plane.published.set(published({"one": (endpoints("x", "1"),)}, {"b": "one"}, change=1))
+            async with relay(place) as node:
+                node.report({ProxyName("b.default"): status()})
+                async with plane.running():
+                    await node.loaded()
+                plane.desired.set(DesiredState())
+                plane.published.set(published({}, {}))
+                async with NodeServer(plane.published, plane.sign, plane.drained, held=True) as server:
+                    await server.add("local", plane.desired, path=plane.socket)
+                    await server.reported("local")
+                    assert server.statuses.value == {"b.default": status()}
+                    assert not node.connected.value
+                    plane.desired.set(STATE)
+                    plane.published.set(published({"one": (endpoints("x", "2"),)}, {"b": "one"}, change=2))
+                    server.release()
+                    seen = node.published.value
+                    assert seen.change == 1
+                    assert (await node.published.newer_than(seen)).change == 2
+                    assert node.desired.value == STATE
+
+    uvloop.run(run())
+
+
+def test_a_new_machine_is_not_waited_for() -> None:
+    async def run() -> None:
+        with folder() as place:
+            plane = ControlPlane(place)
+            async with NodeServer(plane.published, plane.sign, plane.drained, held=True) as server:
+                await server.add("local", plane.desired, path=plane.socket)
+                async with relay(place) as node:
+                    async with asyncio.timeout(20):
+                        await server.reported("local")
+                    plane.desired.set(STATE)
+                    server.release()
+                    await node.loaded()
+                    assert node.desired.value == STATE
 
     uvloop.run(run())

@@ -83,7 +83,9 @@ class NodeServer:
         *,
         roots_pem: Latest[bytes] | None = None,
         complain: Callable[[Complaint], None] | None = None,
+        held: bool = False,
     ) -> None:
+        """`held`: nodes may report, and nothing is sent to them before `release`."""
         self.statuses: Latest[Mapping[ProxyName, PodStatus]] = Latest({})
         self.moved = Latest(0)
         self._published = published
@@ -91,6 +93,7 @@ class NodeServer:
         self._sign = sign
         self._drained = drained
         self._complain = complain
+        self._held = held
         self._nodes: dict[str, _Node] = {}
         self._classes = ClassEncoder()
         self._tasks = asyncio.TaskGroup()
@@ -115,6 +118,18 @@ class NodeServer:
         await self._tasks.__aexit__(kind, error, trace)
 
     # ------------------------------------------------------------ nodes
+
+    def release(self) -> None:
+        """What is published and desired is true now: send it. A control plane that starts calls this when it has
+        heard its nodes and compiled; an empty state that was sent before would end every pod.
+        """
+        self._held = False
+        for node in self._all():
+            self._aim(node)
+            if node.session is not None and not node.session.greeted:
+                node.session.start(node.view)
+            self._pump(node)
+        self._tick()
 
     async def add(
         self,
@@ -186,11 +201,14 @@ class NodeServer:
         }
 
     async def reported(self, name: str) -> None:
-        """Wait until a node has said how its pods are. Before that, publishing would take its endpoints away."""
+        """Wait until a node has said how its pods are, or came without any state (a new machine: it waits for us).
+
+        Before that, publishing would take its endpoints away. Bound it: the node may be gone.
+        """
         while True:
             seen = self.moved.value
             node = self._nodes.get(name)
-            if node is not None and node.statuses is not None:
+            if node is not None and (node.statuses is not None or (node.session and node.session.is_blank)):
                 return
             await self.moved.newer_than(seen)
 
@@ -255,7 +273,7 @@ class NodeServer:
 
     # ------------------------------------------------------------ what sessions tell
 
-    def began(self, session: NodeSession) -> View:
+    def began(self, session: NodeSession) -> View | None:
         node = self._nodes[session.node]
         former, node.session, node.progress = node.session, session, {}
         if former is not None:
@@ -263,7 +281,7 @@ class NodeServer:
         self._aim(node)
         self._pump(node)
         self._tick()
-        return node.view
+        return None if self._held else node.view
 
     def reported_by(
         self,
@@ -364,6 +382,8 @@ class NodeServer:
 
     def _aim(self, node: _Node) -> None:
         """Give a node's session the newest of everything."""
+        if self._held:
+            return
         published = self._published.value
         view = node.encoder.view(
             published,

@@ -33,8 +33,8 @@ MOST_ASKED = 2_000  # requests of a node that are not answered yet
 class SessionOwner(Protocol):
     """Who keeps the nodes together."""
 
-    def began(self, session: "NodeSession") -> View:
-        """The node said hello; the state it is to have. Called once, before anything else."""
+    def began(self, session: "NodeSession") -> View | None:
+        """The node said hello; the state it is to have, None when `start` will tell. Called once, before the rest."""
         ...
 
     def reported(
@@ -70,8 +70,8 @@ class NodeSession:
         self._receiver = TableReceiver(NODE_BOUNDS)
         self._answers: deque[Message] = deque()
         self._asked = 0
-        self._batch_open = False
         self._ending = ""
+        self._hello: Hello | None = None
 
     # ------------------------------------------------------------ from the transport
 
@@ -130,7 +130,7 @@ class NodeSession:
         if isinstance(message, Hello):
             self._greet(message)
             return
-        if not self.greeted:
+        if self._hello is None:
             raise TableError("the first message is no hello")
         match message:
             case Rows() | Dropped():
@@ -156,10 +156,22 @@ class NodeSession:
             raise TableError("too many requests that are not answered")
 
     def _greet(self, hello: Hello) -> None:
-        if self.greeted:
+        if self._hello is not None:
             raise TableError("a second hello")
         if hello.protocol != PROTOCOL:
             raise CallError(Status.UNIMPLEMENTED, f"protocol {hello.protocol}; this is {PROTOCOL}")
+        self._hello = hello
         view = self._owner.began(self)
-        self._sender.resume(hello.tables, hello.blobs, view)
-        self.greeted = True  # from now on something may be sent
+        if view is not None:
+            self.start(view)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the node came without any state: it can report nothing before it has one."""
+        return self._hello is not None and not self._hello.tables
+
+    def start(self, view: View) -> None:
+        """The first state of the node; from now on something may be sent."""
+        assert self._hello is not None, "a node is known by its hello"
+        self._sender.resume(self._hello.tables, self._hello.blobs, view)
+        self.greeted = True

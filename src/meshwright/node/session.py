@@ -167,8 +167,8 @@ class NodeSession:
 
     @property
     def is_blank(self) -> bool:
-        """Whether the node came without any state: it can report nothing before it has one."""
-        return self._hello is not None and not self._hello.tables
+        """Whether the node has no state, neither from before nor from us: it can report nothing before it has one."""
+        return self._hello is not None and not self._hello.tables and not self.greeted
 
     def start(self, view: View) -> None:
         """The first state of the node; from now on something may be sent."""

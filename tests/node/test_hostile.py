@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 import uvloop
 
 from meshwright.asynctools.latest import Latest
@@ -29,7 +30,9 @@ from meshwright.node.messages import (
     encode,
 )
 from meshwright.node.relay import Relay, TcpAddress
-from meshwright.xds.grpc import prefix
+from meshwright.node.server import owner_of
+from meshwright.node.session import MOST_ASKED, NodeSession
+from meshwright.xds.grpc import CallError, prefix
 from meshwright.xds.http2_client import Http2Client
 from meshwright.xds.http2_wire import PREFACE, FrameType, frame
 from tests.node.mesh import ControlPlane, bytes_of, endpoints, pod, published, relay, status, until
@@ -132,6 +135,28 @@ def test_who_asks_without_end_is_hung_up_on() -> None:
                 drops = speech(HELLO, Dropped(["x" * 1_000]), *(Dropped([]) for _ in range(1_000)), Commit(1))
                 for data in (asks, signs, drops):
                     await hung_up(place / "node", data, closing=True)
+
+    uvloop.run(run())
+
+
+def test_answers_are_not_kept_for_who_does_not_take_them() -> None:
+    async def run() -> None:
+        with folder() as place:
+            plane = ControlPlane(place)
+            async with plane.running() as server:
+                session = NodeSession("local", owner_of(server))
+                session.receive(encode(HELLO), 0.0)
+                taken = 0
+                for number in range(5_000):  # whoever reads may ask for ever
+                    session.receive(encode(SignAsked(number, "x.default", b"x")), 0.0)
+                    while session.next_message(0.0) is not None:
+                        taken += 1
+                assert taken > 5_000
+                for number in range(MOST_ASKED):
+                    session.receive(encode(SignAsked(number, "x.default", b"x")), 0.0)
+                with pytest.raises(CallError):
+                    session.receive(encode(SignAsked(1, "x.default", b"x")), 0.0)
+                session.closed()
 
     uvloop.run(run())
 

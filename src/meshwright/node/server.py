@@ -23,16 +23,18 @@ from meshwright.model.published import Published
 from meshwright.model.workload import Identity
 from meshwright.node.messages import PATH, DrainAsked, Drained, Message, SignAsked, Signed
 from meshwright.node.progress import NO_PROGRESS, Live, ProxyProgress
-from meshwright.node.session import NodeSession
+from meshwright.node.session import NodeSession, SessionOwner
 from meshwright.node.state import ClassEncoder, Documents, NodeEncoder
 from meshwright.node.tables import EMPTY_VIEW, View
 from meshwright.xds.grpc import CallError, Status
+from meshwright.xds.http2 import Limits
 from meshwright.xds.peer import listening_socket, peer_of
 from meshwright.xds.session import Complaint
 from meshwright.xds.transport import Call, GrpcConnection
 
 LOG = logging.getLogger(__name__)
 MOST_CONNECTIONS = 8  # of one node; an agent has one, and for a moment its predecessor's
+LIMITS = Limits(streams=4)
 
 Sign = Callable[[Identity, bytes], bytes]
 """From the identity and the request (PEM) to the chain (PEM). Raises ValueError with the reason of a refusal."""
@@ -425,7 +427,7 @@ class NodeServer:
             raise CallError(Status.UNIMPLEMENTED, f"no such method: {path[:200]}")
         if self._nodes.get(node.name) is not node:
             raise CallError(Status.UNAVAILABLE, "this node is not part of the mesh any more")
-        return NodeSession(node.name, _Owner(self))
+        return NodeSession(node.name, owner_of(self))
 
 
 class _Owner:
@@ -439,11 +441,16 @@ class _Owner:
         self.closed = server.session_closed
 
 
+def owner_of(server: NodeServer) -> SessionOwner:
+    """The owner of sessions whose node is known already."""
+    return _Owner(server)
+
+
 class _NodeConnection(GrpcConnection):
     """A connection that knows its node, and hangs up on anybody else."""
 
     def __init__(self, server: NodeServer, find: Callable[[asyncio.BaseTransport], _Node | None]) -> None:
-        super().__init__(self._open, asyncio.get_running_loop().time, self._gone)
+        super().__init__(self._open, asyncio.get_running_loop().time, self._gone, LIMITS)
         self._server = server
         self._find = find
         self._node: _Node | None = None

@@ -26,8 +26,8 @@ from meshwright.node.tables import Bounds, TableError, TableReceiver, TableSende
 from meshwright.xds.grpc import CallError, Status
 
 LOG = logging.getLogger(__name__)
-NODE_BOUNDS = Bounds(tables=2, rows=200_000, bytes=64 << 20)
-MOST_ASKED = 2_000  # requests of a node that are not answered yet
+NODE_BOUNDS = Bounds(tables=2, rows=200_000, bytes=16 << 20)
+MOST_ASKED = 2_000  # requests of a node whose answers it has not taken yet
 
 
 class SessionOwner(Protocol):
@@ -92,7 +92,10 @@ class NodeSession:
             raise CallError(Status.UNAVAILABLE, self._ending)
         if not self.greeted:
             return None
-        message = self._answers.popleft() if self._answers else self._sender.next_message()
+        if self._answers:
+            self._asked -= 1  # only now: whoever asks and does not read must not fill our memory
+            return encode(self._answers.popleft())
+        message = self._sender.next_message()
         return None if message is None else encode(message)
 
     def wake_at(self, now: float) -> float | None:
@@ -111,7 +114,6 @@ class NodeSession:
 
     def answer(self, message: Message) -> None:
         """Answer a request of the node."""
-        self._asked -= 1
         self._answers.append(message)
 
     def end(self, reason: str) -> None:
@@ -153,7 +155,7 @@ class NodeSession:
     def _count(self) -> None:
         self._asked += 1
         if self._asked > MOST_ASKED:
-            raise TableError("too many requests that are not answered")
+            raise TableError("too many requests whose answers are not taken")
 
     def _greet(self, hello: Hello) -> None:
         if self._hello is not None:

@@ -18,6 +18,7 @@ from meshwright.model.names import Milliseconds, PortNumber, ProxyName
 from meshwright.model.planned_pod import HostForward, PodPhase
 from meshwright.model.pod import EnvironmentVariable, Probe, ProbeType
 from meshwright.model.proxy import Role
+from meshwright.processes import unixsockets
 from meshwright.processes.client import RemoteError
 from meshwright.processes.state import DataDirectory
 from tests.agent.mesh import Mesh, mesh, pod, web
@@ -357,7 +358,7 @@ def test_a_gateway_is_reached_from_the_host_and_lists_no_application() -> None:
             assert status is not None
             assert [container.name for container in status.containers] == ["istio-proxy"]
             path = PodPaths.of(m.holder.data, Rung.ROOT, ProxyName("gw.demo")).here.ingress_socket(8080)
-            reader, writer = await asyncio.open_unix_connection(str(path))
+            reader, writer = await asyncio.open_unix_connection(sock=unixsockets.connect(path))
             writer.write(b"PROXY TCP4 127.0.0.1 127.0.0.1 50000 8080\r\n")  # as the forwarder begins
             writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")
@@ -420,7 +421,7 @@ def test_only_processes_of_the_pod_may_speak_for_its_proxy_and_files_are_closed_
             await m.wired.ready("a")
             here = PodPaths.of(m.holder.data, Rung.ROOT, ProxyName("a.demo")).here
             # This test runs in another network namespace, so it is hung up on, although it is root.
-            reader, writer = await asyncio.open_unix_connection(str(here.xds_socket))
+            reader, writer = await asyncio.open_unix_connection(sock=unixsockets.connect(here.xds_socket))
             assert await reader.read() == b""
             writer.transport.abort()
             assert stat.S_IMODE(here.root.stat().st_mode) & 0o007 == 0

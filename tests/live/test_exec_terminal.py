@@ -7,6 +7,13 @@ import signal
 from tests.live.mesh import HANG, Mesh
 
 
+def sleeping(mesh: Mesh) -> bool:
+    """Whether the sleep runs in the client's pod."""
+    script = "for each in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $each; echo; done 2>/dev/null"
+    lines = mesh.exec("deploy/client.live", "sh", "-c", script, check=False).stdout.splitlines()
+    return any(line.startswith("sleep 900") for line in lines)
+
+
 def test_a_shell_in_a_pod_has_a_terminal_and_job_control(mesh: Mesh) -> None:
     words = [*mesh.program, "exec", "-t", "--data", str(mesh.data), "deploy/client.live", "--", "sh"]
     pid, outer = pty.fork()
@@ -23,7 +30,9 @@ def test_a_shell_in_a_pod_has_a_terminal_and_job_control(mesh: Mesh) -> None:
             os.write(outer, typed)
             while awaited not in said:
                 said += os.read(outer, 65536)
+        mesh.eventually(lambda: sleeping(mesh), "the sleep has begun")
         os.write(outer, b"\x03")  # ^C ends the sleep, not the shell
+        mesh.eventually(lambda: not sleeping(mesh), "the sleep has ended")
         os.write(outer, b"exit 5\r")
         _, status = os.waitpid(pid, 0)
         assert os.waitstatus_to_exitcode(status) == 5

@@ -41,7 +41,7 @@ lint: setup-dev
 test: setup-dev lint
 	$(PY) -m pytest tests --ignore tests/slow
 
-test-all: test
+test-all: setup-dev
 	$(PY) -m pytest tests/slow
 
 bench: setup-dev

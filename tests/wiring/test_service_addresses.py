@@ -11,7 +11,6 @@ from meshwright.model.service import Registry, Resolution, Service, ServicePort,
 from meshwright.model.snapshot import Snapshot
 from meshwright.model.workload import ContainerPort, Workload
 from meshwright.wiring.service_addresses import service_table
-from meshwright.wiring.snapshot import with_workloads
 
 ORIGIN = Origin(ObjectRef("Service", "shop", "web"))
 
@@ -59,10 +58,10 @@ def test_ready_pods_of_the_namespace_are_endpoints() -> None:
 
 
 def test_readiness_changes_the_table_and_nothing_ready_is_said_to_be_nothing() -> None:
-    snapshot = Snapshot(services=(WEB,), workloads=PODS)
-    later = with_workloads(snapshot, {PODS[2].proxy_name: True})
+    nobody = tuple(replace(each, ready=False) for each in PODS)
+    later = Snapshot(services=(WEB,), workloads=(*nobody[:2], replace(PODS[2], ready=True)))
     assert service_table(later) == (("240.240.0.1:80", ("10.244.0.4:80",)),)
-    assert service_table(with_workloads(snapshot, {})) == (("240.240.0.1:80", ()),)
+    assert service_table(Snapshot(services=(WEB,), workloads=nobody)) == (("240.240.0.1:80", ()),)
     shown = replace(WEB, publish_not_ready=True)
     assert table(shown)["240.240.0.1:80"] == ("10.244.0.2:80", "10.244.0.3:80", "10.244.0.4:80")
 

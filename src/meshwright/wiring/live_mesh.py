@@ -27,7 +27,7 @@ from meshwright.wiring.loading import LoadedMesh
 from meshwright.wiring.planning import PodDraft, Roles, written
 from meshwright.wiring.run_file import Forward
 from meshwright.wiring.service_addresses import service_table
-from meshwright.wiring.snapshot import needs_address, workload
+from meshwright.wiring.snapshot import assembled, needs_address, workload
 
 PodFacts = tuple[str, Role | None, str]  # address, role, trust domain
 ProxyFacts = tuple[Role, Interception, str]  # role, interception, folder of the ingress sockets
@@ -86,22 +86,13 @@ class LiveMesh:
         objects = self.loaded.objects
         pods = self._plan()
         workloads = tuple(self._workloads(pod, self._is_ready(pod)) for pod in pods)
-        self.snapshot = Snapshot(
-            settings=self.loaded.settings,
-            namespaces=objects.namespaces,
-            services=self._with_addresses(objects.services),
-            workloads=workloads,
-            virtual_services=objects.virtual_services,
-            destination_rules=objects.destination_rules,
-            gateways=objects.gateways,
-            peer_authentications=objects.peer_authentications,
-            secrets=objects.secrets,
-            proxies=tuple(
-                self._proxies(load, (pod.role, self._machine.interception, self._sockets(pod)))
-                for pod, load in zip(pods, workloads, strict=True)
-                if pod.role is not None
-            ),
+        proxies = tuple(
+            self._proxies(load, (pod.role, self._machine.interception, self._sockets(pod)))
+            for pod, load in zip(pods, workloads, strict=True)
+            if pod.role is not None
         )
+        services = self._with_addresses(objects.services)
+        self.snapshot = assembled(objects, self.loaded.settings, services, workloads, proxies)
         for kept in (self._services, self._written, self._pods, self._workloads, self._proxies):
             kept.turn()
         self.published.set(self._compiler.compile(self.snapshot))

@@ -1,6 +1,5 @@
 """The mesh of one data directory, as the command line starts, finds and ends it."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -174,8 +173,3 @@ def _pss(pid: int) -> float:
         return 0.0
     kib = next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0)
     return kib / 1024
-
-
-def user_id() -> int:
-    """Who runs this."""
-    return os.geteuid()

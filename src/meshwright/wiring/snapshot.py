@@ -1,17 +1,14 @@
 """Objects and planned pods become the compiler's Snapshot; services without an address get one."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-from meshwright.model.names import ProxyName
 from meshwright.model.objects import MeshObjects
 from meshwright.model.planned_pod import PlannedPod
-from meshwright.model.pod import Container
-from meshwright.model.proxy import Interception, Proxy, Role
+from meshwright.model.proxy import Proxy, Role
 from meshwright.model.service import Resolution, Service
 from meshwright.model.settings import MeshSettings
 from meshwright.model.snapshot import Snapshot
-from meshwright.model.workload import ContainerPort, Workload
+from meshwright.model.workload import Workload
 from meshwright.wiring.addresses import SERVICE_NETWORK, allocate
 from meshwright.wiring.planning import drafts, plan
 
@@ -22,61 +19,30 @@ def offline_snapshot(objects: MeshObjects, settings: MeshSettings | None = None)
     ready = {draft.meta.ref: draft.ready for draft in drafts(objects)}
     pods = plan(objects, chosen)
     workloads = tuple(workload(pod, ready=ready.get(pod.meta.ref) is not False) for pod in pods)
-    return base_snapshot(objects, chosen, pods, workloads)
+    proxies = tuple(Proxy(load, pod.role) for pod, load in zip(pods, workloads, strict=True) if pod.role is not None)
+    return assembled(objects, chosen, with_addresses(objects.services), workloads, proxies)
 
 
-def base_snapshot(
+def assembled(
     objects: MeshObjects,
     settings: MeshSettings,
-    pods: tuple[PlannedPod, ...],
+    services: tuple[Service, ...],
     workloads: tuple[Workload, ...],
-    placement: "Placement | None" = None,
+    proxies: tuple[Proxy, ...],
 ) -> Snapshot:
-    """Everything but what changes while the mesh runs; `with_workloads` makes the next snapshots from it."""
-    where = placement or Placement()
-    proxies = (where.proxy(pod, load) for pod, load in zip(pods, workloads, strict=True) if pod.role is not None)
+    """What users wrote as it is, beside what was made of it: services with addresses, workloads, proxies."""
     return Snapshot(
         settings=settings,
         namespaces=objects.namespaces,
-        services=with_addresses(objects.services),
+        services=services,
         workloads=workloads,
         virtual_services=objects.virtual_services,
         destination_rules=objects.destination_rules,
         gateways=objects.gateways,
         peer_authentications=objects.peer_authentications,
         secrets=objects.secrets,
-        proxies=tuple(proxies),
+        proxies=proxies,
     )
-
-
-class Placement:
-    """How proxies are reached on this machine: interception, and where gateways put their unix sockets."""
-
-    def __init__(
-        self,
-        interception: Interception = Interception.UID,
-        ingress_sockets: Mapping[ProxyName, str] | None = None,
-    ) -> None:
-        self._interception = interception
-        self._sockets = ingress_sockets or {}
-
-    def proxy(self, pod: PlannedPod, load: Workload) -> Proxy:
-        """The proxy of one pod, which has a role."""
-        role = pod.role or Role.SIDECAR
-        return Proxy(load, role, self._interception, self._sockets.get(pod.name, ""))
-
-
-def with_workloads(snapshot: Snapshot, ready: Mapping[ProxyName, bool]) -> Snapshot:
-    """The same mesh with other readiness; workloads that did not change stay the same objects.
-
-    Pods that `ready` does not name are not ready.
-    """
-    now = tuple(_readiness(load, ready=ready.get(load.proxy_name, False)) for load in snapshot.workloads)
-    return replace(snapshot, workloads=now)
-
-
-def _readiness(load: Workload, *, ready: bool) -> Workload:
-    return load if load.ready == ready else replace(load, ready=ready)
 
 
 def workload(pod: PlannedPod, *, ready: bool) -> Workload:
@@ -85,16 +51,12 @@ def workload(pod: PlannedPod, *, ready: bool) -> Workload:
         meta=pod.meta,
         address=pod.address,
         service_account=pod.identity.service_account,
-        ports=tuple(port for container in pod.template.containers for port in _ports(container)),
+        ports=tuple(port for container in pod.template.containers for port in container.ports),
         owner=pod.owner,
         ready=ready,
         has_proxy=pod.role is not None,
         is_gateway=pod.role is Role.ROUTER,
     )
-
-
-def _ports(container: Container) -> tuple[ContainerPort, ...]:
-    return container.ports
 
 
 def with_addresses(services: tuple[Service, ...]) -> tuple[Service, ...]:

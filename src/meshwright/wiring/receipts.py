@@ -10,7 +10,6 @@ from meshwright.model.published import Published
 from meshwright.xds.server import ProxyStatus, XdsServer
 
 KEPT = 1000
-LOOK_AGAIN_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,6 @@ class Receipts:
         self._newest = 0
         self._open: dict[int, tuple[float, tuple[ProxyName, ...]]] = {}
         self._done: dict[int, Receipt] = {}
-        self._wake = asyncio.Event()
         self.news: Latest[int] = Latest(0)
 
     def start(self, change: int) -> None:
@@ -57,7 +55,7 @@ class Receipts:
         self._open.update(dict.fromkeys(range(self._newest + 1, change + 1), opened))
         self._newest = max(self._newest, change)
         self._before = now
-        self._wake.set()
+        self._complete()
 
     def of(self, change: int) -> Receipt | None:
         """How far a change is; None when it is not known (any more)."""
@@ -80,19 +78,20 @@ class Receipts:
             return self.of(change)
 
     async def run(self) -> None:
-        """Complete open receipts for ever."""
+        """Complete open receipts for ever, whenever a proxy has moved on."""
         while True:
-            await self._wake.wait()
-            if not self._open:
-                self._wake.clear()
-                continue
-            statuses = self._proxies.status()
-            for change in list(self._open):
-                receipt = self._look(change, statuses)
-                if not receipt.waiting:
-                    self._finish(receipt)
-            if self._open:
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            seen = self._proxies.moved.value
+            self._complete()
+            await self._proxies.moved.newer_than(seen)
+
+    def _complete(self) -> None:
+        if not self._open:
+            return
+        statuses = self._proxies.status()
+        for change in list(self._open):
+            receipt = self._look(change, statuses)
+            if not receipt.waiting:
+                self._finish(receipt)
 
     def _look(self, change: int, statuses: Mapping[ProxyName, ProxyStatus]) -> Receipt:
         _, names = self._open[change]

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshwright.ca import files
+from meshwright.ca.times import DEFAULT_TIMES, CertificateTimes
 from meshwright.model.workload import Identity
 
 if TYPE_CHECKING:
     from meshwright.ca.certificates import Pair
 
-LEAF_LIFETIME = timedelta(hours=24)
 SERVER_LIFETIME = timedelta(days=90)
 CERTIFICATE_MARK = b"-----BEGIN CERTIFICATE-----"
 
@@ -52,13 +52,16 @@ def renew_at(leaf: LeafCertificate) -> datetime:
 class Authority:
     """Issues certificates for the workloads of one trust domain."""
 
-    def __init__(self, trust_domain: str, root_pem: bytes, issuer: "Pair") -> None:
+    def __init__(self, trust_domain: str, root_pem: bytes, issuer: "Pair", times: CertificateTimes) -> None:
         self.trust_domain = trust_domain
+        self.times = times
         self.roots_pem = root_pem
         self._issuer = issuer
 
     @classmethod
-    def open(cls, folder: Path, trust_domain: str, now: datetime) -> "Authority":
+    def open(
+        cls, folder: Path, trust_domain: str, now: datetime, times: CertificateTimes = DEFAULT_TIMES
+    ) -> "Authority":
         """Load the authority in `folder`, or make a new one where none is. `now` is UTC.
 
         Raises AuthorityError when its files are damaged or expired, OSError when they cannot be read or written.
@@ -75,15 +78,15 @@ class Authority:
             raise AuthorityError(f"{folder}: {problem}: put root.pem and root.key back, or remove the folder")
         if certificates.validity(root.chain_pem)[1] <= now:
             raise AuthorityError(f"{folder}: the root has expired: remove the folder, and restart every workload")
-        return cls(trust_domain, root.chain_pem, _issuer(folder, root, trust_domain, now))
+        return cls(trust_domain, root.chain_pem, _issuer(folder, root, trust_domain, now), times)
 
-    def issue(self, identity: Identity, now: datetime, lifetime: timedelta = LEAF_LIFETIME) -> LeafCertificate:
+    def issue(self, identity: Identity, now: datetime, lifetime: timedelta | None = None) -> LeafCertificate:
         """A new key and certificate for `identity`. Raises ForeignIdentityError."""
         from meshwright.ca import certificates
 
         if identity.trust_domain != self.trust_domain:
             raise ForeignIdentityError(f"{identity.uri} is not in the trust domain {self.trust_domain}")
-        pair = certificates.new_leaf(self._issuer, identity.uri, now, lifetime)
+        pair = certificates.new_leaf(self._issuer, identity.uri, now, lifetime or self.times.leaf)
         return LeafCertificate(identity, pair.chain_pem, pair.key_pem, *certificates.validity(pair.chain_pem))
 
     def issue_server(
@@ -98,7 +101,7 @@ class Authority:
         pair = certificates.new_server(self._issuer, names, now, lifetime)
         return pair.chain_pem, pair.key_pem
 
-    def sign(self, csr_pem: bytes, identity: Identity, now: datetime, lifetime: timedelta = LEAF_LIFETIME) -> bytes:
+    def sign(self, csr_pem: bytes, identity: Identity, now: datetime, lifetime: timedelta | None = None) -> bytes:
         """The chain (PEM) for a request of exactly this identity.
 
         Raises ValueError with the reason when the request is of another identity, not made by who has its key, of
@@ -109,7 +112,7 @@ class Authority:
         if identity.trust_domain != self.trust_domain:
             raise requests.RequestError(f"{identity.uri} is not in the trust domain {self.trust_domain}")
         key = requests.key_of_request(csr_pem, identity.uri)
-        return certificates.leaf_for(self._issuer, key, identity.uri, now, lifetime)
+        return certificates.leaf_for(self._issuer, key, identity.uri, now, lifetime or self.times.leaf)
 
     def recognises(self, identity: Identity, chain_pem: bytes, key_pem: bytes) -> LeafCertificate | None:
         """A leaf that was kept, if it is whole, for this identity and of this authority; else None."""

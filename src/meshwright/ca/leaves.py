@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from meshwright.ca.authority import LEAF_LIFETIME, Authority, LeafCertificate, renew_at
+from meshwright.ca.authority import Authority, LeafCertificate, renew_at
 from meshwright.ca.leaf_shelf import RETRY, LeafShelf
 from meshwright.model.names import ProxyName
 from meshwright.model.workload import Identity
@@ -23,7 +23,7 @@ class LeafStore(LeafShelf):
         folder: Path,
         clock: Callable[[], datetime],
         *,
-        lifetime: timedelta = LEAF_LIFETIME,
+        lifetime: timedelta | None = None,
     ) -> None:
         """`clock` gives the time in UTC. Raises OSError when `folder` cannot be made."""
         super().__init__(folder, clock)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from meshwright.ca.times import CertificateTimes
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option, local_mesh
 from meshwright.cli.pods import PodLine, pods, proxies, refusals
@@ -16,6 +17,7 @@ from meshwright.cli.progress import step
 from meshwright.cli.sources import read_texts
 from meshwright.processes import preflight
 from meshwright.processes.sandbox import Rung
+from meshwright.wiring.certificate_settings import CertificateSettingError, times_from
 from meshwright.wiring.local_mesh import PROFILES, CannotStartError, LocalMesh, profile_texts, sample_texts
 from meshwright.wiring.run_file import Forward, RunFile, texts_of
 
@@ -65,7 +67,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     forwards = _forwards(http_port or port_base or 8080, https_port or (port_base + 1 if port_base else 8443))
     texts = _texts(profile, [*names, *more])
     api = api_port or (port_base + 2 if port_base else API_PORT)
-    run = RunFile(rung or "", profile, forwards, texts_of(texts), api)
+    run = RunFile(rung or "", profile, forwards, texts_of(texts), api, _certificate_times())
     began, left_out = time.monotonic(), 0
     try:
         if mesh.supervisor() is None:
@@ -96,6 +98,13 @@ def _forwards(http: int, https: int) -> tuple[Forward, ...]:
     if http == https:
         raise UsageFailure(f"the ingress cannot take port {http} twice")
     return (Forward("http", http, HTTP_LISTENER), Forward("https", https, HTTPS_LISTENER))
+
+
+def _certificate_times() -> CertificateTimes:
+    try:
+        return times_from(os.environ)
+    except CertificateSettingError as error:
+        raise UsageFailure(str(error)) from None
 
 
 def _is_demo(profile: str, paths: Sequence[str]) -> bool:

@@ -3,8 +3,11 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from meshwright.ca.times import DEFAULT_TIMES, CertificateTimes
+from meshwright.wiring.certificate_settings import seconds_of, times_of
 
 RUN_FILE = "mesh.json"
 
@@ -35,11 +38,11 @@ class RunFile:
     forwards: tuple[Forward, ...]
     texts: tuple[SourceText, ...]
     api_port: int
+    certificate_times: CertificateTimes = DEFAULT_TIMES
 
     def same_configuration(self, other: "RunFile") -> bool:
         """Whether another `up` asks for what already runs."""
-        mine, theirs = ((run.profile, run.forwards, run.texts, run.api_port) for run in (self, other))
-        return mine == theirs
+        return replace(self, rung="") == replace(other, rung="")
 
 
 def write_run_file(data_dir: Path, run: RunFile) -> Path:
@@ -48,7 +51,7 @@ def write_run_file(data_dir: Path, run: RunFile) -> Path:
     temporary = path.with_suffix(".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(asdict(run), file)
+        json.dump({**asdict(run), "certificate_times": seconds_of(run.certificate_times)}, file)
     temporary.replace(path)
     return path
 
@@ -65,6 +68,7 @@ def read_run_file(data_dir: Path) -> RunFile | None:
         tuple(Forward(**forward) for forward in kept["forwards"]),
         tuple(SourceText(**text) for text in kept["texts"]),
         kept["api_port"],
+        times_of(kept.get("certificate_times", {})),
     )
 
 

@@ -1,6 +1,7 @@
 """The living mesh without processes: store in, published sets and desired pods out."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from meshwright.store.memory import MemoryEngine
 from meshwright.store.names import Author, Key, Resource
 from meshwright.store.sources import system_sources
 from meshwright.store.store import Store
-from meshwright.wiring.live_mesh import LiveMesh, Machine
+from meshwright.wiring.live_mesh import LiveMesh
+from meshwright.wiring.machine import Machine
 from meshwright.wiring.object_book import PODS, ObjectBook
 from meshwright.wiring.seeding import objects_of, seed
 from meshwright.wiring.store_follower import StoreFollower
@@ -59,7 +61,7 @@ class Living:
     def __init__(self, store: Store, folder: Path) -> None:
         self.store = store
         self.mesh = LiveMesh(Machine(Rung.ROOT, Interception.UID, folder, ()))
-        self.follower = StoreFollower(store, self.mesh)
+        self.follower = StoreFollower(store, self.mesh, time.monotonic)
 
     def routes(self) -> bytes:
         found = self.mesh.published.value.resources_of(ONE)

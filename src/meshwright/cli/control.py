@@ -28,6 +28,15 @@ def ask(data: Path | None, operation: str, **fields: Any) -> dict[str, Any]:
         raise UnreachableFailure(f"the mesh in {mesh.data.root} does not answer: {error}") from None
 
 
+def proxies_as_compiled(mesh: LocalMesh) -> dict[str, dict[str, Any]] | None:
+    """How far the control plane knows every proxy to be, by name; None while it does not answer."""
+    try:
+        answer = asyncio.run(_ask(mesh, "proxies", {}))
+    except (RemoteError, Disconnected, OSError):
+        return None
+    return {each["name"]: each for each in answer["proxies"]}
+
+
 async def _ask(mesh: LocalMesh, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
     async with connected(mesh.mesh_socket) as client:
         return await _call(client, operation, fields)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from meshwright.cli.control import proxies_as_compiled
 from meshwright.cli.mesh_option import data_option, running_mesh
 from meshwright.cli.pods import PodLine, insist_on_pods, proxies, refusals
 from meshwright.wiring.local_mesh import LocalMesh
@@ -32,6 +33,7 @@ def _answer(mesh: LocalMesh) -> dict[str, Any]:
     run = mesh.run_file()
     ports = {each.name: each.host_port for each in run.forwards} if run else {}
     memory = mesh.memory()
+    known = proxies_as_compiled(mesh)
     return {
         "rung": run.rung if run else "",
         "enforces": ENFORCES.get(run.rung if run else "", ""),
@@ -46,13 +48,20 @@ def _answer(mesh: LocalMesh) -> dict[str, Any]:
         "xds": None,
         "prometheus": None,
         "pods": [_pod(pod) for pod in insist_on_pods(mesh)],
-        "proxies": [{**each, "change": 1} for each in proxies(mesh)],
+        "control_plane": "away" if known is None else "running",
+        "proxies": [_proxy(each, known) for each in proxies(mesh)],
         "footprint": {
             "processes": len(memory),
             "mib": round(sum(memory.values()), 1),
             "by_process": {name: round(mib, 1) for name, mib in memory.items()},
         },
     }
+
+
+def _proxy(told: dict[str, Any], known: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
+    """A proxy as its machine tells it. Without the control plane nobody knows whether something newer is there."""
+    newest = (known or {}).get(told["name"], {"synced": known is None, "change": None})
+    return {**told, "synced": told["synced"] and newest["synced"], "change": newest["change"]}
 
 
 def _pod(pod: PodLine) -> dict[str, Any]:
@@ -63,6 +72,8 @@ def _text(answer: dict[str, Any]) -> str:
     lines = [f"rung     {answer['rung']}: {answer['enforces']}", f"data     {answer['data']}"]
     lines += [f"ingress  {url}" for url in answer["ingress"].values() if url]
     lines += [f"api      {answer['api']} (kubeconfig: {answer['data']}/kubeconfig)"] if answer["api"] else []
+    if answer["control_plane"] == "away":
+        lines.append("control  the control plane is away: everything goes on as it is, changes wait")
     footprint = answer["footprint"]
     lines.append(f"ours     {footprint['processes']} processes, {footprint['mib']} MiB")
     states = {each["name"]: proxy_state(each) for each in answer["proxies"]}

@@ -3,9 +3,9 @@
 What did not change stays the same object from one round to the next: that is what the compiler's memory lives on.
 """
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from meshwright.agent.paths import PodPaths
 from meshwright.agent.settings import Rung
@@ -19,13 +19,15 @@ from meshwright.model.published import Published
 from meshwright.model.service import Service
 from meshwright.model.snapshot import Snapshot
 from meshwright.model.workload import Identity, Workload
+from meshwright.node.state import Documents
 from meshwright.wiring.address_book import AddressBook
 from meshwright.wiring.addresses import LOOPBACK_POD_NETWORK, POD_NETWORK, SERVICE_NETWORK
 from meshwright.wiring.dns_names import dns_table
 from meshwright.wiring.kept import Kept
 from meshwright.wiring.loading import LoadedMesh
+from meshwright.wiring.machine import Machine
+from meshwright.wiring.node_documents import DocumentWriter
 from meshwright.wiring.planning import PodDraft, Roles, written
-from meshwright.wiring.run_file import Forward
 from meshwright.wiring.service_addresses import service_table
 from meshwright.wiring.snapshot import assembled, needs_address, workload
 
@@ -34,23 +36,17 @@ ProxyFacts = tuple[Role, Interception, str]  # role, interception, folder of the
 INGRESS_LABEL, INGRESS_VALUE = "istio", "ingressgateway"
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What the machine decides: rung, interception, the data directory, ports of the host."""
-
-    rung: Rung
-    interception: Interception
-    data_dir: Path
-    forwards: tuple[Forward, ...]
-
-
 class LiveMesh:
-    """`update` with objects, `ready` with the pods' statuses; read `published` and `desired`."""
+    """`update` with objects, `ready` with the pods' statuses; read `published`, `desired` and `documents`.
+
+    All three are set without a pause between them, so whoever follows one of them sees all as of the same moment.
+    """
 
     def __init__(self, machine: Machine) -> None:
         network = LOOPBACK_POD_NETWORK if machine.rung is Rung.LOOPBACK else POD_NETWORK
         self.published: Latest[Published] = Latest(Published({}, {}, {}))
         self.desired: Latest[DesiredState] = Latest(DesiredState())
+        self.documents: Latest[Documents] = Latest({})
         self.snapshot = Snapshot()
         self.loaded: LoadedMesh | None = None
         self._machine = machine
@@ -62,7 +58,9 @@ class LiveMesh:
         self._pods: Kept[PodDraft, PodFacts, PlannedPod] = Kept(_planned)
         self._workloads: Kept[PlannedPod, bool, Workload] = Kept(_workload)
         self._proxies: Kept[Workload, ProxyFacts, Proxy] = Kept(_proxy)
+        self._documents = DocumentWriter(machine)
         self._compiler = Compiler()
+        self._number = time.time_ns() // 1_000_000  # of a publication: larger than any before a restart
 
     def update(self, loaded: LoadedMesh) -> None:
         """Take other objects: plan anew, publish anew."""
@@ -76,10 +74,6 @@ class LiveMesh:
         now = {name for name, status in statuses.items() if status.ready}
         if self.loaded is not None and (before != now or not self.published.value.proxies):
             self._publish()
-
-    def proxy(self, name: ProxyName) -> Proxy | None:
-        """The proxy of a planned pod."""
-        return next((proxy for proxy in self.snapshot.proxies if proxy.name == name), None)
 
     def _publish(self) -> None:
         assert self.loaded is not None, "update comes first"
@@ -95,7 +89,11 @@ class LiveMesh:
         self.snapshot = assembled(objects, self.loaded.settings, services, workloads, proxies)
         for kept in (self._services, self._written, self._pods, self._workloads, self._proxies):
             kept.turn()
-        self.published.set(self._compiler.compile(self.snapshot))
+        self._number += 1
+        documents = self._documents.of(self.loaded, proxies, pods)
+        if documents != self.documents.value:
+            self.documents.set(documents)
+        self.published.set(replace(self._compiler.compile(self.snapshot), change=self._number))
         desired = self._desired(pods)
         if desired != self.desired.value:
             self.desired.set(desired)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import cast
 
 from meshwright.processes import procfs, state, sweep
 from meshwright.processes.procfs import ProcessId
@@ -21,7 +22,12 @@ PROFILES: Mapping[str, tuple[str, ...]] = {
     "demo": ("minimal", "default", "demo"),
 }
 DEMO_SAMPLES = ("bookinfo/platform/kube/bookinfo.yaml", "bookinfo/networking/bookinfo-gateway.yaml")
-AGENT_STOP_SECONDS = 10.0
+CHILDREN: Mapping[str, str] = {
+    "control-plane": "meshwright.wiring.control_plane",
+    "agent": "meshwright.wiring.agent_process",
+}
+"""What the supervisor keeps running beside holder and forwarder: name -> module."""
+CHILD_STOP_SECONDS = 10.0
 MANY_RESTARTS = 3
 
 
@@ -85,16 +91,19 @@ class LocalMesh:
         return read_run_file(self.data.root)
 
     def start(self, run: RunFile, rung: Rung, *, single_uid: bool) -> None:
-        """Start supervisor, holder, forwarder and agent in the background. Raises CannotStartError."""
+        """Start supervisor, holder, forwarder, control plane and agent in the background. Raises CannotStartError."""
         self.data.prepare()
         write_run_file(self.data.root, run)
-        agent = ChildPlan(
-            name="agent",
-            argv=(sys.executable, "-m", "meshwright.wiring.mesh_process", "--data", str(self.data.root)),
-            env={},
-            stop_seconds=AGENT_STOP_SECONDS,
+        children = tuple(
+            ChildPlan(
+                name=name,
+                argv=(sys.executable, "-m", module, "--data", str(self.data.root)),
+                env={},
+                stop_seconds=CHILD_STOP_SECONDS,
+            )
+            for name, module in CHILDREN.items()
         )
-        RunPlan(rung, single_uid=single_uid, children=(agent,)).write(self.data.run_file)
+        RunPlan(rung, single_uid=single_uid, children=children).write(self.data.run_file)
         command = [
             sys.executable,
             "-m",
@@ -109,16 +118,16 @@ class LocalMesh:
             raise CannotStartError(done.stderr.strip() or done.stdout.strip())
 
     def trouble(self) -> str:
-        """The last words of a supervisor that has ended, or an agent that keeps ending; "" while all is well."""
+        """The last words of a supervisor that has ended, or of a process that keeps ending; "" while all is well."""
         if self.supervisor() is None:
             return _last_words(self.data.logs / "supervisor.log")
-        kept = state.read_json(self.data.supervisor_state)
-        children = kept.get("children")
-        agent: object = children.get("agent") if isinstance(children, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-        restarts: object = agent.get("restarts") if isinstance(agent, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-        if not isinstance(restarts, int) or restarts < MANY_RESTARTS:
-            return ""
-        return _last_words(self.data.logs / "agent.log")
+        kept: object = state.read_json(self.data.supervisor_state).get("children")
+        children = cast("dict[str, dict[str, object]]", kept) if isinstance(kept, dict) else {}
+        for name in CHILDREN:
+            restarts = children.get(name, {}).get("restarts")
+            if isinstance(restarts, int) and restarts >= MANY_RESTARTS:
+                return _last_words(self.data.logs / f"{name}.log")
+        return ""
 
     def sweep(self) -> list[str]:
         """End what a mesh without its supervisor left running; what was done, in words."""
@@ -162,7 +171,8 @@ def _process_name(pid: int) -> str:
     module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
     if module == "meshwright.processes":
         return words[words.index(module) + 1]
-    return "agent" if module == "meshwright.wiring.mesh_process" else module.rpartition(".")[2]
+    ours = next((name for name, path in CHILDREN.items() if path == module), "")
+    return ours or module.rpartition(".")[2]
 
 
 def _pss(pid: int) -> float:

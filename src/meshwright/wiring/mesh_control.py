@@ -1,7 +1,7 @@
 """What a running mesh does for the command line: `run/mesh.sock`, lines of JSON, for the user whose mesh it is.
 
-Operations: apply, delete, get, changes, diff, undo, rollback, receipt. Each answer is an object; a refusal has the
-reason in words.
+Operations: apply, delete, get, changes, diff, undo, rollback, receipt, proxies. Each answer is an object; a refusal
+has the reason in words.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any
 from meshwright.documents.render import as_json, render
 from meshwright.kinds.table import KINDS, Kind
 from meshwright.model.diagnostic import Diagnostic
+from meshwright.node.server import NodeServer
 from meshwright.processes.messages import BadRequest, Fields
 from meshwright.processes.server import Answer, Connection, Server
 from meshwright.processes.state import DataDirectory
@@ -34,11 +35,14 @@ LONGEST_WAIT_SECONDS = 600.0
 class MeshControl:
     """Answers from the store, the living mesh and its receipts."""
 
-    def __init__(self, data: DataDirectory, store: Store, mesh: LiveMesh, receipts: Receipts) -> None:
+    def __init__(
+        self, data: DataDirectory, store: Store, mesh: LiveMesh, receipts: Receipts, nodes: NodeServer
+    ) -> None:
         self._path = data.run / SOCKET
         self._store = store
         self._mesh = mesh
         self._receipts = receipts
+        self._nodes = nodes
         self._operations = {
             "apply": self._apply,
             "delete": self._delete,
@@ -48,6 +52,7 @@ class MeshControl:
             "undo": self._undo,
             "rollback": self._rollback,
             "receipt": self._receipt,
+            "proxies": self._proxies,
         }
 
     async def serve(self) -> None:
@@ -160,6 +165,24 @@ class MeshControl:
         number = fields.integer("change", 0) or (await self._store.head()).change
         wait = min(fields.integer("wait", 0), LONGEST_WAIT_SECONDS)
         return {"change": number, "receipt": _receipt(await self._receipts.wait(number, wait))}
+
+    async def _proxies(self, fields: Fields) -> dict[str, Any]:
+        """How far every proxy is, as its machine reports it; `change` is the newest one that it runs."""
+        del fields
+        newest = self._mesh.published.value.change
+        return {
+            "proxies": [
+                {
+                    "name": name,
+                    "connected": each.connected,
+                    "synced": each.connected and each.change >= newest,
+                    "change": self._receipts.change_of(each.change) if each.connected else None,
+                    "refused": [resource for _, resource, _ in each.refused],
+                    "complaints": [complaint.message for complaint in each.complaints],
+                }
+                for name, each in sorted(self._nodes.progress().items())
+            ]
+        }
 
     def _change(self, change: Change) -> dict[str, Any]:
         return {

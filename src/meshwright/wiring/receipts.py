@@ -1,22 +1,37 @@
 """A receipt says when every proxy that a change affects runs it, and who does not yet."""
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from meshwright.asynctools.latest import Latest
 from meshwright.model.names import ProxyName
 from meshwright.model.published import Published
-from meshwright.xds.server import ProxyStatus, XdsServer
+from meshwright.node.progress import NO_PROGRESS, ProxyProgress
 
 KEPT = 1000
+
+
+class Proxies(Protocol):
+    """How far proxies are: `node.server.NodeServer` is one."""
+
+    @property
+    def moved(self) -> Latest[int]:
+        """Another number whenever anything moved."""
+        ...
+
+    def progress(self) -> Mapping[ProxyName, ProxyProgress]:
+        """Every published proxy."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """`affected` proxies get other bytes by the change; `absent` of them are not connected and count apart.
 
-    `milliseconds` from the change's publication until all others ran it; None as long as `waiting` is not empty.
+    `milliseconds` from the moment the change was stored until all others ran it; None while `waiting` is not empty.
     """
 
     change: int
@@ -30,30 +45,44 @@ class Receipt:
         return self.milliseconds is not None
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A change that is not live yet: when it was stored, the publication that holds it, and whom it affects."""
+
+    since: float
+    publication: int
+    names: tuple[ProxyName, ...]
+
+
 class Receipts:
     """Feed it with `published`; ask for a change with `of` or wait with `wait`."""
 
-    def __init__(self, proxies: XdsServer, published: Latest[Published], clock: Callable[[], float]) -> None:
+    def __init__(self, proxies: Proxies, published: Latest[Published], clock: Callable[[], float]) -> None:
         self._proxies = proxies
         self._latest = published
         self._clock = clock
         self._before: Published = published.value
         self._newest = 0
-        self._open: dict[int, tuple[float, tuple[ProxyName, ...]]] = {}
+        self._open: dict[int, _Open] = {}
         self._done: dict[int, Receipt] = {}
+        self._numbers: list[tuple[int, int]] = []  # publication, and the newest change that it holds; both ascending
         self.news: Latest[int] = Latest(0)
 
     def start(self, change: int) -> None:
         """Changes up to this number were there before: they have no receipt."""
         self._newest = change
         self._before = self._latest.value
+        self._numbers = [(self._before.change, change)]
 
-    def published(self, change: int) -> None:
-        """What was published last holds the changes up to this number; several may come at once."""
+    def published(self, change: int, since: float) -> None:
+        """What was published last holds the changes up to this number, of which the oldest new one was stored at
+        `since` (by the clock of this object); several may come at once.
+        """
         now = self._latest.value
-        opened = (self._clock(), affected(self._before, now))
+        opened = _Open(since, now.change, affected(self._before, now))
         self._open.update(dict.fromkeys(range(self._newest + 1, change + 1), opened))
         self._newest = max(self._newest, change)
+        self._numbers = [*self._numbers[-KEPT:], (now.change, self._newest)]
         self._before = now
         self._complete()
 
@@ -62,7 +91,12 @@ class Receipts:
         done = self._done.get(change)
         if done is not None or change not in self._open:
             return done
-        return self._look(change, self._proxies.status())
+        return _looked_at(change, self._open[change], self._proxies.progress())
+
+    def change_of(self, publication: int) -> int | None:
+        """The newest change that a proxy runs whose newest publication this is; None when that is not known."""
+        at = bisect_right(self._numbers, publication, key=lambda pair: pair[0])
+        return self._numbers[at - 1][1] if at else None
 
     async def wait(self, change: int, seconds: float) -> Receipt | None:
         """The receipt once it is complete, or as it is after so long."""
@@ -87,29 +121,32 @@ class Receipts:
     def _complete(self) -> None:
         if not self._open:
             return
-        statuses = self._proxies.status()
-        for change in list(self._open):
-            receipt = self._look(change, statuses)
+        progress = self._proxies.progress()
+        for change, opened in list(self._open.items()):
+            receipt = _looked_at(change, opened, progress)
             if not receipt.waiting:
-                self._finish(receipt)
+                self._finish(receipt, opened.since)
 
-    def _look(self, change: int, statuses: Mapping[ProxyName, ProxyStatus]) -> Receipt:
-        _, names = self._open[change]
-        absent = tuple(name for name in names if not _connected(statuses, name))
-        waiting = tuple(name for name in names if _connected(statuses, name) and not statuses[name].synced)
-        return Receipt(change, names, waiting, absent, None)
-
-    def _finish(self, receipt: Receipt) -> None:
-        began, _ = self._open.pop(receipt.change)
-        took = (self._clock() - began) * 1000
-        self._done[receipt.change] = Receipt(receipt.change, receipt.affected, (), receipt.absent, took)
+    def _finish(self, receipt: Receipt, since: float) -> None:
+        del self._open[receipt.change]
+        took = (self._clock() - since) * 1000
+        self._done[receipt.change] = replace(receipt, milliseconds=took)
         while len(self._done) > KEPT:
             self._done.pop(next(iter(self._done)))
         self.news.set(self.news.value + 1)
 
 
-def _connected(statuses: Mapping[ProxyName, ProxyStatus], name: ProxyName) -> bool:
-    return name in statuses and statuses[name].connected
+def _looked_at(change: int, opened: _Open, progress: Mapping[ProxyName, ProxyProgress]) -> Receipt:
+    """A receipt that is not complete, as things stand."""
+    absent: list[ProxyName] = []
+    waiting: list[ProxyName] = []
+    for name in opened.names:
+        each = progress.get(name, NO_PROGRESS)
+        if not each.connected:
+            absent.append(name)
+        elif each.change < opened.publication:
+            waiting.append(name)
+    return Receipt(change, opened.names, tuple(waiting), tuple(absent), None)
 
 
 def affected(before: Published, after: Published) -> tuple[ProxyName, ...]:

@@ -1,7 +1,7 @@
 """The store's events reach the living mesh: objects are read as they change, proxies get what follows."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from meshwright.asynctools.latest import Latest
 from meshwright.store.names import Key, Revision
@@ -16,14 +16,17 @@ MARK = b'"deletionTimestamp"'
 
 class StoreFollower:
     """`load` once, then `run`. `change` is the number of the newest change that is in what the mesh published;
-    `leaving` are the pods that are marked for deletion, with their uids.
+    `since` is when (by the clock given) the first of those that came with it was seen; `leaving` are the pods that
+    are marked for deletion, with their uids.
     """
 
-    def __init__(self, store: Store, mesh: LiveMesh) -> None:
+    def __init__(self, store: Store, mesh: LiveMesh, clock: Callable[[], float]) -> None:
         self.change: Latest[int] = Latest(0)
+        self.since = 0.0
         self.leaving: Latest[Mapping[Key, str]] = Latest({})
         self._store = store
         self._mesh = mesh
+        self._clock = clock
         self._book = ObjectBook()
         self._revision = Revision(0)
 
@@ -43,6 +46,7 @@ class StoreFollower:
             self._take(await watch.batch())
 
     def _take(self, events: Iterable[Event]) -> None:
+        began = self._clock()
         news, newest = False, 0
         for event in events:
             if event.type is EventType.DELETED:
@@ -54,6 +58,7 @@ class StoreFollower:
         if news:
             self._mesh.update(self._book.loaded)
         if newest:
+            self.since = began
             self.change.set(newest)
 
     def _put(self, version: Version) -> bool:

@@ -1,0 +1,187 @@
+"""The control plane of a mesh: `python -m meshwright.wiring.control_plane --data DIR`.
+
+What `up` was given becomes objects of the store; objects are compiled, and every change of them, and of the readiness
+of pods, follows. Machines get what they need over the node stream. It may be killed at any time: agents, pods and
+proxies go on with what they have, and the next one takes over from the store and from what the agents report.
+"""
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvloop
+
+from meshwright.asynctools.latest import Latest
+from meshwright.ca.authority import Authority
+from meshwright.controllers.controllers import Controllers
+from meshwright.controllers.pod_status_writer import PodStatusWriter
+from meshwright.controllers.resources import meaning
+from meshwright.model.names import ProxyName
+from meshwright.model.workload import Identity
+from meshwright.node.server import NodeServer
+from meshwright.processes.state import DataDirectory
+from meshwright.store.limits import Limits
+from meshwright.store.sources import system_sources
+from meshwright.store.sqlite_engine import SqliteEngine
+from meshwright.store.store import Store
+from meshwright.wiring.live_mesh import LiveMesh
+from meshwright.wiring.machine import NODE, NODE_SOCKET, machine_of, run_file_of, settle, stop_on_signals
+from meshwright.wiring.mesh_control import MeshControl
+from meshwright.wiring.object_api import ApiPlace, ObjectApi
+from meshwright.wiring.pod_reports import PodReports
+from meshwright.wiring.receipts import Receipts
+from meshwright.wiring.run_file import RunFile
+from meshwright.wiring.seeding import fingerprint, seed
+from meshwright.wiring.store_follower import StoreFollower
+
+LOG = logging.getLogger("meshwright")
+DRAIN_BOUND_SECONDS = 5.0
+APPLIED = "applied"  # the file that says which documents of `up` are in the store
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """The store, what follows it, and the mesh that comes of it; loaded."""
+
+    store: Store
+    follower: StoreFollower
+    mesh: LiveMesh
+    controllers: Controllers
+    writer: PodStatusWriter
+
+
+class ControlPlane:
+    """Store, object API, compiler, authority and the stream to the machines, wired together."""
+
+    def __init__(self, data: DataDirectory, living: Living, run: RunFile) -> None:
+        assert living.mesh.loaded is not None, "the follower has loaded the store"
+        self._data = data
+        self._living = living
+        self._mesh = living.mesh
+        self._follower = living.follower
+        self._reports = PodReports(living.writer)
+        trust_domain = living.mesh.loaded.settings.trust_domain
+        self._authority = Authority.open(data.root / "ca", trust_domain, _now(), run.certificate_times)
+        self._nodes = NodeServer(
+            self._mesh.published,
+            self._sign,
+            self._drained,
+            roots_pem=Latest(self._authority.roots_pem),
+            held=True,
+        )
+        self._receipts = Receipts(self._nodes, self._mesh.published, time.monotonic)
+        self._control = MeshControl(data, living.store, self._mesh, self._receipts, self._nodes)
+        self._api = ObjectApi(living.store, ApiPlace(data, run.api_port, self._authority, _now))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; everything else goes on."""
+        self._receipts.start(self._follower.change.value)
+        settle()
+        async with self._nodes, asyncio.TaskGroup() as tasks:
+            await self._nodes.add(NODE, self._mesh.desired, self._mesh.documents, path=self._data.run / NODE_SOCKET)
+            helpers = [
+                tasks.create_task(self._follow_pods()),
+                tasks.create_task(self._follow_changes()),
+                tasks.create_task(self._living.controllers.run()),
+                tasks.create_task(self._living.writer.run()),
+                tasks.create_task(self._follower.run()),
+                tasks.create_task(self._receipts.run()),
+                tasks.create_task(self._control.serve()),
+                tasks.create_task(self._api.run()),
+            ]
+            await stop.wait()
+            for helper in helpers:
+                helper.cancel()
+
+    async def _follow_changes(self) -> None:
+        seen = self._follower.change.value
+        while True:
+            seen = await self._follower.change.newer_than(seen)
+            self._receipts.published(seen, self._follower.since)
+
+    async def _follow_pods(self) -> None:
+        """Hear the machine before anything is sent to it: what it runs is among the first endpoints."""
+        await self._nodes.reported(NODE)
+        self._mesh.ready(self._nodes.statuses.value)
+        self._nodes.release()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_statuses())
+            tasks.create_task(self._follow_leaving())
+
+    async def _follow_statuses(self) -> None:
+        seen = self._nodes.statuses.value
+        while True:
+            self._mesh.ready(seen)
+            self._report()
+            seen = await self._nodes.statuses.newer_than(seen)
+
+    async def _follow_leaving(self) -> None:
+        seen = self._follower.leaving.value
+        while True:
+            self._report()
+            seen = await self._follower.leaving.newer_than(seen)
+
+    def _report(self) -> None:
+        self._reports.tell(self._nodes.statuses.value, self._mesh.desired.value, self._follower.leaving.value)
+
+    def _sign(self, identity: Identity, csr_pem: bytes) -> bytes:
+        return self._authority.sign(csr_pem, identity, _now())
+
+    async def _drained(self, pod: ProxyName) -> None:
+        """The pod is out of every endpoint list, acknowledged by all proxies that listen; bounded."""
+        del pod  # its node has reported it as not ready before it asked
+        self._mesh.ready(self._nodes.statuses.value)
+        await self._nodes.synced(DRAIN_BOUND_SECONDS)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def serve(data_dir: Path) -> None:
+    """Run the control plane of a data directory until SIGTERM."""
+    data = DataDirectory(data_dir.resolve())
+    run = run_file_of(data)
+    stop = stop_on_signals()
+    sources = system_sources()
+    store = await Store.open(SqliteEngine(data.root / "store"), sources, Limits(), meaning)
+    try:
+        await seed_once(store, data.root / APPLIED, run)
+        mesh = LiveMesh(await machine_of(data, run))
+        controllers = Controllers(store, sources.now)
+        await controllers.settle()
+        follower = StoreFollower(store, mesh, time.monotonic)
+        await follower.load()
+        living = Living(store, follower, mesh, controllers, PodStatusWriter(store, sources.now))
+        await ControlPlane(data, living, run).run(stop)
+    finally:
+        await store.close()
+
+
+async def seed_once(store: Store, record: Path, run: RunFile) -> None:
+    """What `up` was given becomes objects, unless the store has had just that: later changes are not undone."""
+    texts = [(text.file, text.text) for text in run.texts]
+    wanted = fingerprint(texts)
+    if record.exists() and record.read_text() == wanted:
+        return
+    await seed(store, texts, f"up, profile {run.profile}")
+    record.write_text(wanted)
+
+
+def main() -> int:
+    """The supervisor starts this."""
+    parser = argparse.ArgumentParser(prog="meshwright-control-plane", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    uvloop.run(serve(given.data))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

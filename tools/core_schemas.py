@@ -22,9 +22,19 @@ META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 ROOTS = (
     *(
         f"io.k8s.api.core.v1.{kind}"
-        for kind in ("ConfigMap", "Event", "Namespace", "Node", "Pod", "Secret", "Service", "ServiceAccount")
+        for kind in (
+            "ConfigMap",
+            "Endpoints",
+            "Event",
+            "Namespace",
+            "Node",
+            "Pod",
+            "Secret",
+            "Service",
+            "ServiceAccount",
+        )
     ),
-    *(f"io.k8s.api.apps.v1.{kind}" for kind in ("Deployment", "ReplicaSet", "StatefulSet")),
+    *(f"io.k8s.api.apps.v1.{kind}" for kind in ("ControllerRevision", "Deployment", "ReplicaSet", "StatefulSet")),
     "io.k8s.api.discovery.v1.EndpointSlice",
     "io.k8s.api.autoscaling.v1.Scale",
     "io.k8s.api.authentication.v1.SelfSubjectReview",
@@ -36,7 +46,7 @@ ROOTS = (
 )
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 MARK = "x-kubernetes-group-version-kind"
-FORMAT = 2  # of the file: a change of this tool that matters makes a new one
+FORMAT = 3  # of the file: a change of this tool that matters makes a new one
 
 Schema = dict[str, Any]
 

@@ -22,10 +22,12 @@ from meshwright.apiserver.namespaces import ensure_namespaces
 from meshwright.apiserver.resources import standard_catalogue
 from meshwright.apiserver.server import ApiServer, TlsFiles
 from meshwright.ca.authority import Authority
+from meshwright.store.history import whole_meaning
 from meshwright.store.limits import Limits
 from meshwright.store.sources import system_sources
 from meshwright.store.sqlite_engine import SqliteEngine
 from meshwright.store.store import Store
+from meshwright.wiring.cluster_addresses import cluster_addresses
 from meshwright.wiring.validation import field_errors
 
 READER_TOKEN = "reader"
@@ -164,7 +166,8 @@ class Running:
 
 
 async def _serve(folder: Path, listener: socket.socket, limits: Limits, parts: Sequence[Part], up: "_Up") -> None:
-    store = await Store.open(SqliteEngine(folder / "store"), system_sources(), limits)
+    engine = SqliteEngine(folder / "store")
+    store = await Store.open(engine, system_sources(), limits, whole_meaning, cluster_addresses())
     try:
         await ensure_namespaces(store)
         now = datetime.now(UTC)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from meshwright.apiserver.api import Api
-from meshwright.apiserver.defaults import with_defaults
+from meshwright.apiserver.defaults import at_first, carried, with_defaults
 from meshwright.apiserver.failure import About, Failure, FieldError, bad_request, conflict, invalid
 from meshwright.apiserver.immutable import immutable_errors
 from meshwright.apiserver.metadata_rules import metadata_errors
@@ -68,6 +68,7 @@ def admit(
     if row.has_status or row.kind == "Namespace":
         checked.pop("status", None)
     filled = with_defaults(checked, row.kind)
+    filled = at_first(filled, row.kind) if before is None else carried(before, filled, row.kind)
     shape = api.schemas.shape(row)
     findings = check(filled, shape, types=row.is_core)
     whole = filled

@@ -14,6 +14,7 @@ _POD: Json = {
     "securityContext": {},
 }
 _CONTAINER: Json = {"resources": {}, "terminationMessagePath": "/dev/termination-log"}
+_CHOSEN = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")
 _ROLLING: Json = {"maxSurge": "25%", "maxUnavailable": "25%"}
 
 
@@ -21,6 +22,22 @@ def with_defaults(value: Json, kind: str) -> Json:
     """The object with its kind's defaults; what the writer said stays."""
     fill = _KINDS.get(kind)
     return fill(value) if fill is not None else value
+
+
+def at_first(value: Json, kind: str) -> Json:
+    """The same for fields that only a new object gets."""
+    if kind == "Pod" and is_map(value.get("spec")):
+        return {**value, "spec": _filled(value["spec"], {"serviceAccountName": "default"})}
+    return value
+
+
+def carried(before: Json, value: Json, kind: str) -> Json:
+    """What the server chose once and a writer left out stays: the address of a Service."""
+    if kind != "Service" or not is_map(value.get("spec")) or value["spec"].get("type") == "ExternalName":
+        return value
+    had = map_of(before.get("spec"))
+    kept = {name: had[name] for name in _CHOSEN if name in had}
+    return {**value, "spec": _filled(value["spec"], kept)}
 
 
 def _filled(value: object, defaults: Mapping[str, Any]) -> Json:

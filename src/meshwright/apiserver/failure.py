@@ -8,6 +8,7 @@ from typing import NoReturn
 from meshwright.store.errors import (
     AlreadyExistsError,
     ConflictError,
+    FieldRefusedError,
     GoneError,
     InvalidError,
     NotFoundError,
@@ -210,6 +211,9 @@ def raise_for_store(error: StoreError, about: About) -> NoReturn:
             raise too_new(error.asked, error.newest) from error
         case GoneError():
             raise expired(f"too old resource version: {error.asked} ({error.oldest})") from error
+        case FieldRefusedError():
+            cause = FieldError(error.path, error.why)
+            raise invalid(error.kind, _named(about, error.key.name), [cause]) from error
         case InvalidError():
             raise bad_request(str(error)) from error
         case StorageError():

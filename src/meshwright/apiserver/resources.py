@@ -11,7 +11,9 @@ from meshwright.store.names import Resource
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 SUBRESOURCE_VERBS = ("get", "patch", "update")
 _CORE_PACKAGES = {"": "io.k8s.api.core", "apps": "io.k8s.api.apps", "discovery.k8s.io": "io.k8s.api.discovery"}
-_WITHOUT_STATUS = frozenset({"ConfigMap", "Secret", "ServiceAccount", "EndpointSlice", "Event"})
+_WITHOUT_STATUS = frozenset({
+    "ConfigMap", "ControllerRevision", "Endpoints", "EndpointSlice", "Event", "Secret", "ServiceAccount",
+})  # fmt: skip
 _SCALED = frozenset({"Deployment", "ReplicaSet", "StatefulSet"})
 
 
@@ -57,7 +59,9 @@ class ApiResource:
 
 
 _ONLY_KEPT: tuple[ApiResource, ...] = (
+    ApiResource("apps", ("v1",), "v1", "ControllerRevision", "controllerrevisions", "controllerrevision"),
     ApiResource("apps", ("v1",), "v1", "ReplicaSet", "replicasets", "replicaset", ("rs",), ("all",)),
+    ApiResource("", ("v1",), "v1", "Endpoints", "endpoints", "endpoints", ("ep",)),
     ApiResource("discovery.k8s.io", ("v1",), "v1", "EndpointSlice", "endpointslices", "endpointslice"),
     ApiResource("", ("v1",), "v1", "Event", "events", "event", ("ev",)),
     ApiResource("", ("v1",), "v1", "Node", "nodes", "node", ("no",), namespaced=False),

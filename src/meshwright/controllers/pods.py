@@ -113,6 +113,6 @@ def new_pod(owner: Object, template: Json, name: str = "", extra: Json | None = 
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {field: item for field, item in metadata.items() if item},
-        "spec": plain(template.get("spec") or {}),
+        "spec": {"serviceAccountName": "default", **plain(template.get("spec") or {})},
     }
     return Create(Key(PODS, owner.namespace, name), value)

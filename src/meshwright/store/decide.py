@@ -1,13 +1,13 @@
 """Writes become events: what each does to the objects as they are, in one transaction; pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from meshwright.store import jsontext, objects, status
 from meshwright.store.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError
 from meshwright.store.history import Change, Difference, Meaning
-from meshwright.store.names import Author, ChangeNumber, Json, Key, Revision, Uid
+from meshwright.store.names import Author, ChangeNumber, Json, Key, Resource, Revision, Uid
 from meshwright.store.sources import Sources
 from meshwright.store.version import Body, Event, EventType, Status, Version
 from meshwright.store.writes import (
@@ -23,17 +23,36 @@ from meshwright.store.writes import (
 
 NAME_ATTEMPTS = 16
 StatusWrite = UpdateStatus | SetCondition | RemoveCondition
+Others = Callable[[Resource], Iterable[Version]]
+"""All objects of a resource, as the writes so far have left them."""
+Fill = Callable[[Key, Mapping[str, Any], Mapping[str, Any] | None, Others], Mapping[str, Any]]
+"""What a writer leaves to the server is filled in where nothing else can come between: key, new content, content
+before (None: a new object), and what else there is. Raises InvalidError."""
+
+
+def as_sent(_key: Key, value: Mapping[str, Any], _before: object, _others: Others) -> Mapping[str, Any]:
+    """Nothing is filled in."""
+    return value
+
+
+def nothing_else(_resource: Resource) -> Sequence[Version]:
+    """No objects."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a transaction starts from. `find` gives the newest version of an object before it."""
+    """What a transaction starts from. `find` gives the newest version of an object before it, `all_of` all objects of
+    a resource; `fill` fills in what writers leave out.
+    """
 
     find: Callable[[Key], Version | None]
     revision: Revision
     change: ChangeNumber
     sources: Sources
     meaning: Meaning
+    all_of: Callable[[Resource], Sequence[Version]] = nothing_else
+    fill: Fill = as_sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +87,18 @@ class _Draft:
         self.events: list[Event] = []
         self._objects: dict[Key, Version | None] = {}
         self._first: dict[Key, Version | None] = {}
+        self._scanned: dict[Resource, Sequence[Version]] = {}
         self._status_events: dict[Revision, int] = {}  # events of nothing but a status: which, by revision
 
     def find(self, key: Key) -> Version | None:
         return self._objects[key] if key in self._objects else self._ground.find(key)
+
+    def _others(self, resource: Resource) -> Iterator[Version]:
+        if resource not in self._scanned:
+            self._scanned[resource] = self._ground.all_of(resource)
+        touched = {key for key in self._objects if key.resource == resource}
+        yield from (version for version in self._scanned[resource] if version.key not in touched)
+        yield from (version for key in touched if (version := self._objects[key]) is not None)
 
     def differences(self) -> tuple[Difference, ...]:
         """The objects of which something is different that the mesh reads."""
@@ -126,7 +153,8 @@ class _Draft:
         if current is not None:
             raise AlreadyExistsError(key, current)
         uid = self._ground.sources.uid()
-        value = objects.created(write.value, key, self.now, uid)
+        filled = self._ground.fill(key, write.value, None, self._others)
+        value = objects.created(filled, key, self.now, uid)
         revision = self._next()
         return self._add(EventType.ADDED, Version(key, revision, uid, body_of(value, revision)))
 
@@ -153,7 +181,9 @@ class _Draft:
 
     def _update(self, write: Update) -> Written:
         current = self._checked(write.key, write.revision, write.uid)
-        return self._replace(current, objects.updated(current.body.value(), write.value, write.key))
+        before = current.body.value()
+        filled = self._ground.fill(write.key, write.value, before, self._others)
+        return self._replace(current, objects.updated(before, filled, write.key))
 
     def _delete(self, write: Delete) -> Written:
         current = self._checked(write.key, write.revision, write.uid)

@@ -58,6 +58,17 @@ class InvalidError(StoreError):
     """A request that has no meaning: a bad selector, a forged continue token, an object without a name."""
 
 
+class FieldRefusedError(InvalidError):
+    """One field of the object to write cannot be as it is (422)."""
+
+    def __init__(self, key: Key, kind: str, path: str, why: str) -> None:
+        super().__init__(f"{key}: {path}: {why}")
+        self.key = key
+        self.kind = kind
+        self.path = path
+        self.why = why
+
+
 class StorageError(StoreError):
     """The files cannot be used: damaged, of a newer version, in use by another process, or the disk is full."""
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from meshwright.store.decide import Decided, Ground, decide
+from meshwright.store.decide import Decided, Fill, Ground, as_sent, decide
 from meshwright.store.engine import Engine, Head, Ledger, Place, Records
 from meshwright.store.errors import GoneError, NotFoundError, check_kept
 from meshwright.store.history import Change, Difference, Meaning, Revert, net, revert, whole_meaning
 from meshwright.store.hub import Hub
 from meshwright.store.limits import Forgetting, Limits, forget
-from meshwright.store.names import Author, ChangeNumber, Key, Owner, Revision, Uid
+from meshwright.store.names import Author, ChangeNumber, Key, Owner, Resource, Revision, Uid
 from meshwright.store.query import Page, Query, Scope, answer
 from meshwright.store.sources import Sources
 from meshwright.store.version import Event, Version
@@ -17,25 +17,34 @@ from meshwright.store.watch import Watch
 from meshwright.store.writes import Committed, Create, Delete, SetCondition, Update, UpdateStatus, Write, Written
 
 MOST_CHANGES = 1_000_000
+MOST_OBJECTS = 1_000_000
 
 
 class Store:
     """One per engine and event loop. What it returns are values; what it refuses are the errors of errors.py."""
 
-    def __init__(self, engine: Engine, sources: Sources, limits: Limits, meaning: Meaning) -> None:
+    def __init__(
+        self, engine: Engine, sources: Sources, limits: Limits, meaning: Meaning, fill: Fill = as_sent
+    ) -> None:
         self._engine = engine
         self._sources = sources
         self._limits = limits
         self._meaning = meaning
+        self._fill = fill
         self._hub = Hub(Revision(0), limits.window_events, limits.window_bytes)
         self._upkeep = Forgetting(limits, sources.now)
 
     @classmethod
     async def open(
-        cls, engine: Engine, sources: Sources, limits: Limits | None = None, meaning: Meaning = whole_meaning
+        cls,
+        engine: Engine,
+        sources: Sources,
+        limits: Limits | None = None,
+        meaning: Meaning = whole_meaning,
+        fill: Fill = as_sent,
     ) -> "Store":
-        """Start the engine. `meaning` decides what is a change. Raises StorageError."""
-        store = cls(engine, sources, limits or Limits(), meaning)
+        """Start the engine. `meaning` decides what is a change, `fill` completes objects. Raises StorageError."""
+        store = cls(engine, sources, limits or Limits(), meaning, fill)
         head = await engine.start(store._hub.publish, store._upkeep)
         store._hub.revision = head.revision
         return store
@@ -75,7 +84,10 @@ class Store:
     def _decide(
         self, records: Records, head: Head, writes: tuple[Write, ...], author: Author, message: str
     ) -> Decided:
-        ground = Ground(records.find, head.revision, head.change, self._sources, self._meaning)
+        def all_of(resource: Resource) -> Sequence[Version]:
+            return records.scan(Place(resource), head.revision, None, MOST_OBJECTS)
+
+        ground = Ground(records.find, head.revision, head.change, self._sources, self._meaning, all_of, self._fill)
         return decide(ground, writes, author, message)
 
     async def create(self, key: Key, value: Mapping[str, Any], author: Author, message: str = "") -> Version:

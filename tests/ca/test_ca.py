@@ -5,6 +5,7 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
@@ -76,7 +77,7 @@ def test_reopening_finds_the_same_authority_and_nobody_else_reads_it(tmp_path: P
     assert again.recognises(WEB, leaf.chain_pem, leaf.key_pem) == leaf
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
-    assert {path.name for path in folder.iterdir()} == {"root.pem", "root.key", "issuer.pem"}
+    assert {path.name for path in folder.iterdir()} == {"root.pem", "roots.json", "issuer.pem"}
 
 
 def test_the_issuer_is_replaced_at_half_its_life_and_old_leaves_stay_good(tmp_path: Path) -> None:
@@ -99,8 +100,13 @@ def test_damage_is_told_and_a_damaged_issuer_is_made_anew(tmp_path: Path) -> Non
     Authority.open(tmp_path, "cluster.local", NOW).issue(WEB, NOW)
     with pytest.raises(AuthorityError, match="has expired"):
         Authority.open(tmp_path, "cluster.local", NOW + timedelta(days=3651))
-    (tmp_path / "root.key").write_bytes(pair().key_pem)
+    kept = msgspec.json.decode((tmp_path / "roots.json").read_bytes())
+    kept["active"]["key"] = pair().key_pem.decode()
+    (tmp_path / "roots.json").write_bytes(msgspec.json.encode(kept))
     with pytest.raises(AuthorityError, match="does not belong to the certificate"):
+        Authority.open(tmp_path, "cluster.local", NOW)
+    (tmp_path / "roots.json").write_bytes(b"rubbish")
+    with pytest.raises(AuthorityError, match=r"roots.json is damaged"):
         Authority.open(tmp_path, "cluster.local", NOW)
 
 

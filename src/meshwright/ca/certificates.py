@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-ROOT_LIFETIME = timedelta(days=3650)
-ISSUER_LIFETIME = timedelta(days=365)
+from meshwright.ca.times import DEFAULT_TIMES
+
 BACKDATE = timedelta(minutes=2)
 """Clocks differ: a certificate is valid a little earlier than it was made."""
 SMALLEST_RSA = 2048
@@ -30,21 +30,22 @@ class Pair:
     key_pem: bytes = field(repr=False)
 
 
-def new_root(trust_domain: str, now: datetime) -> Pair:
+def new_root(trust_domain: str, now: datetime, lifetime: timedelta = DEFAULT_TIMES.root) -> Pair:
     """A self-signed root."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(f"meshwright root of {trust_domain}")
-    certificate = _authority(name, key, (name, key), now, ROOT_LIFETIME, below=1)
+    certificate = _authority(name, key, (name, key), now, lifetime, below=1)
     return Pair(_pem(certificate), _key_pem(key))
 
 
-def new_issuer(root: Pair, trust_domain: str, now: datetime) -> Pair:
+def new_issuer(root: Pair, trust_domain: str, now: datetime, lifetime: timedelta = DEFAULT_TIMES.issuer) -> Pair:
     """The certificate that signs leaves, signed by `root`; never valid longer than it."""
     signer, signer_key = _first(root.chain_pem), _private_key(root.key_pem)
     key = ec.generate_private_key(ec.SECP256R1())
-    lifetime = min(ISSUER_LIFETIME, signer.not_valid_after_utc - now)
     name = _name(f"meshwright issuer of {trust_domain}")
-    certificate = _authority(name, key, (signer.subject, signer_key), now, lifetime, below=0)
+    certificate = _authority(
+        name, key, (signer.subject, signer_key), now, _until(signer, now, lifetime) - now, below=0
+    )
     return Pair(_pem(certificate), _key_pem(key))
 
 
@@ -107,6 +108,11 @@ def uris(pem: bytes) -> list[str]:
     except x509.ExtensionNotFound:
         return []
     return names.get_values_for_type(x509.UniformResourceIdentifier)
+
+
+def split(bundle_pem: bytes) -> list[bytes]:
+    """The certificates of a bundle, each as PEM. Raises ValueError when one cannot be read, or there is none."""
+    return [_pem(certificate) for certificate in x509.load_pem_x509_certificates(bundle_pem)]
 
 
 def is_signed_by(pem: bytes, signer_pem: bytes) -> bool:

@@ -25,29 +25,29 @@ NO_SECRETS: Secrets = {}
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What one proxy has. `secrets` is the same object until something in it changes."""
+    """What one proxy has. `secrets` is the same object until something in it changes; `roots_pem` stands in it."""
 
     leaf: LeafCertificate
     is_gateway: bool
+    roots_pem: bytes
     secrets: Secrets
 
 
 class LeafShelf:
     """The secrets of all proxies of this machine; a `SecretSource` for the xDS server. For one event loop."""
 
-    def __init__(self, folder: Path, clock: Callable[[], datetime]) -> None:
-        """`clock` gives the time in UTC. Raises OSError when `folder` cannot be made."""
+    def __init__(self, folder: Path, clock: Callable[[], datetime], roots: Latest[bytes]) -> None:
+        """`clock` gives the time in UTC; by `roots` (PEM) peers are checked, empty as long as nobody has said.
+
+        Raises OSError when `folder` cannot be made.
+        """
         files.make_folder(folder)
         self._folder = folder
         self._clock = clock
+        self._roots = roots
         self._held: dict[ProxyName, Held] = {}
         self._credentials: dict[str, Secrets] = {}
         self._changed = Latest(0)
-
-    @property
-    def trusted_pem(self) -> bytes:
-        """By what peers are checked; a subclass knows."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------ what the xDS server asks
 
@@ -59,7 +59,11 @@ class LeafShelf:
     def secrets_of(self, proxy: ProxyName) -> Secrets:
         """`default`, `ROOTCA` and, at a gateway, the credentials of its namespace."""
         held = self._held.get(proxy)
-        return held.secrets if held else NO_SECRETS
+        if held is None:
+            return NO_SECRETS
+        if held.roots_pem != self._roots.value:  # at once: who asks whether a proxy has everything means these too
+            held = self._hold(proxy, held.leaf, is_gateway=held.is_gateway)
+        return held.secrets
 
     # ------------------------------------------------------------ what the agent does
 
@@ -91,6 +95,13 @@ class LeafShelf:
         self._tick()
         return tuple(findings)
 
+    async def _follow_roots(self) -> None:
+        """Other roots are other secrets for everybody."""
+        seen = self._roots.value
+        while True:
+            seen = await self._roots.newer_than(seen)
+            self._tick()
+
     def _due(self) -> datetime | None:
         """When the next certificate is to be renewed, None without any."""
         return min((renew_at(held.leaf) for held in self._held.values()), default=None)
@@ -101,10 +112,12 @@ class LeafShelf:
 
     # ------------------------------------------------------------ parts
 
-    def _hold(self, proxy: ProxyName, leaf: LeafCertificate, *, is_gateway: bool) -> None:
-        own = workload_secrets(leaf, self.trusted_pem)
+    def _hold(self, proxy: ProxyName, leaf: LeafCertificate, *, is_gateway: bool) -> Held:
+        roots_pem = self._roots.value
+        own = workload_secrets(leaf, roots_pem)
         shared = self._credentials.get(leaf.identity.namespace, NO_SECRETS) if is_gateway else NO_SECRETS
-        self._held[proxy] = Held(leaf, is_gateway, {**shared, **own})
+        held = self._held[proxy] = Held(leaf, is_gateway, roots_pem, {**shared, **own})
+        return held
 
     def _write(self, proxy: ProxyName, leaf: LeafCertificate) -> None:
         files.write(self._path(proxy), leaf.key_pem + leaf.chain_pem)
@@ -115,7 +128,7 @@ class LeafShelf:
         except FileNotFoundError:
             return None
         at = content.find(CERTIFICATE_MARK)
-        return recognise(self.trusted_pem, identity, content[at:], content[:at]) if at > 0 else None
+        return recognise(self._roots.value, identity, content[at:], content[:at]) if at > 0 else None
 
     def _path(self, proxy: ProxyName) -> Path:
         if "/" in proxy or proxy.startswith("."):

@@ -26,13 +26,9 @@ class LeafStore(LeafShelf):
         lifetime: timedelta | None = None,
     ) -> None:
         """`clock` gives the time in UTC. Raises OSError when `folder` cannot be made."""
-        super().__init__(folder, clock)
+        super().__init__(folder, clock, authority.roots)
         self._authority = authority
         self._lifetime = lifetime
-
-    @property
-    def trusted_pem(self) -> bytes:
-        return self._authority.roots_pem
 
     def add(self, proxy: ProxyName, identity: Identity, *, is_gateway: bool = False) -> LeafCertificate:
         """Have a certificate for `proxy`: the one that is kept, or a new one.
@@ -64,6 +60,11 @@ class LeafStore(LeafShelf):
 
     async def run(self) -> None:
         """Renew for ever; cancel it to stop."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_roots())
+            await self._renew_for_ever()
+
+    async def _renew_for_ever(self) -> None:
         while True:
             seen = self._changed.value
             try:

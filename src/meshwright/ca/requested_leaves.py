@@ -35,21 +35,16 @@ class RequestedLeaves(LeafShelf):
 
     def __init__(self, signer: Signer, folder: Path, clock: Callable[[], datetime]) -> None:
         """`clock` gives the time in UTC. Raises OSError when `folder` cannot be made."""
-        super().__init__(folder, clock)
+        super().__init__(folder, clock, signer.roots_pem)
         self._signer = signer
-
-    @property
-    def trusted_pem(self) -> bytes:
-        return self._signer.roots_pem.value
 
     async def add(self, proxy: ProxyName, identity: Identity, *, is_gateway: bool = False) -> LeafCertificate:
         """Have a certificate for `proxy`: the one that is kept while it is valid, or a new one, for which this waits.
 
         Raises ValueError when the authority refuses, OSError when the certificate cannot be written.
         """
-        roots = self._signer.roots_pem
-        while not roots.value:
-            await roots.newer_than(roots.value)
+        while not self._roots.value:
+            await self._roots.newer_than(self._roots.value)
         leaf = self._load(proxy, identity)
         if leaf is None or leaf.not_after <= self._clock():
             leaf = await self._request(proxy, identity)
@@ -99,18 +94,9 @@ class RequestedLeaves(LeafShelf):
 
         csr_pem, key_pem = requests.new_request(identity.uri)
         chain_pem = await self._signer.sign(proxy, csr_pem)
-        leaf = recognise(self.trusted_pem, identity, chain_pem, key_pem)
+        leaf = recognise(self._roots.value, identity, chain_pem, key_pem)
         if leaf is None:
             raise ValueError("what the authority signed is not what it was asked for")
         if renewed is None or self._held.get(proxy) is renewed:
             self._write(proxy, leaf)
         return leaf
-
-    async def _follow_roots(self) -> None:
-        """Other roots are other secrets for everybody."""
-        seen = self._signer.roots_pem.value
-        while True:
-            seen = await self._signer.roots_pem.newer_than(seen)
-            for proxy, held in list(self._held.items()):
-                self._hold(proxy, held.leaf, is_gateway=held.is_gateway)
-            self._tick()

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import uvloop
 
-from meshwright.asynctools.latest import Latest
 from meshwright.ca.authority import Authority
+from meshwright.ca.rotation import Rotation
 from meshwright.controllers.controllers import Controllers
 from meshwright.controllers.pod_status_writer import PodStatusWriter
 from meshwright.controllers.resources import meaning
 from meshwright.model.names import ProxyName
 from meshwright.model.workload import Identity
-from meshwright.node.server import NodeServer
+from meshwright.node.server import Live, NodeServer
 from meshwright.processes.state import DataDirectory
 from meshwright.store.limits import Limits
 from meshwright.store.sources import system_sources
@@ -71,9 +71,10 @@ class ControlPlane:
             self._mesh.published,
             self._sign,
             self._drained,
-            roots_pem=Latest(self._authority.roots_pem),
+            roots_pem=self._authority.roots,
             held=True,
         )
+        self._rotation = Rotation(self._authority, _now, self._all_acknowledged)
         self._receipts = Receipts(self._nodes, self._mesh.published, time.monotonic)
         self._control = MeshControl(data, living.store, self._mesh, self._receipts, self._nodes)
         self._api = ObjectApi(living.store, ApiPlace(data, run.api_port, self._authority, _now))
@@ -93,6 +94,7 @@ class ControlPlane:
                 tasks.create_task(self._receipts.run()),
                 tasks.create_task(self._control.serve()),
                 tasks.create_task(self._api.run()),
+                tasks.create_task(self._rotation.run()),
             ]
             await stop.wait()
             for helper in helpers:
@@ -132,6 +134,10 @@ class ControlPlane:
     def _sign(self, identity: Identity, csr_pem: bytes) -> bytes:
         return self._authority.sign(csr_pem, identity, _now())
 
+    async def _all_acknowledged(self, timeout: float) -> bool:
+        """Every proxy of the mesh runs the newest of everything; one that is away does not."""
+        return await self._nodes.synced(timeout) and Live.ABSENT not in self._nodes.live(0).values()
+
     async def _drained(self, pod: ProxyName) -> None:
         """The pod is out of every endpoint list, acknowledged by all proxies that listen; bounded."""
         del pod  # its node has reported it as not ready before it asked
@@ -149,7 +155,8 @@ async def serve(data_dir: Path) -> None:
     run = run_file_of(data)
     stop = stop_on_signals()
     sources = system_sources()
-    store = await Store.open(SqliteEngine(data.root / "store"), sources, Limits(), meaning)
+    fill = cluster_addresses(partial(given_in, data.root / SERVICE_ADDRESSES))
+    store = await Store.open(SqliteEngine(data.root / "store"), sources, Limits(), meaning, fill)
     try:
         await seed_once(store, data.root / APPLIED, run)
         mesh = LiveMesh(await machine_of(data, run))

@@ -367,6 +367,28 @@ async def executing(at: Scenario) -> Any:
     return {"code": code, "out": os.read(out_reader, 100).decode(), "killed": killed, "tty": shown, "gone": gone}
 
 
+async def joining(at: Scenario) -> Any:
+    """`exec` into a process: its /tmp, its host name, its uid; and nothing into one that has ended."""
+    [pod] = await at.pods("joined")
+    await at.holder.spawn(SpawnSpec(pod, "app", ("sh", "-c", "echo kept > /tmp/note; exec sleep 1000")))
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the scenario
+    null = os.open(os.devnull, os.O_RDONLY)
+    script = "while ! test -s /tmp/note; do sleep 0.02; done; cat /tmp/note; hostname; id -u; echo more > /tmp/other"
+    spec = SpawnSpec(pod, "x", ("sh", "-c", script), join="app")
+    code = await execute(at.data.holder_socket, spec, (null, output.fileno(), output.fileno()))
+    listing = await at.shell(pod, "ls /tmp")
+    again = SpawnSpec(pod, "x", ("cat", "/tmp/other"), join="app")
+    shared = await execute(at.data.holder_socket, again, (null, output.fileno(), output.fileno()))
+    try:
+        await execute(at.data.holder_socket, SpawnSpec(pod, "x", ("true",), join="none"), (null, null, null))
+        refused = ""
+    except RemoteError as error:
+        refused = error.code
+    output.seek(0)
+    return {"code": code, "said": output.read().decode().split(), "apart": listing, "shared": shared,
+            "refused": refused}  # fmt: skip
+
+
 async def adoption(at: Scenario, step: str, pod: str) -> Any:
     """Before and after the death of a client: the same processes."""
     if step == "start":

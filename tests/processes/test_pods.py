@@ -121,6 +121,16 @@ def test_exec(mesh: Machine) -> None:
     assert found["gone"], "a program ends when its client goes"
 
 
+def test_exec_can_share_the_file_system_of_a_process(mesh: Machine) -> None:
+    found = mesh.scenario("joining")
+    assert found["code"] == found["shared"] == 0
+    assert found["said"][0] == "kept"
+    assert found["said"][1].startswith("joined")
+    assert found["said"][3] == "more"
+    assert "note" not in found["apart"][1].split(), "others have a /tmp of their own"
+    assert found["refused"] == "not-found"
+
+
 def test_a_restarted_agent_finds_everything(root_mesh: Machine) -> None:
     first = root_mesh.scenario("adoption", "start", "")
     assert root_mesh.scenario("adopted_exit", first["pod"]) == 4

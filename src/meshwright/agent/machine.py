@@ -12,6 +12,7 @@ from meshwright.agent.program import References
 from meshwright.agent.settings import AgentSettings
 from meshwright.model.names import Milliseconds, ProxyName
 from meshwright.model.planned_pod import PlannedPod
+from meshwright.processes.logtimes import times_file
 from meshwright.processes.state import DataDirectory
 
 PROXY_CONTAINER = "istio-proxy"
@@ -48,6 +49,6 @@ class Machine:
         return self.data.logs / f"{pod.meta.namespace}_{pod.meta.name}_{container}.log"
 
     def log_files(self, pod: PlannedPod, container: str) -> tuple[Path, ...]:
-        """That file, and the one to which the holder moves what is old."""
+        """That file, the one to which the holder moves what is old, and the times of its lines."""
         newest = self.log_file(pod, container)
-        return newest, newest.with_name(f"{newest.name}.1")
+        return newest, newest.with_name(f"{newest.name}.1"), times_file(newest)

@@ -32,7 +32,9 @@ class Launch:
     """One program to start. `streams` are descriptors for 0, 1 and 2; None means /dev/null.
 
     `namespace` is a network namespace to enter, `uid` the identity to take (also as gid; None: stay as we are).
-    `capabilities` are the only ones it keeps. `terminal`: descriptor 0 becomes its controlling terminal.
+    `joined` is the folder of another process's namespaces, whose file systems and host name it shares instead of a
+    `view` of its own. `capabilities` are the only ones it keeps. `terminal`: descriptor 0 becomes its controlling
+    terminal.
     """
 
     argv: tuple[str, ...]
@@ -42,6 +44,7 @@ class Launch:
     namespace: Path | None = None
     hostname: str = ""
     view: mounts.View | None = None
+    joined: Path | None = None
     uid: int | None = None
     capabilities: frozenset[int] = frozenset()
     confined: bool = True
@@ -106,6 +109,8 @@ def _become(spec: Launch, parent: int, tell: int, step: list[str]) -> None:
         mounts.apply(spec.view)
         if spec.hide_processes:
             mounts.mount_proc(hide_others=True)
+    if spec.joined is not None:
+        _join(spec.joined)
     step[0] = "rights"
     _raise_file_limit()
     if spec.confined:
@@ -144,6 +149,15 @@ def enter_network(namespace: Path) -> None:
     try:
         syscalls.setns(descriptor, syscalls.CLONE_NEWNET)
     finally:
+        os.close(descriptor)
+
+
+def _join(namespaces: Path) -> None:
+    """Share host name and file systems of another process; the working directory becomes the root of those."""
+    kinds = (("uts", syscalls.CLONE_NEWUTS), ("mnt", syscalls.CLONE_NEWNS))
+    opened = [(os.open(namespaces / name, os.O_RDONLY | os.O_CLOEXEC), kind) for name, kind in kinds]
+    for descriptor, kind in opened:
+        syscalls.setns(descriptor, kind)
         os.close(descriptor)
 
 

@@ -95,8 +95,8 @@ class Fields:
     def pod(self) -> str:
         return self.matching("pod", _POD)
 
-    def name(self) -> str:
-        return self.matching("name", _NAME)
+    def name(self, field: str = "name") -> str:
+        return self.matching(field, _NAME)
 
 
 def encode(value: dict[str, Any]) -> bytes:
@@ -211,7 +211,8 @@ class SpawnSpec:
     """A program to start in a pod.
 
     `output` is the file that stdout and stderr are appended to. `expose` are paths that the process must reach
-    whatever its uid (its program's folder, for example); `mounts` come on top.
+    whatever its uid (its program's folder, for example); `mounts` come on top. `join` (of `exec` only) is the name
+    of a process of the pod whose view of the file system it shares instead: its /tmp too.
     """
 
     pod: str
@@ -224,6 +225,7 @@ class SpawnSpec:
     expose: tuple[str, ...] = ()
     mounts: tuple[MountSpec, ...] = ()
     terminal: bool = False
+    join: str = ""
 
     @staticmethod
     def decode(fields: Fields, name: str | None = None) -> "SpawnSpec":
@@ -248,6 +250,7 @@ class SpawnSpec:
             expose=paths[1:],
             mounts=mounts,
             terminal=fields.flag("terminal", default=False),
+            join=fields.name("join") if fields.text("join", "") else "",
         )
 
 

@@ -83,8 +83,7 @@ class Holder:
                 self.children.forget(fields.pod(), fields.name())
                 return {}, []
             case "pidfd":
-                child = self.children.get(fields.pod(), fields.name())
-                return self._pidfd(child)
+                return self._pidfd(self._running(fields.pod(), fields.name()))
             case "socket":
                 return self._socket(fields)
             case "dns" | "services":
@@ -124,7 +123,10 @@ class Holder:
         output = self.outputs.open(spec.output, self.pods.uid_for(spec)) if spec.output else None
         try:
             launch = self.pods.launch_for(spec, (None, output, output))
+            before = os.fstat(output).st_size if output is not None else 0
             child = self.children.start(spec.pod, spec.name, spec.role, launch)
+            if output is not None:
+                self.outputs.begin(spec.output, before)
         finally:
             if output is not None:
                 os.close(output)
@@ -136,7 +138,8 @@ class Holder:
         try:
             self._exec_number += 1
             spec = SpawnSpec.decode(fields, name=f"{_EXEC}{self._exec_number}")
-            launch = self.pods.launch_for(spec, (streams[0], streams[1], streams[2]))
+            host = self._running(spec.pod, spec.join) if spec.join else None
+            launch = self.pods.launch_for(spec, (streams[0], streams[1], streams[2]), host)
             child = self.children.start(spec.pod, spec.name, spec.role, launch)
         finally:
             for descriptor in streams:
@@ -144,6 +147,12 @@ class Holder:
         self._execs[child.name] = connection
         connection.closed.append(lambda: self._hang_up(child))
         return child.describe()
+
+    def _running(self, pod: str, name: str) -> Child:
+        child = self.children.get(pod, name)
+        if child.exit is not None:
+            raise BadRequest(f"{name} in {pod} has ended", "ended")
+        return child
 
     def _hang_up(self, child: Child) -> None:
         """The client of an exec has gone: its program goes too."""
@@ -173,8 +182,6 @@ class Holder:
         }
 
     def _pidfd(self, child: Child) -> Answer:
-        if child.exit is not None:
-            raise BadRequest(f"{child.name} in {child.pod} has ended", "ended")
         return {**child.describe(), "descriptors": 1}, [os.pidfd_open(child.pid)]
 
     def _socket(self, fields: Fields) -> Answer:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from meshwright.processes.journal import log
+from meshwright.processes.logtimes import LogClock
 from meshwright.processes.messages import BadRequest
 
 LARGEST_FILE = 64 << 20
@@ -22,6 +23,7 @@ class Outputs:
         self._largest = largest
         self._kept = kept
         self._paths: set[Path] = set()
+        self._clock = LogClock()
 
     def open(self, name: str, owner: int | None = None) -> int:
         """A descriptor to append to; the caller closes it. BadRequest when the file cannot be written.
@@ -42,6 +44,13 @@ class Outputs:
             raise BadRequest(f"output {name}: {error.strerror}") from None
         self._paths.add(path)
         return descriptor
+
+    def begin(self, name: str, size: int) -> None:
+        """A program that writes to this file, opened before when it had this size, has started."""
+        try:
+            self._clock.begin(Path(name), size)
+        except OSError as error:
+            log("the times of an output file are not kept", path=name, why=error)
 
     async def keep_small(self) -> None:
         """Look at the sizes for ever."""

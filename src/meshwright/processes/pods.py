@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from meshwright.processes import interception, launcher, mounts, network, procfs, services, syscalls
-from meshwright.processes.children import Children
+from meshwright.processes.children import Child, Children
 from meshwright.processes.identities import UidPlan
 from meshwright.processes.messages import BadRequest, PodSpec, SpawnSpec
 from meshwright.processes.sandbox import INSIDE, NETNS_FOLDER, POD_FILES
@@ -242,8 +242,10 @@ class Pods:
             return None
         return self._plan.proxy if spec.role == "proxy" else pod.uid
 
-    def launch_for(self, spec: SpawnSpec, streams: tuple[int | None, int | None, int | None]) -> launcher.Launch:
-        """How to start a program in its pod."""
+    def launch_for(
+        self, spec: SpawnSpec, streams: tuple[int | None, int | None, int | None], host: Child | None = None
+    ) -> launcher.Launch:
+        """How to start a program in its pod; `host` is the process whose view of the file system it shares."""
         pod = self.get(spec.pod)
         env = {"PATH": launcher.DEFAULT_PATH, **spec.env, MARKER: self._data.mesh_id(), POD_MARKER: spec.pod}
         proxy = spec.role == "proxy"
@@ -259,7 +261,8 @@ class Pods:
             streams=streams,
             namespace=pod.namespace,
             hostname=pod.spec.hostname,
-            view=self._view(pod, spec, uid),
+            view=self._view(pod, spec, uid) if host is None else None,
+            joined=Path(f"/proc/{host.pid}/ns") if host is not None else None,
             uid=uid,
             capabilities=frozenset({syscalls.CAP_NET_ADMIN}) if marks else frozenset(),
             hide_processes=True,

@@ -29,6 +29,8 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_SLAVE = 1 << 19
 
+INOTIFY_MODIFY = 0x00000002
+
 CAP_NET_ADMIN = 12
 
 _PR_SET_PDEATHSIG = 1
@@ -62,6 +64,16 @@ def unshare(flags: int) -> None:
 def setns(namespace: int, kind: int) -> None:
     """Enter the namespace behind the file descriptor `namespace`, which must be of type `kind`."""
     _check(_libc().setns(namespace, kind), "setns")
+
+
+def inotify_open() -> int:
+    """A new inotify descriptor, non-blocking; the caller closes it."""
+    return _check(_libc().inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify_init1")
+
+
+def inotify_add(descriptor: int, path: Path, events: int) -> int:
+    """Watch a path for `events` (INOTIFY_*); the watch's number, the same again for the same file."""
+    return _check(_libc().inotify_add_watch(descriptor, os.fsencode(path), events), "inotify_add_watch")
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:

@@ -13,10 +13,7 @@ class AddressBook:
     def __init__(self, path: Path, network: Network) -> None:
         self._path = path
         self._network = network
-        try:
-            self._given: dict[str, str] = json.loads(path.read_text())
-        except (FileNotFoundError, ValueError):
-            self._given = {}
+        self._given = _read(path)
 
     def of(self, names: Iterable[str], fixed: Mapping[str, str], reserved: Iterable[str] = ()) -> Mapping[str, str]:
         """An address for each name. `fixed` are asked for by the user and win; `reserved` are never given out."""
@@ -40,3 +37,15 @@ class AddressBook:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary.write_text(json.dumps(self._given))
         temporary.replace(self._path)
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def given_in(path: Path) -> frozenset[str]:
+    """The addresses that the book of a file has given out."""
+    return frozenset(_read(path).values())

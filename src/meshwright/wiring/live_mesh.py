@@ -21,7 +21,7 @@ from meshwright.model.snapshot import Snapshot
 from meshwright.model.workload import Identity, Workload
 from meshwright.node.state import Documents
 from meshwright.wiring.address_book import AddressBook
-from meshwright.wiring.addresses import LOOPBACK_POD_NETWORK, POD_NETWORK, SERVICE_NETWORK
+from meshwright.wiring.addresses import LOOPBACK_POD_NETWORK, POD_NETWORK, SERVICE_ADDRESSES, SERVICE_NETWORK
 from meshwright.wiring.dns_names import dns_table
 from meshwright.wiring.kept import Kept
 from meshwright.wiring.loading import LoadedMesh
@@ -52,7 +52,7 @@ class LiveMesh:
         self._machine = machine
         self._statuses: Mapping[ProxyName, PodStatus] = {}
         self._pod_addresses = AddressBook(machine.data_dir / "addresses" / "pods.json", network)
-        self._service_addresses = AddressBook(machine.data_dir / "addresses" / "services.json", SERVICE_NETWORK)
+        self._service_addresses = AddressBook(machine.data_dir / SERVICE_ADDRESSES, SERVICE_NETWORK)
         self._services: Kept[Service, str, Service] = Kept(_addressed)
         self._written: Kept[Pod, None, PodDraft] = Kept(written)
         self._pods: Kept[PodDraft, PodFacts, PlannedPod] = Kept(_planned)

@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -29,6 +30,9 @@ from meshwright.store.limits import Limits
 from meshwright.store.sources import system_sources
 from meshwright.store.sqlite_engine import SqliteEngine
 from meshwright.store.store import Store
+from meshwright.wiring.address_book import given_in
+from meshwright.wiring.addresses import SERVICE_ADDRESSES
+from meshwright.wiring.cluster_addresses import cluster_addresses
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.machine import NODE, NODE_SOCKET, machine_of, run_file_of, settle, stop_on_signals
 from meshwright.wiring.mesh_control import MeshControl

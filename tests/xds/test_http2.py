@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from random import Random
 
 import h2.config
 import h2.connection
@@ -128,6 +129,46 @@ def test_what_the_peer_does_not_take_waits_and_windows_may_shrink_and_grow() -> 
     pair.client.increment_flow_control_window(1 << 20, 1)
     pair.exchange(credit=False)
     assert len(pair.received_by_client(1)) == 100_000
+
+
+@given(
+    windows=st.lists(st.integers(0, 40_000), min_size=1, max_size=12),
+    pieces=st.lists(st.integers(0, 60_000), min_size=1, max_size=6),
+    order=st.randoms(use_true_random=False),
+)
+@settings(max_examples=100, deadline=None)
+def test_whatever_the_windows_do_h2_has_no_complaint_and_gets_all(
+    windows: list[int], pieces: list[int], order: Random
+) -> None:
+    """Windows that open, shrink below zero and close while several responses are sent."""
+    pair, streams = Pair(), (1, 3, 5)
+    for stream in streams:
+        pair.client.send_headers(stream, REQUEST)
+    pair.exchange()
+    sent = dict.fromkeys(streams, b"")
+    for stream in streams:
+        pair.server.send_headers(stream, RESPONSE)
+    acts = [("piece", size) for size in pieces] + [("window", size) for size in windows]
+    order.shuffle(acts)
+    for kind, size in acts:
+        stream = order.choice(streams)
+        if kind == "piece":
+            sent[stream] += bytes((size % 256,)) * size
+            pair.server.send_data(stream, bytes((size % 256,)) * size)
+        elif order.random() < 0.5:
+            pair.client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: size})
+        else:
+            pair.client.increment_flow_control_window(size + 1, order.choice((None, stream)))
+        if order.random() < 0.7:
+            pair.exchange(credit=False)
+    for stream in streams:
+        pair.server.send_trailers(stream, [(b"grpc-status", b"0")])
+    pair.client.increment_flow_control_window(1 << 20)
+    pair.client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1 << 20})
+    pair.exchange(credit=False)
+    assert not any(isinstance(event, ConnectionEnded) for event in pair.at_server)
+    assert {stream: pair.received_by_client(stream) for stream in streams} == sent
+    assert all(not pair.server.is_open(stream) and pair.server.waiting(stream) == 0 for stream in streams)
 
 
 def test_many_streams_trailers_resets_and_pings() -> None:
@@ -260,6 +301,26 @@ VIOLATIONS: dict[str, tuple[Callable[[], list[bytes]], ErrorCode]] = {
     "empty data": (lambda: [OPEN, frame(FrameType.DATA, 0, 1) * 3_000], ErrorCode.ENHANCE_YOUR_CALM),
     "priorities": (lambda: [frame(FrameType.PRIORITY, 0, 3, b"12345") * 3_000], ErrorCode.ENHANCE_YOUR_CALM),
     "unknown frames": (lambda: [b"\0\0\0\x77\0\0\0\0\0" * 3_000], ErrorCode.ENHANCE_YOUR_CALM),
+    "settings with many values": (
+        lambda: [frame(FrameType.SETTINGS, 0, 0, struct.pack(">HI", 4, n) * 2_700) for n in (1, 2)],
+        ErrorCode.ENHANCE_YOUR_CALM,
+    ),
+    "padding alone": (
+        lambda: [OPEN, frame(FrameType.DATA, 8, 1, b"\xff" + bytes(255)) * 3_000],
+        ErrorCode.ENHANCE_YOUR_CALM,
+    ),
+    "data on closed streams": (
+        lambda: [OPEN, frame(FrameType.RST_STREAM, 0, 1, word(8)), frame(FrameType.DATA, 1, 1) * 3_000],
+        ErrorCode.ENHANCE_YOUR_CALM,
+    ),
+    "header bytes": (
+        # refused as they are, each of them costs a decoder's time
+        lambda: [
+            frame(FrameType.HEADERS, 4, n, b"\x20" * 16_000 + header_block(REQUEST[:1], first=False)[:300])
+            for n in range(1, 41, 2)
+        ],
+        ErrorCode.ENHANCE_YOUR_CALM,
+    ),
     "rapid resets": (
         lambda: [
             frame(FrameType.HEADERS, 4, n, header_block(REQUEST, first=False))
@@ -279,6 +340,14 @@ def test_violations_end_the_connection_with_their_code(name: str) -> None:
     assert isinstance(raw.events[-1], ConnectionEnded)
     assert raw.server.ended
     assert raw.server.receive(b"anything", 1.0) == []
+
+
+def test_windows_that_open_byte_by_byte_are_not_served_for_ever() -> None:
+    raw = Raw().feed(setting(4, 0)).request(1)
+    raw.server.send_headers(1, RESPONSE)
+    raw.server.send_data(1, b"x" * 100_000)
+    raw.feed(frame(FrameType.WINDOW_UPDATE, 0, 1, word(1)) * 3_000)
+    assert raw.goodbye() == ErrorCode.ENHANCE_YOUR_CALM
 
 
 def test_frames_without_content_are_allowed_at_a_pace() -> None:

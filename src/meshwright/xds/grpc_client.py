@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
-from meshwright.xds.grpc import CONTENT_TYPE, CallError, MessageReader, prefix
+from meshwright.xds.grpc import CONTENT_TYPE, CallError, MessageReader, is_grpc, prefix
 from meshwright.xds.http2 import (
     DEFAULT_LIMITS,
     ConnectionEnded,
@@ -46,6 +46,7 @@ class GrpcClient(asyncio.Protocol):
         self._http = Http2Client(limits)
         self._reader = MessageReader(largest)
         self._stream = 0
+        self._answered = False
         self._transport: asyncio.Transport | None = None
         self._paused = False
         self._timer: asyncio.TimerHandle | None = None
@@ -146,6 +147,8 @@ class GrpcClient(asyncio.Protocol):
 
     def _on_event(self, event: Event) -> None:
         match event:
+            case _ if self._reason:
+                pass  # given up: what else came at the same time counts no more
             case DataReceived(_, data):
                 for message in self._reader.feed(data):
                     self._call.receive(message, self._clock())
@@ -161,9 +164,11 @@ class GrpcClient(asyncio.Protocol):
                 raise AssertionError("a client gets responses only")
 
     def _on_headers(self, headers: dict[bytes, bytes], *, ends: bool) -> None:
-        status = headers.get(b":status", b"200")
-        if status != b"200":
-            self._give_up(f"the server answers {status.decode('latin-1')[:20]}")
+        status = headers.get(b":status", b"200")  # trailers have none
+        kind = headers.get(b"content-type", CONTENT_TYPE if self._answered else b"")
+        self._answered = True
+        if status != b"200" or not is_grpc(kind):
+            self._give_up(f"the server answers {status.decode('latin-1')[:20]} {kind.decode('latin-1')[:50]}")
         elif ends:
             text = headers.get(b"grpc-message", b"").decode("latin-1")
             self._give_up(f"the server ended the call: {text or headers.get(b'grpc-status', b'').decode('latin-1')}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import hpack
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 
+from meshwright.xds.http2_headers import are_regular, is_request
 from meshwright.xds.http2_wire import (
     ACK,
     DEFAULT_TABLE,
@@ -41,6 +42,8 @@ from meshwright.xds.http2_wire import (
 )
 
 TINY_DATA = 5  # bytes; a DATA frame below this carries next to nothing and costs as much as a PING
+DRIBBLE = 1_024  # bytes; smaller pieces of what waits earn the peer nothing: it made its windows that small
+BYTES_PER_TOKEN = 64  # of a header block: decoding costs by the byte
 OUR_LARGEST_FRAME = 65_536
 
 
@@ -118,6 +121,7 @@ class Stream:
 
     number: int
     window: int  # what the peer still takes
+    begun: bool = True  # the headers of the peer's side came
     unacknowledged: int = 0  # bytes received since the last WINDOW_UPDATE
     remote_ended: bool = False
     waiting: deque[memoryview] = field(default_factory=deque[memoryview])
@@ -137,6 +141,8 @@ class HeaderBlock:
 
 class Http2Connection:
     """What both sides share. Feed it with `receive`, talk with `send_*`, write what `take_output` gives."""
+
+    _LARGEST_PUSH = 1  # of the setting ENABLE_PUSH; a server must not say more than 0
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
@@ -253,7 +259,8 @@ class Http2Connection:
             self._window -= size
             stream.window -= size
             stream.waiting_bytes -= size
-            self._tokens += 2  # the peer answers data with updates of both windows
+            if size >= DRIBBLE or size == len(piece):
+                self._tokens += 2  # the peer answers data with updates of both windows
             if size == len(piece):
                 stream.waiting.popleft()
             else:
@@ -294,14 +301,14 @@ class Http2Connection:
             raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
         if (self._block is not None) != (kind == FrameType.CONTINUATION):
             raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "a header block is not continued as it must be")
-        if kind != FrameType.DATA or (len(payload) < TINY_DATA and not flags & END_STREAM):
+        if kind != FrameType.DATA:
             self._pay()
         handler = self._HANDLERS.get(kind)
         if handler is not None:
             handler(self, flags, stream, payload)
 
-    def _pay(self) -> None:
-        self._tokens -= 1
+    def _pay(self, tokens: int = 1) -> None:
+        self._tokens -= tokens
         if self._tokens < 0:
             raise ConnectionViolation(ErrorCode.ENHANCE_YOUR_CALM, "too many frames without content")
 
@@ -314,11 +321,14 @@ class Http2Connection:
             self._output.append(window_update(0, self._unacknowledged))
             self._unacknowledged = 0
         data = _without_padding(flags, payload)
+        if len(data) < TINY_DATA:
+            self._pay()
         stream = self._streams.get(number)
         if stream is None:
             return  # closed by us while this was on its way
-        if stream.remote_ended:
-            self._end_stream_badly(number, ErrorCode.STREAM_CLOSED)
+        if stream.remote_ended or not stream.begun:
+            code = ErrorCode.STREAM_CLOSED if stream.remote_ended else ErrorCode.PROTOCOL_ERROR
+            self._end_stream_badly(number, code)
             return
         stream.unacknowledged += len(payload)
         if stream.unacknowledged > self._limits.stream_window:
@@ -373,6 +383,7 @@ class Http2Connection:
             raise ConnectionViolation(ErrorCode.ENHANCE_YOUR_CALM, "a header block beyond the limits")
         if flags & END_HEADERS:
             self._block = None
+            self._pay(len(block.block) // BYTES_PER_TOKEN)
             self._headers_complete(block)
 
     def _headers_complete(self, block: HeaderBlock) -> None:
@@ -388,8 +399,9 @@ class Http2Connection:
             raise ConnectionViolation(ErrorCode.COMPRESSION_ERROR, "a header block that is not HPACK") from None
 
     def _on_priority(self, _flags: int, number: int, payload: bytes) -> None:
-        if number == 0 or len(payload) != 5:  # noqa: PLR2004 - the size of the priority fields
-            raise ConnectionViolation(ErrorCode.FRAME_SIZE_ERROR, "a malformed PRIORITY")
+        _expect(len(payload), 5)
+        if number in {0, int.from_bytes(payload[:4], "big") & LARGEST_WINDOW}:
+            raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, f"a PRIORITY of stream {number}")
 
     def _on_reset(self, _flags: int, number: int, payload: bytes) -> None:
         self._refuse_idle(number)
@@ -408,6 +420,7 @@ class Http2Connection:
         if len(payload) % 6:
             raise ConnectionViolation(ErrorCode.FRAME_SIZE_ERROR, "a malformed SETTINGS")
         self._settled = True
+        self._pay(len(payload) // 6)  # each may touch every stream
         self._output.append(frame(FrameType.SETTINGS, ACK, 0))  # before any data that relies on what they allow
         for at in range(0, len(payload), 6):
             self._setting(
@@ -419,6 +432,8 @@ class Http2Connection:
             if value > LARGEST_WINDOW:
                 raise ConnectionViolation(ErrorCode.FLOW_CONTROL_ERROR, "an initial window beyond 2^31-1")
             grown, self._initial_window = value - self._initial_window, value
+            if not grown:
+                return
             for stream in list(self._streams.values()):
                 stream.window += grown
                 if stream.window > LARGEST_WINDOW:
@@ -428,8 +443,8 @@ class Http2Connection:
             if not SMALLEST_MAX_FRAME <= value <= LARGEST_MAX_FRAME:
                 raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "a frame size that is not allowed")
             self._largest_frame = min(value, OUR_LARGEST_FRAME)
-        elif key == Setting.ENABLE_PUSH and value > 1:
-            raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
+        elif key == Setting.ENABLE_PUSH and value > self._LARGEST_PUSH:
+            raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, f"ENABLE_PUSH is {value}")
 
     def _on_push(self, _flags: int, _number: int, _payload: bytes) -> None:
         raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "nothing is pushed here")
@@ -442,9 +457,14 @@ class Http2Connection:
             self._output.append(frame(FrameType.PING, ACK, 0, payload))
 
     def _on_goaway(self, _flags: int, number: int, payload: bytes) -> None:
-        if number != 0 or len(payload) < 8:  # noqa: PLR2004 - last stream and code
-            raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "a malformed GOAWAY")
-        # A client that says goodbye still finishes its streams, and closes the connection itself.
+        if number != 0:
+            raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream")
+        if len(payload) < 8:  # noqa: PLR2004 - last stream and code
+            raise ConnectionViolation(ErrorCode.FRAME_SIZE_ERROR, "a malformed GOAWAY")
+        self._goodbye(int.from_bytes(payload[:4], "big") & LARGEST_WINDOW)
+
+    def _goodbye(self, last: int) -> None:
+        """The peer takes no streams after `last`. Those before are finished, and it closes the connection itself."""
 
     def _on_window_update(self, _flags: int, number: int, payload: bytes) -> None:
         _expect(len(payload), 4)
@@ -488,8 +508,9 @@ class Http2Server(Http2Connection):
         headers = self._decode(bytes(block.block))
         number, stream = block.stream, self._streams.get(block.stream)
         if stream is not None:  # trailers
-            if stream.remote_ended or not block.ends_stream:
-                self._end_stream_badly(number, ErrorCode.PROTOCOL_ERROR)
+            if stream.remote_ended or not block.ends_stream or not are_regular(headers):
+                code = ErrorCode.STREAM_CLOSED if stream.remote_ended else ErrorCode.PROTOCOL_ERROR
+                self._end_stream_badly(number, code)
             else:
                 self._remote_end(stream)
             return
@@ -499,7 +520,7 @@ class Http2Server(Http2Connection):
         if len(self._streams) >= self._limits.streams:
             self._output.append(reset(number, ErrorCode.REFUSED_STREAM))
             return
-        if not _well_formed(headers):
+        if not is_request(headers):
             self._output.append(reset(number, ErrorCode.PROTOCOL_ERROR))
             return
         stream = self._streams[number] = Stream(number, self._initial_window)
@@ -519,25 +540,3 @@ def _without_padding(flags: int, payload: bytes) -> bytes:
     if not payload or payload[0] >= len(payload):
         raise ConnectionViolation(ErrorCode.PROTOCOL_ERROR, "more padding than payload")
     return payload[1 : len(payload) - payload[0]]
-
-
-_PSEUDO = {b":method", b":scheme", b":path", b":authority"}
-_CONNECTION_SPECIFIC = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
-
-
-def _well_formed(headers: Headers) -> bool:
-    """Whether these are the headers of a request (RFC 9113, 8.2 and 8.3)."""
-    seen: dict[bytes, bytes] = {}
-    regular = False
-    for name, value in headers:
-        if name.startswith(b":"):
-            if regular or name not in _PSEUDO or name in seen:
-                return False
-            seen[name] = value
-        else:
-            regular = True
-            if not name or name != name.lower() or name in _CONNECTION_SPECIFIC:
-                return False
-            if name == b"te" and value != b"trailers":
-                return False
-    return bool(seen.get(b":method") and seen.get(b":scheme") and seen.get(b":path"))

@@ -28,6 +28,7 @@ from meshwright.node.replica import NodeState, Replica
 from meshwright.node.state import Documents
 from meshwright.node.tables import Table, TableError, View
 from meshwright.xds.grpc_client import GrpcClient
+from meshwright.xds.heartbeat import DEFAULT_HEARTBEAT, Heartbeat
 from meshwright.xds.server import ProxyStatus
 
 LOG = logging.getLogger(__name__)
@@ -84,7 +85,10 @@ class Relay:
         *,
         back_off: BackOff = BackOff(),
         report_pause: float = REPORT_PAUSE,
+        heartbeat: Heartbeat = DEFAULT_HEARTBEAT,
     ) -> None:
+        """`heartbeat`: when a control plane that shows no life is hung up on, and connected to anew."""
+        self._heartbeat = heartbeat
         self.published: Latest[Published] = Latest(Published({}, {}, {}))
         self.desired: Latest[DesiredState] = Latest(DesiredState())
         self.documents: Latest[Documents] = Latest({})
@@ -189,7 +193,7 @@ class Relay:
         loop = asyncio.get_running_loop()
 
         def factory() -> GrpcClient:
-            return GrpcClient(PATH, call, loop.time)
+            return GrpcClient(PATH, call, loop.time, heartbeat=self._heartbeat)
 
         if isinstance(self._server, TcpAddress):
             address = self._server

@@ -27,9 +27,11 @@ from meshwright.node.session import NodeSession, SessionOwner
 from meshwright.node.state import ClassEncoder, Documents, NodeEncoder
 from meshwright.node.tables import EMPTY_VIEW, View
 from meshwright.xds.grpc import CallError, Status
+from meshwright.xds.heartbeat import DEFAULT_HEARTBEAT, Heartbeat
 from meshwright.xds.http2 import Limits
 from meshwright.xds.peer import listening_socket, peer_of
 from meshwright.xds.session import Complaint
+from meshwright.xds.share import UNTIMED, Share
 from meshwright.xds.transport import Call, GrpcConnection
 
 LOG = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class _Node:
     connections: "set[_NodeConnection]" = field(default_factory=set["_NodeConnection"])
     statuses: Mapping[ProxyName, PodStatus] | None = None
     progress: Mapping[ProxyName, ProxyProgress] = field(default_factory=dict[ProxyName, ProxyProgress])
+    share: Share = field(default_factory=lambda: Share(UNTIMED))
     server: asyncio.Server | None = None
     path: Path | None = None
     inode: int = 0
@@ -88,6 +91,7 @@ class NodeServer:
         held: bool = False,
     ) -> None:
         """`held`: nodes may report, and nothing is sent to them before `release`."""
+        self.heartbeat: Heartbeat = DEFAULT_HEARTBEAT  # a node without life is hung up on; its proxies are absent
         self.statuses: Latest[Mapping[ProxyName, PodStatus]] = Latest({})
         self.moved = Latest(0)
         self._published = published
@@ -450,7 +454,7 @@ class _NodeConnection(GrpcConnection):
     """A connection that knows its node, and hangs up on anybody else."""
 
     def __init__(self, server: NodeServer, find: Callable[[asyncio.BaseTransport], _Node | None]) -> None:
-        super().__init__(self._open, asyncio.get_running_loop().time, self._gone, LIMITS)
+        super().__init__(self._open, asyncio.get_running_loop().time, self._gone, LIMITS, heartbeat=server.heartbeat)
         self._server = server
         self._find = find
         self._node: _Node | None = None
@@ -461,6 +465,7 @@ class _NodeConnection(GrpcConnection):
             transport.close()
             return
         self._node = node
+        self._share = node.share
         node.connections.add(self)
         super().connection_made(transport)
 

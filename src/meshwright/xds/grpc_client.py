@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import cast
 
 from meshwright.xds.grpc import CONTENT_TYPE, CallError, MessageReader, is_grpc, prefix
+from meshwright.xds.heartbeat import DEFAULT_HEARTBEAT, Heartbeat, Pulse
 from meshwright.xds.http2 import (
     DEFAULT_LIMITS,
     ConnectionEnded,
@@ -39,7 +40,10 @@ class GrpcClient(asyncio.Protocol):
         *,
         largest: int = LARGEST_ANSWER,
         limits: Limits = DEFAULT_LIMITS,
+        heartbeat: Heartbeat = DEFAULT_HEARTBEAT,
     ) -> None:
+        self._heartbeat = heartbeat
+        self._pulse: Pulse | None = None
         self._path = path
         self._call = call
         self._clock = clock
@@ -57,6 +61,7 @@ class GrpcClient(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without saying so
+        self._pulse = Pulse(self._heartbeat, self._ping, self._transport.get_write_buffer_size, self._is_dead)
         self._stream = self._http.start(
             (
                 (b":method", b"POST"),
@@ -70,6 +75,8 @@ class GrpcClient(asyncio.Protocol):
         self.pump()
 
     def data_received(self, data: bytes) -> None:
+        if self._pulse is not None:
+            self._pulse.heard = self._clock()
         try:
             for event in self._http.receive(data, self._clock()):
                 self._on_event(event)
@@ -96,6 +103,8 @@ class GrpcClient(asyncio.Protocol):
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()
+        if self._pulse is not None:
+            self._pulse.stop()
         self._reason = self._reason or (str(exc) if exc else "the server hung up")
         self._call.closed()
         self._over.set()
@@ -139,6 +148,14 @@ class GrpcClient(asyncio.Protocol):
         wake = self._call.wake_at(now)
         if wake is not None:
             self._timer = asyncio.get_running_loop().call_later(max(wake - now, 0.001), self.pump)
+
+    def _ping(self) -> None:
+        self._http.ping()
+        self._flush()
+
+    def _is_dead(self) -> None:
+        self._reason = self._reason or "the server shows no life"
+        self.abort()
 
     def _flush(self) -> None:
         output = self._http.take_output()

@@ -227,6 +227,11 @@ class Http2Connection:
         found.trailers = self._headers_frame(stream, headers, END_HEADERS | END_STREAM)
         self._flush(found)
 
+    def ping(self) -> None:
+        """Ask whether the peer lives; any byte that comes is an answer."""
+        if not self.ended:
+            self._output.append(frame(FrameType.PING, 0, 0, bytes(8)))
+
     def reset(self, stream: int, code: ErrorCode) -> None:
         """Give one stream up."""
         if self._streams.pop(stream, None) is not None:

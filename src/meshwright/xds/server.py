@@ -22,8 +22,11 @@ from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import DeltaDi
 from meshwright.model.names import SECRET, ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.published import EncodedResource, Published, Resources
 from meshwright.xds.grpc import CallError, Status
+from meshwright.xds.heartbeat import DEFAULT_HEARTBEAT, Heartbeat
+from meshwright.xds.http2 import Limits
 from meshwright.xds.peer import Peer, listening_socket, peer_of
 from meshwright.xds.session import DEFAULT_TIMING, Complaint, Session, SubscriptionError, Timing
+from meshwright.xds.share import Share
 from meshwright.xds.subscription import NOTHING, TooManyNamesError
 from meshwright.xds.transport import GrpcConnection
 
@@ -31,7 +34,8 @@ LOG = logging.getLogger(__name__)
 ADS_PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 SDS_PATH = "/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets"
 KEPT_COMPLAINTS = 20
-MOST_CONNECTIONS = 64  # of one proxy; an Envoy has one or two
+MOST_CONNECTIONS = 8  # of one proxy; an Envoy has two, and for a moment those of its predecessor
+LIMITS = Limits(streams=32)  # an Envoy has one for everything and one for each secret
 T = TypeVar("T")
 SLICE = 50  # connections that are pumped before other work gets its turn
 
@@ -95,6 +99,7 @@ class _Served:
     inode: int
     authorize: Authorize | None
     server: asyncio.Server | None = None
+    share: Share = field(default_factory=Share)
     connections: set[GrpcConnection] = field(default_factory=set[GrpcConnection])
     ads: list[Session] = field(default_factory=list[Session])
     sds: list[Session] = field(default_factory=list[Session])
@@ -138,7 +143,8 @@ class _DeltaCall:
 class XdsServer:
     """Serves every proxy that was added, from the newest `Published`. An asynchronous context manager.
 
-    `complain` hears of every refusal (at once, in the event loop); `timing` holds the bounds of the phases.
+    `complain` hears of every refusal (at once, in the event loop); `timing` holds the bounds of the phases,
+    `heartbeat` says when a proxy that shows no life is hung up on.
     """
 
     def __init__(
@@ -148,7 +154,9 @@ class XdsServer:
         *,
         complain: Callable[[Complaint], None] | None = None,
         timing: Timing = DEFAULT_TIMING,
+        heartbeat: Heartbeat = DEFAULT_HEARTBEAT,
     ) -> None:
+        self._heartbeat = heartbeat
         self._published = published
         self._secrets: SecretSource = secrets or NoSecrets()
         self._complain = complain
@@ -223,7 +231,7 @@ class XdsServer:
 
     def _connection(self, served: _Served) -> GrpcConnection:
         clock = asyncio.get_running_loop().time
-        return _CheckedConnection(served, lambda path: self._open(served, path), clock)
+        return _CheckedConnection(served, lambda path: self._open(served, path), clock, self._heartbeat)
 
     def _open(self, served: _Served, path: str) -> _DeltaCall:
         if path == ADS_PATH:
@@ -338,8 +346,16 @@ class XdsServer:
 class _CheckedConnection(GrpcConnection):
     """A connection that knows its proxy, and hangs up when the peer is not who may speak for it."""
 
-    def __init__(self, served: _Served, open_call: Callable[[str], _DeltaCall], clock: Callable[[], float]) -> None:
-        super().__init__(open_call, clock, served.connections.discard)
+    def __init__(
+        self,
+        served: _Served,
+        open_call: Callable[[str], _DeltaCall],
+        clock: Callable[[], float],
+        heartbeat: Heartbeat,
+    ) -> None:
+        super().__init__(
+            open_call, clock, served.connections.discard, LIMITS, share=served.share, heartbeat=heartbeat
+        )
         self._served = served
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,7 +1,8 @@
 """gRPC calls on an asyncio transport: the thin shell around `http2` and `grpc`.
 
 Nothing is queued for a peer that does not read: a call is asked for its next message only while the transport takes
-bytes and little of the stream waits for the peer's window. Whoever does not read is not read from, either.
+bytes and little of the stream waits for the peer's window. Whoever does not read is not read from, either; whoever
+costs more than its share is not read from for a while; whoever shows no life is hung up on.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from meshwright.xds.grpc import (
     prefix,
     trailers,
 )
+from meshwright.xds.heartbeat import DEFAULT_HEARTBEAT, Heartbeat, Pulse
 from meshwright.xds.http2 import (
     DEFAULT_LIMITS,
     ConnectionEnded,
@@ -32,10 +34,11 @@ from meshwright.xds.http2 import (
     StreamReset,
 )
 from meshwright.xds.http2_wire import ErrorCode
+from meshwright.xds.share import Share, clock
 
 LOG = logging.getLogger(__name__)
+CROWDED_PAUSE = 0.05  # seconds until a client whose other connections hold all it may have is looked at again
 MOST_WAITING = 262_144  # bytes of a stream that may wait for a window before the call is asked again
-MOST_KEPT = 16 << 20  # bytes of messages of one connection that are not complete
 LARGEST_MESSAGE = 8 << 20  # bytes; a reconnecting Envoy names every resource it has in one message
 
 
@@ -78,7 +81,15 @@ class GrpcConnection(asyncio.Protocol):
         clock: Callable[[], float],
         on_close: Callable[["GrpcConnection"], None],
         limits: Limits = DEFAULT_LIMITS,
+        *,
+        share: Share | None = None,
+        heartbeat: Heartbeat = DEFAULT_HEARTBEAT,
     ) -> None:
+        """`share` is the account of all connections of this client; without one it has its own."""
+        self._share = share or Share()
+        self._heartbeat = heartbeat
+        self._pulse: Pulse | None = None
+        self._rest: asyncio.TimerHandle | None = None  # set while the client has used up its share of our time
         self._open_call = open_call
         self._clock = clock
         self._on_close = on_close
@@ -92,39 +103,47 @@ class GrpcConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without saying so
+        self._pulse = Pulse(self._heartbeat, self._ping, self._transport.get_write_buffer_size, self._is_dead)
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        if self._transport is None:
+        if self._transport is None or self._pulse is None:
             return  # refused, or gone
+        began, now = clock(), self._clock()
+        self._pulse.heard = now
         try:
-            for event in self._http.receive(data, self._clock()):
+            for event in self._http.receive(data, now):
                 self._on_event(event)
         except Exception:
             LOG.exception("a connection is dropped because of an error of ours")
             self.abort()
             return
         self.pump()
+        pause = self._share.took(clock() - began, now)
+        if pause:
+            self._rest_for(pause)
 
     def eof_received(self) -> bool:
         return False  # the client hangs up; asyncio closes the transport
 
     def pause_writing(self) -> None:
         self._paused = True
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self._read_or_not()
 
     def resume_writing(self) -> None:
         self._paused = False
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-            self.pump()
+        if self._pulse is not None:
+            self._pulse.heard = self._clock()
+        self._read_or_not()
+        self.pump()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc  # why a client went away makes no difference
         self._transport = None
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._rest, self._pulse):
+            if timer is not None:
+                timer.stop() if isinstance(timer, Pulse) else timer.cancel()
+        self._share.forget(self)
         for stream in list(self._calls):
             self._forget(stream)
         self._on_close(self)
@@ -146,9 +165,7 @@ class GrpcConnection(asyncio.Protocol):
         for stream in list(self._calls):
             self._end(stream, Status.UNAVAILABLE, text)
         self._http.close(ErrorCode.NO_ERROR, text)
-        self._flush()
-        if self._transport is not None:
-            self._transport.close()
+        self._hang_up()
 
     def abort(self) -> None:
         """Hang up at once."""
@@ -161,10 +178,48 @@ class GrpcConnection(asyncio.Protocol):
         buffered = self._transport.get_write_buffer_size() if self._transport is not None else 0
         return buffered + sum(self._http.waiting(stream) for stream in self._calls)
 
+    def _hang_up(self) -> None:
+        """After what is written; at once when the client does not take that either (its pulse goes on)."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _ping(self) -> None:
+        self._http.ping()
+        self._flush()
+
+    def _is_dead(self) -> None:
+        LOG.info("a connection is closed: the other end shows no life")
+        self.abort()
+
+    def _rest_for(self, seconds: float) -> None:
+        if self._rest is not None or self._transport is None:
+            return
+        LOG.debug("a client has used up its share; it is read again in %.2f s", seconds)
+        self._rest = asyncio.get_running_loop().call_later(seconds, self._rested)
+        self._read_or_not()
+
+    def _rested(self) -> None:
+        self._rest = None
+        if self._pulse is not None:
+            self._pulse.heard = self._clock()  # we did not listen
+        self._read_or_not()
+
+    def _read_or_not(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._paused or self._rest is not None:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
     def _pump_calls(self) -> None:
-        now = self._clock()
+        now, crowded = self._clock(), False
         for stream, running in list(self._calls.items()):
             while not self._paused and self._http.waiting(stream) < MOST_WAITING:
+                crowded = not self._share.waits(self, self.waiting)
+                if crowded:
+                    break
                 try:
                     message = running.call.next_message(now)
                 except CallError as error:
@@ -175,13 +230,16 @@ class GrpcConnection(asyncio.Protocol):
                 self._http.send_data(stream, prefix(len(message)) + message)
                 self._flush()
         self._flush()
-        self._set_timer(now)
+        self._share.waits(self, self.waiting)
+        self._set_timer(now, crowded=crowded)
 
-    def _set_timer(self, now: float) -> None:
+    def _set_timer(self, now: float, *, crowded: bool) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         times = [at for running in self._calls.values() if (at := running.call.wake_at(now)) is not None]
+        if crowded:
+            times.append(now + CROWDED_PAUSE)
         if times:
             delay = max(min(times) - now, 0.001)
             self._timer = asyncio.get_running_loop().call_later(delay, self.pump)
@@ -207,9 +265,7 @@ class GrpcConnection(asyncio.Protocol):
                 raise AssertionError("a server gets requests only")
             case ConnectionEnded(_, text):
                 LOG.warning("a connection is closed: %s", text)
-                self._flush()
-                if self._transport is not None:
-                    self._transport.close()
+                self._hang_up()
 
     def _start(self, event: RequestStarted) -> None:
         headers = dict(event.headers)
@@ -236,7 +292,7 @@ class GrpcConnection(asyncio.Protocol):
             self._end(stream, error.status, error.text)
 
     def _refuse_to_keep(self) -> None:
-        if sum(running.reader.kept for running in self._calls.values()) > MOST_KEPT:
+        if not self._share.keeps(self, sum(running.reader.kept for running in self._calls.values())):
             raise CallError(Status.RESOURCE_EXHAUSTED, "too many messages have begun that do not end")
 
     def _end(self, stream: int, status: Status, text: str) -> None:

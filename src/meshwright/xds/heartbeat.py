@@ -1,0 +1,72 @@
+"""Whether the other end of a connection that nobody closes still lives, or is stopped, stuck, or gone for good."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LATE = 1.0  # seconds; a timer that comes this late says that it was we who were stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A peer that said nothing for `idle` seconds is asked; one that does not answer within `patience` seconds
+    is taken for dead. It is noticed after `idle + patience` seconds at the latest.
+    """
+
+    idle: float = 4.0
+    patience: float = 6.0
+
+
+DEFAULT_HEARTBEAT = Heartbeat()
+
+
+class Pulse:
+    """Watches one connection. Set `heard` to the time of the loop whenever the peer shows life."""
+
+    def __init__(
+        self,
+        heartbeat: Heartbeat,
+        ask: Callable[[], None],
+        unsent: Callable[[], int],
+        dead: Callable[[], None],
+    ) -> None:
+        """`ask` sends a PING, `unsent` tells how many bytes the peer has yet to take (fewer are a sign of life too),
+        `dead` is called once.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._heartbeat = heartbeat
+        self._ask = ask
+        self._unsent = unsent
+        self._dead = dead
+        self.heard = self._loop.time()
+        self._seen_unsent = 0
+        self._asked = False
+        self._due = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._arm(self.heard + heartbeat.idle)
+
+    def stop(self) -> None:
+        """The connection is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self, at: float) -> None:
+        self._due = at
+        self._timer = self._loop.call_at(at, self._look)
+
+    def _look(self) -> None:
+        now, unsent = self._loop.time(), self._unsent()
+        if unsent < self._seen_unsent:
+            self.heard = now
+        self._seen_unsent = unsent
+        if now - self.heard < self._heartbeat.idle:
+            self._asked = False
+            self._arm(self.heard + self._heartbeat.idle)
+        elif not self._asked or now - self._due > LATE:
+            self._asked = True
+            self._ask()
+            self._arm(now + self._heartbeat.patience)
+        else:
+            self._timer = None
+            self._dead()

@@ -15,6 +15,7 @@ from meshwright.documents.render import as_json
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ProxyName, ResourceName
 from meshwright.model.proxy import Proxy
+from meshwright.wiring.explaining import Explainable
 from meshwright.wiring.loading import LoadedMesh
 from meshwright.wiring.snapshot import offline_snapshot
 
@@ -64,6 +65,10 @@ class OfflineMesh:
         names = self._published.secrets[self._published.proxies[proxy]]
         secrets = throw_away_secrets(meant, names, self._loaded.settings.trust_domain)
         return static_bootstrap(self._published, meant, self._loaded.settings, ADMIN_SOCKET, secrets)
+
+    def explainable(self) -> Explainable:
+        """The mesh, to ask it where requests go."""
+        return Explainable(self._snapshot, self._published, self._loaded.lines)
 
     def explain_class(self, proxy: ProxyName) -> str:
         """The key that decides the proxy's bytes, as text."""

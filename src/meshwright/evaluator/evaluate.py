@@ -1,0 +1,293 @@
+"""The one door: a mesh, a caller and a call come in, the ordered decisions and the outcome go out."""
+
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from meshwright.envoyapi.envoy.config.listener.v3.listener_components_pb2 import FilterChain
+from meshwright.envoyapi.envoy.config.listener.v3.listener_pb2 import Listener
+from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import Route
+from meshwright.envoyapi.envoy.config.route.v3.route_pb2 import RouteConfiguration
+from meshwright.envoyapi.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (  # noqa: E501 - one name
+    HttpConnectionManager,
+)
+from meshwright.envoyapi.envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from meshwright.envoyapi.google.protobuf.any_pb2 import Any
+from meshwright.evaluator import actions, listeners, routes, words
+from meshwright.evaluator.clusters import PLAIN, Endpoint, endpoints
+from meshwright.evaluator.configuration import Configuration
+from meshwright.evaluator.servers import trouble
+from meshwright.evaluator.values import Answer, Application, Call, Destination, MeshView, Outcome, Step, Verdict
+from meshwright.model.names import CLUSTER, ENDPOINTS, LISTENER, ROUTES, ProxyName
+from meshwright.model.origin import Origin
+from meshwright.model.proxy import Interception, Role
+
+M = TypeVar("M", bound=Message)
+HTTP_FILTER = "envoy.filters.network.http_connection_manager"
+TCP_FILTER = "envoy.filters.network.tcp_proxy"
+FAULT_PLACE = f"typed_per_filter_config[{actions.FAULT_FILTER}]"
+OUTBOUND_PORT = 15001
+NO_ROUTE, NO_UPSTREAM = 404, 503
+CLUSTER_NAME_PARTS = 4  # outbound|9080|v1|reviews.default.svc.cluster.local
+
+
+def evaluate(mesh: MeshView, caller: ProxyName | None, call: Call) -> Answer:
+    """Where `call` goes when the pod (or gateway) `caller` gets it. None: the caller has no proxy.
+
+    Raises KeyError for a proxy that is not published.
+    """
+    walk = _Walk(mesh, call)
+    answer = walk.without_proxy() if caller is None else walk.through(Configuration(mesh.published, caller))
+    return replace(answer, steps=tuple(walk.steps))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A part of a route configuration, to ask who wrote it."""
+
+    configuration: Configuration
+    table: str
+    path: str
+
+    def inside(self, part: str) -> "_Place":
+        return replace(self, path=f"{self.path}.{part}")
+
+    def origin(self, part: str = "") -> Origin | None:
+        return self.configuration.origin(ROUTES, self.table, f"{self.path}.{part}" if part else self.path)
+
+    def author(self, part: str) -> Origin | None:
+        return self.configuration.author(ROUTES, self.table, f"{self.path}.{part}")
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One evaluation; `steps` grows on the way."""
+
+    mesh: MeshView
+    call: Call
+    steps: list[Step] = field(default_factory=list[Step])
+
+    def _say(self, stage: str, name: str, verdict: Verdict, why: str, origin: Origin | None = None) -> None:
+        self.steps.append(Step(stage, name, verdict, why, origin))
+
+    def _fail(self, stage: str, name: str, why: str, status: int | None = None) -> Answer:
+        self._say(stage, name, Verdict.MISSING, why)
+        return Answer(Outcome.FAIL, status)
+
+    # ------------------------------------------------------------ without a proxy
+
+    def without_proxy(self) -> Answer:
+        """The caller's bytes go as they are to an endpoint of the service, or to the address itself."""
+        where = f"{self.call.address}:{self.call.port}"
+        found = self.mesh.services.get(where, (where,))
+        self._say("caller", "no proxy", Verdict.APPLIED, "the caller has no proxy: what it sends goes as it is")
+        made = Destination("", routes.without_port(self.call.host), "", self.call.port, 100)
+        if not found:
+            self._say("service", where, Verdict.MISSING, "it has no endpoint that is ready")
+            return Answer(Outcome.FAIL, destinations=(replace(made, problem="it has no endpoint that is ready"),))
+        return _sum_up([self._delivered(made, [_plain(each) for each in found])])
+
+    # ------------------------------------------------------------ listener
+
+    def through(self, configuration: Configuration) -> Answer:
+        """From the listener on."""
+        connection = self._connection()
+        listener = self._listener(configuration, connection)
+        if listener is None:
+            return self._fail("listener", f"port {self.call.port}", "no listener takes this port")
+        chosen = listeners.choose(listener, connection)
+        origin = configuration.origin(LISTENER, listener.name, chosen.place)
+        self._say("listener", listener.name, Verdict.MATCHED, words.listener(self.call), origin)
+        if chosen.chain is None:
+            return self._fail("filter chain", listener.name, "no filter chain takes this connection: it is closed")
+        return self._in_chain(configuration, chosen.chain, origin)
+
+    def _connection(self) -> listeners.Connection:
+        call = self.call
+        if call.application is Application.TLS or call.encrypted:
+            name = call.host.partition(":")[0]
+            return listeners.Connection(
+                call.address, call.port, is_tls=True, server_name=name, alpn=("h2", "http/1.1")
+            )
+        alpn = (call.application.value,) if call.is_http else ()
+        return listeners.Connection(call.address, call.port, alpn=alpn)
+
+    def _listener(self, configuration: Configuration, connection: listeners.Connection) -> Listener | None:
+        kind = configuration.proxy_class
+        if kind.role is Role.ROUTER:
+            return listeners.bound(configuration, kind.address, self.call.port)
+        if kind.interception is Interception.NONE:
+            return listeners.named(configuration, f"{kind.address}_{OUTBOUND_PORT}")
+        return listeners.redirected(configuration, connection)
+
+    def _in_chain(self, configuration: Configuration, chain: FilterChain, origin: Origin | None) -> Answer:
+        for each in chain.filters:
+            if each.name == HTTP_FILTER:
+                return self._http(configuration, _unpacked(each.typed_config, HttpConnectionManager()))
+            if each.name == TCP_FILTER:
+                return self._stream(configuration, chain, _unpacked(each.typed_config, TcpProxy()), origin)
+        return self._fail("filter chain", chain.name, "nothing in this chain forwards")
+
+    # ------------------------------------------------------------ connections
+
+    def _stream(
+        self, configuration: Configuration, chain: FilterChain, proxy: TcpProxy, origin: Origin | None
+    ) -> Answer:
+        weighted = proxy.weighted_clusters.clusters
+        shares = [(each.name, each.weight) for each in weighted] or [(proxy.cluster, 100)]
+        if self.call.encrypted:  # this gateway does not end it
+            self.call = replace(self.call, application=Application.TLS, encrypted=False)
+        seen = ": only its server name is seen" if self.call.application is Application.TLS else ""
+        why = f"the connection is forwarded as it is{seen}"
+        self._say("filter chain", chain.name, Verdict.MATCHED, why, origin)
+        return _sum_up([self._to(configuration, name, weight) for name, weight in shares])
+
+    # ------------------------------------------------------------ requests
+
+    def _http(self, configuration: Configuration, manager: HttpConnectionManager) -> Answer:
+        if not self.call.is_http:
+            self._say("protocol", manager.stat_prefix, Verdict.REFUSED, "this port is for HTTP, and this is not HTTP")
+            return Answer(Outcome.FAIL)
+        if manager.normalize_path.value:
+            self.call = replace(self.call, path=routes.normalized(self.call.path))
+        name = manager.rds.route_config_name
+        known = configuration.routes(name)
+        if known is None:
+            return self._fail("routes", name, "the proxy has no routes of this name", NO_ROUTE)
+        return self._in_routes(configuration, known)
+
+    def _in_routes(self, configuration: Configuration, known: RouteConfiguration) -> Answer:
+        virtual, domain = routes.virtual_host(known, self.call.host)
+        if virtual is None:
+            return self._fail("virtual host", known.name, f"no virtual host serves {self.call.host}", NO_ROUTE)
+        at = _Place(configuration, known.name, f"virtual_hosts[{virtual.name}]")
+        self._say("virtual host", virtual.name, Verdict.MATCHED, words.domain(self.call.host, domain), at.origin())
+        for each in routes.tried(virtual, self.call):
+            name, here = each.route.name or f"rule {each.index}", at.inside(f"routes[{each.index}]")
+            if each.why:
+                self._say("route", name, Verdict.SKIPPED, each.why, here.origin())
+                continue
+            self._say("route", name, Verdict.MATCHED, words.taken(each.route), here.origin())
+            return self._act(configuration, each.route, here)
+        why = "no rule takes this request, and there is none for the rest"
+        return self._fail("route", virtual.name, why, NO_ROUTE)
+
+    def _act(self, configuration: Configuration, route: Route, at: _Place) -> Answer:
+        found = actions.faults(route)
+        for each in found:
+            self._say("fault", each.type, Verdict.APPLIED, words.fault(each), at.origin(FAULT_PLACE))
+        abort = actions.certain_abort(found)
+        if abort is not None:
+            return Answer(Outcome.RESPOND, abort.status, faults=found)
+        match route.WhichOneof("action"):
+            case "redirect":
+                answer = self._redirect(route, at)
+            case "direct_response":
+                answer = self._respond(route, at)
+            case _:
+                answer = self._forward(configuration, route, at)
+        return replace(answer, faults=found)
+
+    def _redirect(self, route: Route, at: _Place) -> Answer:
+        status = actions.REDIRECT_CODES[route.redirect.response_code]
+        why = f"the answer is {status}, to {actions.location(route, self.call)}"
+        self._say("redirect", str(status), Verdict.APPLIED, why, at.origin("redirect"))
+        return Answer(Outcome.RESPOND, status)
+
+    def _respond(self, route: Route, at: _Place) -> Answer:
+        """A direct response without an author is the mesh's own: nothing may be sent there."""
+        status, origin = route.direct_response.status, at.origin("direct_response")
+        self._say("direct response", str(status), Verdict.APPLIED, f"the proxy answers {status}", origin)
+        return Answer(Outcome.FAIL if origin is None else Outcome.RESPOND, status)
+
+    def _forward(self, configuration: Configuration, route: Route, at: _Place) -> Answer:
+        action = route.route
+        self._tell_settings(route, at)
+        shares = actions.shares(action)
+        total = sum(share.weight for share in shares)
+        made: list[Destination] = []
+        for share in shares:
+            why = f"{share.weight} of {total} requests" if len(shares) > 1 else "all of these requests"
+            self._say("destination", share.cluster, Verdict.MATCHED, why, at.origin(share.place))
+            made.append(self._to(configuration, share.cluster, share.weight))
+        return replace(
+            _sum_up(made),
+            timeout_ms=actions.timeout_ms(action),
+            retries=actions.retries(action),
+            mirrors=actions.mirrors(action),
+            rewrite=actions.rewritten(route, self.call),
+        )
+
+    def _tell_settings(self, route: Route, at: _Place) -> None:
+        """What else happens to a request that is sent on."""
+        action = route.route
+        timeout, retries = actions.timeout_ms(action), actions.retries(action)
+        if timeout is not None:
+            why = f"the whole answer must come within {timeout} ms"
+            self._say("timeout", f"{timeout} ms", Verdict.APPLIED, why, at.author("route.timeout"))
+        if retries:
+            why = f"up to {retries} more attempts on {action.retry_policy.retry_on}"
+            self._say("retries", str(retries), Verdict.APPLIED, why, at.author("route.retry_policy"))
+        rewrite = actions.rewritten(route, self.call)
+        if rewrite is not None:
+            author = at.author("route.prefix_rewrite") or at.origin()
+            self._say("rewrite", rewrite.path or rewrite.host, Verdict.APPLIED, words.rewritten(rewrite), author)
+        for index, mirror in enumerate(actions.mirrors(action)):
+            why = f"{mirror.percentage:g}% are copied there; answers to copies are thrown away"
+            place = f"route.request_mirror_policies[{index}]"
+            self._say("mirror", mirror.cluster, Verdict.APPLIED, why, at.origin(place))
+
+    # ------------------------------------------------------------ destinations
+
+    def _to(self, configuration: Configuration, name: str, weight: int) -> Destination:
+        parts = name.split("|")
+        _, port, subset, host = parts if len(parts) == CLUSTER_NAME_PARTS else ("", "", "", "")
+        made = Destination(
+            name, host or routes.without_port(self.call.host), subset, int(port or self.call.port), weight
+        )
+        cluster = configuration.cluster(name)
+        if cluster is None:
+            return self._missing(made, f"there is no cluster {name}: the destination does not exist", None)
+        ends = list(endpoints(configuration, cluster, self.call))
+        origin = configuration.origin(ENDPOINTS, name) or configuration.origin(CLUSTER, name)
+        if not ends:
+            why = "it has no endpoint that is ready" if name.startswith("outbound") else "it leads nowhere"
+            return self._missing(made, why, origin)
+        shown = ", ".join(map(str, ends[:5]))
+        why = f"one endpoint: {shown}" if len(ends) == 1 else f"{len(ends)} endpoints: {shown}"
+        self._say("cluster", name, Verdict.MATCHED, why, origin)
+        return self._delivered(made, ends, configuration.author(CLUSTER, name, "transport_socket"))
+
+    def _missing(self, made: Destination, why: str, origin: Origin | None) -> Destination:
+        self._say("cluster", made.cluster, Verdict.MISSING, why, origin)
+        return replace(made, problem=why, status=NO_UPSTREAM if self.call.is_http else None)
+
+    def _delivered(self, made: Destination, ends: list[Endpoint], origin: Origin | None = None) -> Destination:
+        """Whether the pods behind the endpoints take it; it fails only where none of them does."""
+        kinds = " or ".join(dict.fromkeys(end.encryption.words for end in ends))
+        made = replace(made, endpoints=tuple(map(str, ends)), encryption=kinds)
+        self._say("encryption", kinds, Verdict.APPLIED, words.encryption(ends), origin)
+        troubles = [trouble(self.mesh, end, self.call) for end in ends]
+        for why in dict.fromkeys(filter(None, troubles)):
+            self._say("server", made.host, Verdict.REFUSED, why)
+        if all(troubles):
+            return replace(made, problem=troubles[0], status=NO_UPSTREAM if self.call.is_http else None)
+        return made
+
+
+def _sum_up(made: list[Destination]) -> Answer:
+    """It is sent on when any of the destinations takes it."""
+    if any(not each.problem for each in made):
+        return Answer(Outcome.FORWARD, destinations=tuple(made))
+    return Answer(Outcome.FAIL, made[0].status if made else None, destinations=tuple(made))
+
+
+def _plain(place: str) -> Endpoint:
+    address, _, port = place.rpartition(":")
+    return Endpoint(address, int(port), PLAIN)
+
+
+def _unpacked(packed: Any, message: M) -> M:
+    packed.Unpack(message)
+    return message

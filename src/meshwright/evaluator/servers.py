@@ -1,0 +1,75 @@
+"""The other end: whether the pod at an endpoint takes what a client sends it."""
+
+from meshwright.envoyapi.envoy.config.listener.v3.listener_components_pb2 import FilterChain
+from meshwright.envoyapi.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext
+from meshwright.evaluator.clusters import Encryption, Endpoint
+from meshwright.evaluator.configuration import Configuration
+from meshwright.evaluator.listeners import ANY_ADDRESS, Connection, bound, choose, named, redirected
+from meshwright.evaluator.values import Application, Call, MeshView, PodView
+
+VIRTUAL_INBOUND = "virtualInbound"
+PROXY_OWN = frozenset({15006, 15001})
+
+
+def trouble(mesh: MeshView, endpoint: Endpoint, call: Call) -> str:
+    """Why the pod at an endpoint does not take the request; "" when it does, or when it is not the mesh's."""
+    pod = mesh.pods.get(endpoint.address)
+    if not endpoint.known:
+        return ""
+    if pod is None:
+        virtual = mesh.is_virtual(endpoint.address)
+        return f"{endpoint} is the address of a service, which no machine has" if virtual else ""
+    encryption = endpoint.encryption
+    if not pod.has_proxy or pod.name not in mesh.published.proxies:
+        return f"{pod.name} has no proxy and does not speak the mesh's mutual TLS" if encryption.own else ""
+    if encryption.names and pod.identity not in encryption.names:
+        return f"{pod.name} is {pod.identity}, and the client accepts only {', '.join(encryption.names)}"
+    return _refusal(Configuration(mesh.published, pod.name), pod, endpoint, call)
+
+
+def _refusal(configuration: Configuration, pod: PodView, endpoint: Endpoint, call: Call) -> str:
+    encryption = endpoint.encryption
+    connection = Connection(
+        ANY_ADDRESS if endpoint.address == call.address else endpoint.address,
+        endpoint.port,
+        encryption.is_tls or call.application is Application.TLS,
+        encryption.server_name or call.host,
+        _alpn(encryption, call),
+    )
+    listener = (
+        named(configuration, VIRTUAL_INBOUND)
+        or bound(configuration, endpoint.address, endpoint.port)
+        or redirected(configuration, connection)
+    )
+    if listener is None:
+        return f"nothing of {pod.name} listens on port {endpoint.port}"
+    chain = choose(listener, connection).chain
+    if chain is None:
+        kind = "plain text" if not connection.is_tls else "this TLS"
+        return f"{pod.name} does not take {kind} on port {endpoint.port} (its mutual TLS mode is STRICT)"
+    return _mismatch(chain, encryption, pod, call)
+
+
+def _alpn(encryption: Encryption, call: Call) -> tuple[str, ...]:
+    if encryption.is_tls:
+        return encryption.alpn
+    if call.application is Application.TLS:
+        return ("h2", "http/1.1")
+    return (call.application.value,) if call.is_http else ()
+
+
+def _mismatch(chain: FilterChain, encryption: Encryption, pod: PodView, call: Call) -> str:
+    """The mesh's TLS against a chain that does not end it, and the reverse."""
+    ends_tls = chain.HasField("transport_socket")
+    if encryption.own and not ends_tls:
+        return f"{pod.name} does not end the mesh's mutual TLS: its mode is DISABLE"
+    if ends_tls and encryption.is_tls and not encryption.own and _wants_certificate(chain):
+        return f"{pod.name} wants a client certificate of the mesh"
+    del call
+    return ""
+
+
+def _wants_certificate(chain: FilterChain) -> bool:
+    context = DownstreamTlsContext()
+    chain.transport_socket.typed_config.Unpack(context)
+    return context.require_client_certificate.value

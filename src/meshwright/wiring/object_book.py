@@ -47,6 +47,11 @@ class ObjectBook:
         self._entries[key] = after
         return self._note(key, before, after)
 
+    def text(self, key: Key) -> bytes | None:
+        """What was put last."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.text
+
     def remove(self, key: Key) -> bool:
         """Forget an object; whether anything that the mesh reads is another now."""
         before = self._entries.pop(key, None)

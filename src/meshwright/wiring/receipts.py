@@ -1,7 +1,7 @@
 """A receipt says when every proxy that a change affects runs it, and who does not yet."""
 
 import asyncio
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -97,6 +97,11 @@ class Receipts:
         """The newest change that a proxy runs whose newest publication this is; None when that is not known."""
         at = bisect_right(self._numbers, publication, key=lambda pair: pair[0])
         return self._numbers[at - 1][1] if at else None
+
+    def publication_of(self, change: int) -> int | None:
+        """The first known publication that holds a change; None while there is none."""
+        at = bisect_left(self._numbers, change, key=lambda pair: pair[1])
+        return self._numbers[at][0] if at < len(self._numbers) else None
 
     async def wait(self, change: int, seconds: float) -> Receipt | None:
         """The receipt once it is complete, or as it is after so long."""

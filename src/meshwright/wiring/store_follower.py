@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 
 from meshwright.asynctools.latest import Latest
+from meshwright.status.mesh_status import Swap
 from meshwright.store.names import Key, Revision
 from meshwright.store.query import Query, Scope
 from meshwright.store.store import Store
@@ -44,6 +45,18 @@ class StoreFollower:
         watch = await self._store.watch(Scope(), self._revision)
         while True:
             self._take(await watch.batch())
+
+    def swap(self, swaps: Iterable[Swap]) -> frozenset[Key]:
+        """Let the mesh read other texts of objects than those that are stored, until their next version, and publish.
+        A swap that expects something else than what is read now is left out; which ones were made.
+        """
+        done = [swap for swap in swaps if self._book.text(swap.key) == swap.before]
+        news = False
+        for swap in done:
+            news |= self._book.remove(swap.key) if swap.after is None else self._book.put(swap.key, swap.after)
+        if news:
+            self._mesh.update(self._book.loaded)
+        return frozenset(swap.key for swap in done)
 
     def _take(self, events: Iterable[Event]) -> None:
         began = self._clock()

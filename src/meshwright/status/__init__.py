@@ -1,0 +1,1 @@
+"""What the mesh says about objects, on the objects, and who is to blame when Envoy refuses something."""

@@ -1,0 +1,112 @@
+"""Whose fault a refusal is: Envoy's words, the refused resource, and where its elements come from. Pure.
+
+Envoy seldom says which element of a resource it does not like, but it quotes what it does not like: an expression, a
+path, a cipher. So the values of the resource are compared with its words, and the origin of the element that holds
+the best match is to blame.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from meshwright.envoyapi.pool import class_of_url, to_json_dict
+from meshwright.model.origin import Origin
+from meshwright.model.published import EncodedResource
+from meshwright.status.subjects import key_of
+from meshwright.store.names import Key
+
+_SHORTEST = 3  # characters that a quoted value must have to mean anything
+_QUOTING = 4  # how much more a text counts that is no plain word
+_NAMED_LISTS = ("virtual_hosts",)
+_TOKEN = re.compile(r"[^\s'\"`,;]+")
+_MESSAGE_FIELD = re.compile(r"^[a-z][a-z0-9_]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """The objects that may be the reason, each with the field that fits best. One: it is that one."""
+
+    fields: tuple[tuple[Key, str], ...]
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        return tuple(key for key, _ in self.fields)
+
+
+def blame(resource: EncodedResource, words: str, unproven: Collection[Key]) -> Blame:
+    """Among the objects in the resource: those that Envoy quotes, if they have not been taken before; else all that
+    have not been taken before; else those that it quotes.
+    """
+    origins = resource.origins
+    concerned = {key: "" for _, origin in reversed(origins) if (key := key_of(origin.object)) is not None}
+    quoted: dict[Key, str] = {}
+    for origin in _quoted(resource, words):
+        if (key := key_of(origin.object)) is not None:
+            quoted.setdefault(key, origin.path)
+    suspects = [key for key in concerned if key in unproven]
+    fresh = {key: path for key, path in quoted.items() if key in unproven}
+    chosen = fresh or {key: quoted.get(key, "") for key in suspects} or quoted
+    return Blame(tuple(sorted(chosen.items())))
+
+
+def concerned_by(resource: EncodedResource) -> frozenset[Key]:
+    """All objects that the resource is made of."""
+    found = (key_of(origin.object) for _, origin in resource.origins)
+    return frozenset(key for key in found if key is not None)
+
+
+def _quoted(resource: EncodedResource, words: str) -> list[Origin]:
+    """Origins of the elements whose values occur in the words, the best matches only."""
+    text = words.replace(str(resource.name), " ")
+    tokens = {token.strip("().:[]") for token in _TOKEN.findall(text)} | set(_TOKEN.findall(text))
+    tokens = {token for token in tokens if len(token) >= _SHORTEST}
+    best, found = 0, list[str]()
+    tree = to_json_dict(class_of_url(resource.type_url).FromString(resource.value))
+    for path, value in _leaves(tree, ""):
+        if path == "name" or path.endswith("@type"):
+            continue
+        score = _score(value, text, tokens)
+        if score > best:
+            best, found = score, [path]
+        elif score and score == best:
+            found.append(path)
+    return list(dict.fromkeys(origin for path in found if (origin := _nearest(resource, path)) is not None))
+
+
+def _score(value: str, text: str, tokens: set[str]) -> int:
+    """How much of a value is in the words, or of the words in a value."""
+    if len(value) < _SHORTEST:
+        return 0
+    if value in text:
+        return _weight(value)
+    return max((_weight(token) for token in tokens if token in value), default=0)
+
+
+def _weight(text: str) -> int:
+    return len(text) * (1 if text.isalpha() else _QUOTING)
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every text of a message with its place, written as the compiler writes places."""
+    if isinstance(value, dict):
+        for name, inner in cast("dict[str, Any]", value).items():
+            step = f".{name}" if _MESSAGE_FIELD.match(name) else f"[{name}]"
+            yield from _leaves(inner, f"{path}{step}".removeprefix("."))
+    elif isinstance(value, list):
+        named = path.endswith(_NAMED_LISTS)
+        for index, inner in enumerate(cast("list[Any]", value)):
+            name = cast("dict[str, Any]", inner).get("name") if named and isinstance(inner, dict) else None
+            yield from _leaves(inner, f"{path}[{index if name is None else name}]")
+    elif isinstance(value, str):
+        yield path, value
+
+
+def _nearest(resource: EncodedResource, path: str) -> Origin | None:
+    """The origin of the smallest element that holds `path`."""
+    around = [
+        (len(place), origin)
+        for place, origin in resource.origins
+        if path == place or path.startswith((f"{place}.", f"{place}[")) or not place
+    ]
+    return max(around, key=lambda found: found[0])[1] if around else None

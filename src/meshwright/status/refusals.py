@@ -1,0 +1,100 @@
+"""What proxies refuse of what is published now, and which objects that concerns. Pure, but for a memory."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from meshwright.model.names import EXTENSION, LISTENER, ROUTES, ProxyName
+from meshwright.model.published import EncodedResource, Published
+from meshwright.node.progress import ProxyProgress
+from meshwright.status.blame import Blame, blame, concerned_by
+from meshwright.status.standing import Refusal
+from meshwright.store.names import Key
+
+SHARED = frozenset({ROUTES, LISTENER, EXTENSION})
+"""Types whose resources are made of many objects: one that is refused keeps all of them from changing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One resource that is refused in this very version, by whom, and the newest words about it."""
+
+    resource: EncodedResource
+    proxies: tuple[ProxyName, ...]
+    words: str
+    is_taken_elsewhere: bool
+
+    @property
+    def concerned(self) -> frozenset[Key]:
+        return _concerned(_Same(self.resource))
+
+    def blamed(self, is_suspect: Callable[[Key], bool]) -> Blame:
+        """Whose fault it is."""
+        return blame(self.resource, self.words, {key for key in self.concerned if is_suspect(key)})
+
+    def told(self, path: str) -> Refusal:
+        """The refusal as it is said of one object."""
+        kind = self.resource.type_url.rpartition(".")[2]
+        return Refusal(f"{kind} {self.resource.name}", path, self.words, self.proxies)
+
+
+def refusals(published: Published, progress: Mapping[ProxyName, ProxyProgress]) -> tuple[Refused, ...]:
+    """Every resource that somebody refuses now, sorted; refusals of what is not published any more are left out."""
+    found: dict[tuple[str, str, str], list[ProxyName]] = {}
+    for name, each in sorted(progress.items()):
+        for key in each.refused if each.connected else ():
+            found.setdefault(key, []).append(name)
+    listed = [_refused(published, progress, key, names) for key, names in sorted(found.items())]
+    return tuple(each for each in listed if each is not None)
+
+
+def _refused(
+    published: Published,
+    progress: Mapping[ProxyName, ProxyProgress],
+    key: tuple[str, str, str],
+    names: list[ProxyName],
+) -> Refused | None:
+    resource = next((one for name in names if (one := _found(published, name, key)) is not None), None)
+    if resource is None:
+        return None
+    words = next((said for name in names if (said := _words(progress[name], key))), "it gave no reason")
+    taken = any(
+        each.connected and each.change >= published.change and _found(published, name, key) is not None
+        for name, each in progress.items()
+        if name not in names
+    )
+    return Refused(resource, tuple(names), words, taken)
+
+
+def _found(published: Published, proxy: ProxyName, key: tuple[str, str, str]) -> EncodedResource | None:
+    """The resource, if this proxy is to have just this version of it."""
+    type_url, name, version = key
+    resources = published.resources_of(proxy)
+    by_name: Mapping[str, EncodedResource] = (resources or {}).get(type_url) or {}  # type: ignore[call-overload]
+    resource = by_name.get(name)
+    return resource if resource is not None and resource.version == version else None
+
+
+def _words(progress: ProxyProgress, key: tuple[str, str, str]) -> str:
+    about = [each for each in progress.complaints if each.type_url == key[0] and each.resource_name == key[1]]
+    return about[-1].message if about else ""
+
+
+class _Same:
+    """A resource as a key by identity; holding it keeps the identity from being reused."""
+
+    __slots__ = ("resource",)
+
+    def __init__(self, resource: EncodedResource) -> None:
+        self.resource = resource
+
+    def __hash__(self) -> int:
+        return id(self.resource)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.resource is self.resource
+
+
+@lru_cache(maxsize=64)
+def _concerned(same: _Same) -> frozenset[Key]:
+    return concerned_by(same.resource)

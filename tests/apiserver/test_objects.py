@@ -266,7 +266,7 @@ def test_propagation_policies(admin: Client, namespace: str, policy: str, finali
     admin.must(admin.post(config_maps(namespace), config_map()))
     answer = admin.delete(config_maps(namespace, "one"), {"propagationPolicy": policy})
     assert answer.json["metadata"]["finalizers"] == finalizers
-    assert admin.delete(config_maps(namespace, "one"), {"propagationPolicy": "Sometimes"}).status == 400
+    assert admin.delete(config_maps(namespace, "one"), {"propagationPolicy": "Sometimes"}).status == 422
 
 
 def test_pods_that_run_get_a_time_of_grace(admin: Client, namespace: str) -> None:

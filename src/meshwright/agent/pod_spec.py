@@ -22,7 +22,7 @@ class AnnotationError(ValueError):
 def pod_spec(pod: PlannedPod, settings: AgentSettings) -> PodSpec:
     """How the holder is to build the pod. AnnotationError when an annotation is wrong."""
     namespace, domain = pod.meta.namespace, settings.cluster_domain
-    hostname = pod.template.hostname or pod.meta.name
+    hostname = pod.hostname
     full_name = f"{hostname}.{pod.template.subdomain}.{namespace}.svc.{domain}"
     return PodSpec(
         pod=pod.name,

@@ -85,7 +85,7 @@ def finder(env: Mapping[str, str]) -> Callable[[str], bool]:
 
 
 def _base(pod: PlannedPod, settings: AgentSettings) -> dict[str, str]:
-    env = {"PATH": DEFAULT_PATH, "HOME": "/", "LANG": "C.UTF-8", "HOSTNAME": pod.template.hostname or pod.meta.name}
+    env = {"PATH": DEFAULT_PATH, "HOME": "/", "LANG": "C.UTF-8", "HOSTNAME": pod.hostname}
     if settings.interception is not Interception.NONE:
         return env
     env[BIND_ADDRESS] = settings.application_address(pod.address)

@@ -9,10 +9,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from meshwright.apiserver import access, bodies, discovery
 from meshwright.apiserver.access import User, kind_name, user_of
+from meshwright.apiserver.answers import Marked
 from meshwright.apiserver.api import Api
 from meshwright.apiserver.deleting import delete, delete_collection
 from meshwright.apiserver.failure import (
@@ -40,11 +42,11 @@ _COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollectio
 _POLICY_VIOLATION = 1008  # a WebSocket closed with a reason
 
 
-def application(api: Api) -> Starlette:
+def application(api: Api) -> ASGIApp:
     """All paths. Every failure is a Status object; what is not foreseen is 500 and stands in the log."""
     pages = _Pages(api)
     objects = _Objects(api)
-    return Starlette(
+    routes = Starlette(
         routes=[
             Route("/healthz", _alive),
             Route("/livez", _alive),
@@ -72,6 +74,7 @@ def application(api: Api) -> Starlette:
             Exception: _broken,
         },
     )
+    return Marked(routes)
 
 
 def _json(value: object, kind: str = WHOLE.content_type, status: int = HTTPStatus.OK) -> Response:
@@ -83,6 +86,8 @@ async def _failed(_request: Request, failure: Exception) -> Response:
     response = _json(failure.status(), status=failure.code)
     if failure.retry_after:
         response.headers["Retry-After"] = str(failure.retry_after)
+    if failure.allow:
+        response.headers["Allow"] = failure.allow
     if failure.code is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="meshwright"'
     return response
@@ -277,10 +282,17 @@ def _verb(request: Request, target: Target) -> str:
     else:
         verb = _COLLECTION_VERBS.get(method)
     if verb is None or (verb == "create" and not target.subresource and not _has_place(target)):
-        raise method_not_allowed(target.about)
+        raise method_not_allowed(target.about, _allowed(target))
     if verb == "list" and flag(request.query_params, "watch"):
         return "watch"
     return verb
+
+
+def _allowed(target: Target) -> str:
+    """The methods that a path takes, as the Allow header lists them."""
+    if target.name:
+        return "GET, HEAD, PUT, PATCH" + ("" if target.subresource else ", DELETE")
+    return "GET, HEAD, POST, DELETE" if _has_place(target) else "GET, HEAD, DELETE"
 
 
 def _has_place(target: Target) -> bool:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from meshwright.apiserver import bodies
 from meshwright.apiserver.access import User
 from meshwright.apiserver.api import Api
-from meshwright.apiserver.failure import bad_request, raise_for_store, success
+from meshwright.apiserver.failure import FieldError, bad_options, bad_request, forbidden, raise_for_store, success
 from meshwright.apiserver.negotiation import WHOLE, check_body_type, wanted
 from meshwright.apiserver.options import Propagation, Target, flag, is_dry_run, list_options, number
 from meshwright.apiserver.reading import key_of, page_of
@@ -25,6 +25,7 @@ from meshwright.store.writes import Delete, Written
 
 FOREGROUND, ORPHAN, NAMESPACE_CONTENT = "foregroundDeletion", "orphan", "kubernetes"
 POD_GRACE_SECONDS = 30
+_IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +75,22 @@ def _propagation(said: Json, request: Request) -> Propagation | None:
     if orphan is None and "orphanDependents" in request.query_params:
         orphan = flag(request.query_params, "orphanDependents")
     if text and orphan is not None:
-        raise bad_request("propagationPolicy and orphanDependents may not be set both")
+        why = "Invalid value: orphanDependents and propagationPolicy cannot be both set"
+        raise bad_options("DeleteOptions", [FieldError("propagationPolicy", why)])
     if orphan:
         return Propagation.ORPHAN
     try:
         return Propagation(text) if text else None
     except ValueError:
-        raise bad_request(f'propagationPolicy: "{text}": supported values: Background, Foreground, Orphan') from None
+        why = f'Unsupported value: "{str(text)[:40]}": supported values: "Background", "Foreground", "Orphan"'
+        raise bad_options("DeleteOptions", [FieldError("propagationPolicy", why, "FieldValueNotSupported")]) from None
 
 
 async def delete(api: Api, target: Target, user: User, request: Request) -> Response:
     """The Status Success when it is gone, the object when something still holds it."""
     options = await delete_options(api, request)
+    if target.row.kind == "Namespace" and target.name in _IMMORTAL:
+        raise forbidden(target.about, "this namespace may not be deleted")
     key = key_of(target)
     try:
         current = await api.store.get(key)
@@ -151,6 +156,8 @@ async def delete_collection(api: Api, target: Target, user: User, request: Reque
     page = await page_of(api, target, list_options(request.query_params))
     deleted: list[Version] = []
     for version in page.items:
+        if target.row.kind == "Namespace" and version.key.name in _IMMORTAL:
+            continue
         try:
             await _delete(api, target.row, version, options, user)
         except NotFoundError:

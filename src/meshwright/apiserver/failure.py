@@ -50,16 +50,18 @@ NOTHING = About()
 
 
 class Failure(Exception):  # noqa: N818 - it is an answer to the client, not an error of ours
-    """A Status of failure. `retry_after` (seconds) asks the client to come again."""
+    """A Status of failure. `retry_after` (seconds) asks the client to come again; `allow` are a 405's methods."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first three are rare
         self,
         code: HTTPStatus,
         reason: str,
         message: str,
         about: About = NOTHING,
         causes: Iterable[FieldError] = (),
+        *,
         retry_after: int = 0,
+        allow: str = "",
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -68,6 +70,7 @@ class Failure(Exception):  # noqa: N818 - it is an answer to the client, not an 
         self.about = about
         self.causes = tuple(causes)
         self.retry_after = retry_after
+        self.allow = allow
 
     def status(self) -> Json:
         """The object that goes to the client."""
@@ -149,13 +152,19 @@ def forbidden(about: About, why: str) -> Failure:
     return Failure(HTTPStatus.FORBIDDEN, "Forbidden", f"{about} is forbidden: {why}", about)
 
 
-def method_not_allowed(about: About = NOTHING) -> Failure:
+def method_not_allowed(about: About = NOTHING, allow: str = "") -> Failure:
     return Failure(
         HTTPStatus.METHOD_NOT_ALLOWED,
         "MethodNotAllowed",
         "the server does not allow this method on the requested resource",
         about,
+        allow=allow,
     )
+
+
+def bad_options(kind: str, causes: Iterable[FieldError]) -> Failure:
+    """422 for options of a request that do not exist or do not go together; `kind` as in DeleteOptions."""
+    return invalid(f"{kind}.meta.k8s.io", NOTHING, causes)
 
 
 def unsupported_media(text: str) -> Failure:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from meshwright.apiserver.failure import FieldError
-from meshwright.apiserver.values import Json, copied, dig, is_map, list_of, map_of, same
+from meshwright.apiserver.values import Json, copied, dig, is_list, is_map, list_of, map_of, metadata_of, same
 
 _SELECTED = frozenset({"Deployment", "ReplicaSet", "StatefulSet"})
 _POD_MAY_CHANGE = frozenset({"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"})
@@ -12,6 +12,7 @@ _POD_MAY_CHANGE = frozenset({"activeDeadlineSeconds", "tolerations", "terminatio
 
 def immutable_errors(before: Json, after: Json, kind: str) -> Iterator[FieldError]:
     """What an update changes and may not."""
+    yield from _late_finalizers(metadata_of(before), metadata_of(after))
     if kind in _SELECTED:
         yield from _fixed(before, after, "spec", "selector")
     if kind == "StatefulSet":
@@ -32,6 +33,16 @@ def immutable_errors(before: Json, after: Json, kind: str) -> Iterator[FieldErro
             "activeDeadlineSeconds, tolerations and terminationGracePeriodSeconds",
             "FieldValueForbidden",
         )
+
+
+def _late_finalizers(before: Json, after: Json) -> Iterator[FieldError]:
+    if "deletionTimestamp" not in before:
+        return
+    sent = after.get("finalizers")
+    fresh = [str(name) for name in (sent if is_list(sent) else ()) if name not in list_of(before.get("finalizers"))]
+    if fresh:
+        why = "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers"
+        yield FieldError("metadata.finalizers", f"{why} {fresh}", "FieldValueForbidden")
 
 
 def _fixed(before: Json, after: Json, *path: str) -> Iterator[FieldError]:

@@ -97,8 +97,9 @@ def _as_it_was(body: bytes, before: Version | None) -> bytes:
 def add_warnings(response: Response, warnings: list[str]) -> None:
     """One Warning header each; kubectl shows them to people."""
     for text in warnings[:_MOST_WARNINGS]:
-        plain = "".join(c if c.isprintable() and c not in '"\\' else "'" for c in text)[:_LONGEST_WARNING]
-        response.headers.append("Warning", f'299 - "{plain.encode("ascii", "replace").decode()}"')
+        plain = "".join(c if c.isprintable() else "'" for c in text)[:_LONGEST_WARNING]
+        quoted = plain.encode("ascii", "replace").decode().replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.append("Warning", f'299 - "{quoted}"')
 
 
 # ------------------------------------------------------------ POST

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?\Z")
+_NAME_PART = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?\Z")
 _SERVICE_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?\Z")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?\Z")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
@@ -50,8 +51,8 @@ def is_cidr(text: str) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Labels of lower case letters, digits and dashes, joined by dots."""
-    return len(text) <= _LONGEST_HOST and all(_LABEL.match(part) for part in text.split("."))
+    """Lower case letters, digits and dashes, in parts joined by dots; only the whole has a greatest length."""
+    return len(text) <= _LONGEST_HOST and all(_NAME_PART.match(part) for part in text.split("."))
 
 
 def is_host(text: str) -> bool:

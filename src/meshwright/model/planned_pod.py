@@ -9,6 +9,8 @@ from meshwright.model.pod import PodTemplate
 from meshwright.model.proxy import Role
 from meshwright.model.workload import Identity
 
+LONGEST_HOSTNAME = 63
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedPod:
@@ -28,6 +30,11 @@ class PlannedPod:
     @property
     def name(self) -> ProxyName:
         return ProxyName(f"{self.meta.name}.{self.meta.namespace}")
+
+    @property
+    def hostname(self) -> str:
+        """What the pod calls itself: at most 63 letters, where its name may have 253."""
+        return self.template.hostname or self.meta.name[:LONGEST_HOSTNAME].rstrip("-.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from meshwright.model.names import ProxyName
 from meshwright.model.workload import Identity
 from meshwright.node.server import Live, NodeServer
 from meshwright.processes.state import DataDirectory
+from meshwright.status.mesh_status import MeshStatus
 from meshwright.store.limits import Limits
 from meshwright.store.sources import system_sources
 from meshwright.store.sqlite_engine import SqliteEngine
@@ -41,6 +42,9 @@ from meshwright.wiring.pod_reports import PodReports
 from meshwright.wiring.receipts import Receipts
 from meshwright.wiring.run_file import RunFile
 from meshwright.wiring.seeding import fingerprint, seed
+from meshwright.wiring.source_lines import FILE as SOURCE_TEXTS
+from meshwright.wiring.source_lines import SourceLines
+from meshwright.wiring.status_view import StatusView
 from meshwright.wiring.store_follower import StoreFollower
 
 LOG = logging.getLogger("meshwright")
@@ -80,7 +84,10 @@ class ControlPlane:
         )
         self._rotation = Rotation(self._authority, _now, self._all_acknowledged)
         self._receipts = Receipts(self._nodes, self._mesh.published, time.monotonic)
-        self._control = MeshControl(data, living.store, self._mesh, self._receipts, self._nodes)
+        self._status = MeshStatus(
+            living.store, StatusView(self._mesh, self._follower), self._nodes, self._receipts, time.monotonic
+        )
+        self._control = MeshControl(data, living.store, self._mesh, self._receipts, self._nodes, self._status)
         self._api = ObjectApi(living.store, ApiPlace(data, run.api_port, self._authority, _now))
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -118,6 +125,7 @@ class ControlPlane:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_statuses())
             tasks.create_task(self._follow_leaving())
+            tasks.create_task(self._status.run())
 
     async def _follow_statuses(self) -> None:
         seen = self._nodes.statuses.value
@@ -181,6 +189,7 @@ async def seed_once(store: Store, record: Path, run: RunFile) -> None:
     if record.exists() and record.read_text() == wanted:
         return
     await seed(store, texts, f"up, profile {run.profile}")
+    await SourceLines(record.with_name(SOURCE_TEXTS), store).remember(texts)
     record.write_text(wanted)
 
 

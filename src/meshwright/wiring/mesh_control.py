@@ -1,13 +1,14 @@
 """What a running mesh does for the command line: `run/mesh.sock`, lines of JSON, for the user whose mesh it is.
 
-Operations: apply, delete, get, changes, diff, undo, rollback, receipt, proxies. Each answer is an object; a refusal
-has the reason in words.
+Operations: apply, delete, get, changes, diff, undo, rollback, receipt, proxies, origins,
+explain. Each answer is an object; a refusal has the reason in words.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+from meshwright.documents.lines import Lines
 from meshwright.documents.render import as_json, render
 from meshwright.kinds.table import KINDS, Kind
 from meshwright.model.diagnostic import Diagnostic
@@ -15,6 +16,7 @@ from meshwright.node.server import NodeServer
 from meshwright.processes.messages import BadRequest, Fields
 from meshwright.processes.server import Answer, Connection, Server
 from meshwright.processes.state import DataDirectory
+from meshwright.status.mesh_status import MeshStatus
 from meshwright.store.errors import StoreError
 from meshwright.store.history import Change
 from meshwright.store.names import Author, ChangeNumber, Key, Resource
@@ -23,10 +25,14 @@ from meshwright.store.redact import redact, redact_difference
 from meshwright.store.store import Store
 from meshwright.wiring import applying
 from meshwright.wiring.applying import Outcome
+from meshwright.wiring.explain_operation import explain_operation
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.loading import load
+from meshwright.wiring.proxy_origins import origins_answer
 from meshwright.wiring.receipts import Receipt, Receipts
 from meshwright.wiring.seeding import objects_of
+from meshwright.wiring.source_lines import FILE, SourceLines
+from meshwright.wiring.wait_operation import WaitOperation
 
 SOCKET = "mesh.sock"
 LONGEST_WAIT_SECONDS = 600.0
@@ -36,14 +42,21 @@ class MeshControl:
     """Answers from the store, the living mesh and its receipts."""
 
     def __init__(
-        self, data: DataDirectory, store: Store, mesh: LiveMesh, receipts: Receipts, nodes: NodeServer
+        self,
+        data: DataDirectory,
+        store: Store,
+        mesh: LiveMesh,
+        receipts: Receipts,
+        nodes: NodeServer,
+        status: MeshStatus,
     ) -> None:
         self._path = data.run / SOCKET
         self._store = store
         self._mesh = mesh
         self._receipts = receipts
         self._nodes = nodes
-        self._operations = {
+        self._sources = SourceLines(data.root / FILE, store)
+        self._operations: dict[str, Callable[[Fields], Awaitable[dict[str, Any]]]] = {
             "apply": self._apply,
             "delete": self._delete,
             "get": self._get,
@@ -53,6 +66,8 @@ class MeshControl:
             "rollback": self._rollback,
             "receipt": self._receipt,
             "proxies": self._proxies,
+            "explain": explain_operation(mesh, receipts),
+            "wait": WaitOperation(status, store).answer,
         }
 
     async def serve(self) -> None:
@@ -66,6 +81,8 @@ class MeshControl:
 
     async def _handle(self, connection: Connection, operation: str, fields: Fields) -> Answer:
         del connection
+        if operation == "origins":
+            return await origins_answer(self._mesh.published.value, fields.text("proxy"), self._sources.find)
         handler = self._operations.get(operation)
         if handler is None:
             raise BadRequest(f"there is no operation {operation[:80]!r}", "unknown-operation")
@@ -89,6 +106,8 @@ class MeshControl:
             return {**answer, "refused": len(loaded.refused), "objects": [], "change": None, "receipt": None}
         dry_run = fields.flag("dry_run", default=False)
         done = await applying.apply(self._store, texts, _author(fields), dry_run=dry_run)
+        if not dry_run:
+            await self._sources.remember(texts)
         return {**answer, "refused": 0, **await self._told(done, fields, dry_run=dry_run)}
 
     async def _delete(self, fields: Fields) -> dict[str, Any]:
@@ -124,16 +143,14 @@ class MeshControl:
         if dry_run or done.change is None:
             return {"objects": objects, "change": done.change, "receipt": None, "notes": []}
         receipt = await self._receipts.wait(done.change, min(fields.integer("wait", 5), LONGEST_WAIT_SECONDS))
-        notes = self._notes({(key.namespace, key.name) for key, _ in done.actions})
+        notes = await self._notes({(key.namespace, key.name) for key, _ in done.actions})
         return {"objects": objects, "change": done.change, "receipt": _receipt(receipt), "notes": notes}
 
-    def _notes(self, touched: set[tuple[str, str]]) -> list[str]:
-        loaded = self._mesh.loaded
-        if loaded is None:
-            return []
+    async def _notes(self, touched: set[tuple[str, str]]) -> list[str]:
         found: Iterable[Diagnostic] = self._mesh.published.value.diagnostics
         mine = [each for each in found if (each.origin.object.namespace, each.origin.object.name) in touched]
-        return [render(each, loaded.lines) for each in mine]
+        lines = await self._sources.find(frozenset(each.origin.object for each in mine))
+        return [render(each, lines.get(each.origin.object, Lines())) for each in mine]
 
     # ------------------------------------------------------------ reading
 

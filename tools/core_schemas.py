@@ -38,6 +38,8 @@ ROOTS = (
     "io.k8s.api.discovery.v1.EndpointSlice",
     "io.k8s.api.autoscaling.v1.Scale",
     "io.k8s.api.authentication.v1.SelfSubjectReview",
+    "io.k8s.api.authentication.v1.TokenRequest",
+    "io.k8s.api.authentication.v1.TokenReview",
     "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
     "io.k8s.api.authorization.v1.SelfSubjectRulesReview",
     f"{META}.DeleteOptions",
@@ -46,7 +48,7 @@ ROOTS = (
 )
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 MARK = "x-kubernetes-group-version-kind"
-FORMAT = 3  # of the file: a change of this tool that matters makes a new one
+FORMAT = 4  # of the file: a change of this tool that matters makes a new one
 
 Schema = dict[str, Any]
 

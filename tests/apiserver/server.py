@@ -15,12 +15,14 @@ from typing import Any
 
 import uvloop
 
-from meshwright.apiserver.access import ADMIN, AUTHENTICATED, MASTERS, User, keep_token
+from meshwright.apiserver.access import ADMIN, AUTHENTICATED, MASTERS, Refused, User, keep_token
 from meshwright.apiserver.api import Api, Part, make_api
+from meshwright.apiserver.json_web_tokens import TokenKey
 from meshwright.apiserver.kubeconfig import write_kubeconfig
 from meshwright.apiserver.namespaces import ensure_namespaces
 from meshwright.apiserver.resources import standard_catalogue
 from meshwright.apiserver.server import ApiServer, TlsFiles
+from meshwright.apiserver.service_accounts import ServiceAccountTokens
 from meshwright.ca.authority import Authority
 from meshwright.store.history import whole_meaning
 from meshwright.store.limits import Limits
@@ -179,7 +181,14 @@ async def _serve(folder: Path, listener: socket.socket, limits: Limits, parts: S
         token = keep_token(folder / "token")
         users = {token: User(ADMIN, (MASTERS, AUTHENTICATED)), READER_TOKEN: User("reader", (AUTHENTICATED,))}
         catalogue = standard_catalogue()
-        api = make_api(store, catalogue, users.get, allowed=may, validate=field_errors, parts=parts)
+        accounts = ServiceAccountTokens(store, TokenKey.keep(folder / "tokens.key"), lambda: datetime.now(UTC))
+
+        async def known(sent: str) -> User | Refused:
+            return users.get(sent) or await accounts.authenticate(sent)
+
+        parts = (*parts, accounts.part)
+        api = make_api(store, catalogue, known, allowed=may, validate=field_errors, parts=parts)
+        accounts.definitions = api.schemas.definitions
         server = ApiServer(api, listener, tls)
         write_kubeconfig(folder / "kubeconfig", server.address, token, authority.roots_pem)
         trust = ssl.create_default_context(cadata=authority.roots_pem.decode())

@@ -3,17 +3,15 @@
 import hmac
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from meshwright.apiserver.failure import unauthorized
 from meshwright.apiserver.values import Json, dig, is_map
 
 ADMIN = "meshwright-admin"
 MASTERS = "system:masters"
 AUTHENTICATED = "system:authenticated"
-_BEARER = "bearer "
 _TOKEN_BYTES = 32
 
 
@@ -23,14 +21,27 @@ class User:
 
     name: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
+
+    def as_info(self) -> Json:
+        """As reviews show a user."""
+        info: Json = {"username": self.name, "groups": list(self.groups)}
+        return {**info, "uid": self.uid} if self.uid else info
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why nobody stands behind a token; for our log, not for who sent it."""
+
+    why: str
 
 
 Allowed = Callable[[User, str, str, str], bool]
 """(user, verb, kind, namespace): whether they may. `kind` is `plural.group` or `plural.group/subresource` (core
 kinds without a group), `*` for any; the namespace is empty for cluster-wide kinds and for all namespaces at once.
 """
-Authenticate = Callable[[str], User | None]
-"""The user of a bearer token; None where nobody has it."""
+Authenticate = Callable[[str], Awaitable[User | Refused]]
+"""The user of a bearer token."""
 
 
 def admins_only(user: User, _verb: str, _kind: str, _namespace: str) -> bool:
@@ -42,7 +53,21 @@ def only_token(token: str) -> Authenticate:
     """One token, of the admin. Compared in constant time."""
     admin = User(ADMIN, (MASTERS, AUTHENTICATED))
     expected = token.encode()
-    return lambda sent: admin if hmac.compare_digest(sent.encode(), expected) else None
+
+    async def authenticate(sent: str) -> User | Refused:
+        return admin if hmac.compare_digest(sent.encode(), expected) else Refused("its token is not known here")
+
+    return authenticate
+
+
+def one_of(first: Authenticate, second: Authenticate) -> Authenticate:
+    """Who is known to either; the reasons of the second count."""
+
+    async def authenticate(sent: str) -> User | Refused:
+        found = await first(sent)
+        return found if isinstance(found, User) else await second(sent)
+
+    return authenticate
 
 
 def keep_token(path: Path) -> str:
@@ -64,15 +89,6 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(handle, "w") as file:
         file.write(text)
     unfinished.replace(path)
-
-
-def user_of(authorization: str, authenticate: Authenticate) -> User:
-    """The user behind an Authorization header. Raises Failure 401."""
-    if authorization[: len(_BEARER)].lower() == _BEARER:
-        user = authenticate(authorization[len(_BEARER) :].strip())
-        if user is not None:
-            return user
-    raise unauthorized()
 
 
 # ------------------------------------------------------------ reviews: what may I?
@@ -102,7 +118,16 @@ def rules_review(value: Json, user: User, allowed: Allowed) -> Json:
 
 def who_am_i(value: Json, user: User) -> Json:
     """SelfSubjectReview."""
-    return {**value, "status": {"userInfo": {"username": user.name, "groups": list(user.groups)}}}
+    return {**value, "status": {"userInfo": user.as_info()}}
+
+
+async def token_review(value: Json, authenticate: Authenticate) -> Json:
+    """TokenReview: whose token is this? The token is not given back."""
+    sent = dig(value, "spec", "token")
+    outcome = await authenticate(sent) if isinstance(sent, str) and sent else Refused("there is none")
+    if isinstance(outcome, User):
+        return {**value, "spec": {}, "status": {"authenticated": True, "user": outcome.as_info()}}
+    return {**value, "spec": {}, "status": {"authenticated": False, "error": outcome.why}}
 
 
 def kind_name(group: str, plural: str, subresource: str = "") -> str:

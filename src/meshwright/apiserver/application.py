@@ -6,18 +6,20 @@ from http import HTTPStatus
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from meshwright.apiserver import access, bodies, discovery
-from meshwright.apiserver.access import User, kind_name, user_of
+from meshwright.apiserver.access import User, kind_name
 from meshwright.apiserver.answers import Marked
 from meshwright.apiserver.api import Api
 from meshwright.apiserver.deleting import delete, delete_collection
+from meshwright.apiserver.door import forbidden_to, user_at
 from meshwright.apiserver.failure import (
+    About,
     Failure,
     bad_request,
     forbidden,
@@ -110,14 +112,22 @@ async def _alive(_request: Request) -> Response:
     return PlainTextResponse("ok")
 
 
+def refused_to(connection: HTTPConnection, user: User, verb: str, about: About, namespace: str) -> Failure:
+    """403 for a user that is known, with a line in the log."""
+    where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
+    why = f'User "{user.name}" cannot {verb} resource "{about.plural}" in API group "{about.group}" {where}'
+    forbidden_to(connection, user, why)
+    return forbidden(about, why)
+
+
 class _Pages:
     """Everything that is no object: health, versions, discovery, schemas and reviews."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def _user(self, request: Request) -> User:
-        return user_of(request.headers.get("authorization", ""), self._api.authenticate)
+    async def _user(self, request: Request) -> User:
+        return await user_at(request, self._api.authenticate)
 
     async def ready(self, _request: Request) -> Response:
         """`ok`, or 500 with what is missing."""
@@ -135,13 +145,13 @@ class _Pages:
         })  # fmt: skip
 
     async def core(self, request: Request) -> Response:
-        return self._discover(request, discovery.core_versions(), core=True)
+        return await self._discover(request, discovery.core_versions(), core=True)
 
     async def groups(self, request: Request) -> Response:
-        return self._discover(request, discovery.group_list(self._api.catalogue), core=False)
+        return await self._discover(request, discovery.group_list(self._api.catalogue), core=False)
 
-    def _discover(self, request: Request, plain: Json, *, core: bool) -> Response:
-        self._user(request)
+    async def _discover(self, request: Request, plain: Json, *, core: bool) -> Response:
+        await self._user(request)
         form = wanted(request.headers.get("accept", ""))
         if form.form is not Form.DISCOVERY:
             return _json(plain)
@@ -149,11 +159,11 @@ class _Pages:
         return _json(everything, discovery.AGGREGATED)
 
     async def group(self, request: Request) -> Response:
-        self._user(request)
+        await self._user(request)
         return self._found(discovery.one_group(self._api.catalogue, request.path_params["group"]))
 
     async def resources(self, request: Request) -> Response:
-        self._user(request)
+        await self._user(request)
         group, version = request.path_params.get("group", ""), request.path_params["version"]
         return self._found(discovery.resource_list(self._api.catalogue, self._api.subresources, group, version))
 
@@ -163,16 +173,16 @@ class _Pages:
         return _json(value)
 
     async def openapi_v2(self, request: Request) -> Response:
-        self._user(request)
+        await self._user(request)
         body, kind = empty_v2(request.headers.get("accept", ""))
         return Response(body, media_type=kind)
 
     async def openapi(self, request: Request) -> Response:
-        self._user(request)
+        await self._user(request)
         return _json(self._api.openapi.index())
 
     async def openapi_document(self, request: Request) -> Response:
-        self._user(request)
+        await self._user(request)
         parts = request.path_params["path"].split("/")
         known = {("api", 2): 1, ("apis", 3): 2}.get((parts[0], len(parts)))
         group = parts[1] if known == 2 else ""  # noqa: PLR2004 - the place of the version
@@ -183,7 +193,7 @@ class _Pages:
 
     async def review(self, request: Request) -> Response:
         """A question about the asking user; nothing is kept."""
-        user = self._user(request)
+        user = await self._user(request)
         kind = check_body_type(request.headers.get("content-type", ""))
         value = bodies.parse_object(await bodies.read_body(request), kind, self._api.schemas.definitions)
         name = request.url.path.rpartition("/")[2]
@@ -192,6 +202,10 @@ class _Pages:
                 answer = access.access_review(value, user, self._api.allowed)
             case "selfsubjectrulesreviews":
                 answer = access.rules_review(value, user, self._api.allowed)
+            case "tokenreviews":
+                if not self._api.allowed(user, "create", kind_name("authentication.k8s.io", name), ""):
+                    raise refused_to(request, user, "create", About("authentication.k8s.io", name), "")
+                answer = await access.token_review(value, self._api.authenticate)
             case _:
                 answer = access.who_am_i(value, user)
         return _json(answer, status=HTTPStatus.CREATED)
@@ -205,25 +219,21 @@ class _Objects:
 
     async def serve(self, request: Request) -> Response:
         """One request. Raises Failure for all that cannot be answered."""
-        user = user_of(request.headers.get("authorization", ""), self._api.authenticate)
+        user = await user_at(request, self._api.authenticate)
         target = parse_target(self._api.catalogue, request.url.path)
         verb = _verb(request, target)
-        self._check(user, verb, target)
+        self._check(request, user, verb, target)
         if target.subresource:
             return await self._part(target, user, request)
         return await self._handlers(verb)(target, user, request)
 
-    def _check(self, user: User, verb: str, target: Target) -> None:
+    def _check(self, connection: HTTPConnection, user: User, verb: str, target: Target) -> None:
         """Raises Failure 403."""
         row = target.row
         kind = kind_name(row.group, row.plural, target.subresource)
         namespace = target.name if row.kind == "Namespace" else target.namespace
         if not self._api.allowed(user, verb, kind, namespace):
-            where = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
-            raise forbidden(
-                target.about,
-                f'User "{user.name}" cannot {verb} resource "{row.plural}" in API group "{row.group}" {where}',
-            )
+            raise refused_to(connection, user, verb, target.about, target.namespace)
 
     async def _part(self, target: Target, user: User, request: Request) -> Response:
         if target.subresource in target.row.subresources:
@@ -258,9 +268,9 @@ class _Objects:
     async def socket(self, websocket: WebSocket) -> None:
         """A WebSocket to a part of an object."""
         try:
-            user = user_of(websocket.headers.get("authorization", ""), self._api.authenticate)
+            user = await user_at(websocket, self._api.authenticate)
             target = parse_target(self._api.catalogue, websocket.url.path)
-            self._check(user, "get", target)
+            self._check(websocket, user, "get", target)
             part = self._api.parts.get((target.row.plural, target.subresource)) if not target.row.group else None
             if part is None or part.socket is None:
                 raise no_such_page()

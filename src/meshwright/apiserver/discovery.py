@@ -24,6 +24,7 @@ REVIEWS = (
     Review("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
     Review("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
     Review("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"),
+    Review("authentication.k8s.io", "tokenreviews", "TokenReview"),
 )
 
 

@@ -165,7 +165,12 @@ authorization.SelfSubjectAccessReview: metadata=1 spec=2
 authorization.SelfSubjectAccessReviewSpec: resourceAttributes=1 nonResourceAttributes=2
 authorization.SelfSubjectRulesReview: metadata=1 spec=2
 authorization.SelfSubjectRulesReviewSpec: namespace=1
+authentication.BoundObjectReference: kind=1 apiVersion=2 name=3 uid=4
 authentication.SelfSubjectReview: metadata=1
+authentication.TokenRequest: metadata=1 spec=2
+authentication.TokenRequestSpec: audiences=1 boundObjectRef=3 expirationSeconds=4
+authentication.TokenReview: metadata=1 spec=2
+authentication.TokenReviewSpec: token=1 audiences=2
 meta.DeleteOptions: gracePeriodSeconds=1 preconditions=2 orphanDependents=3 propagationPolicy=4 dryRun=5
     ignoreStoreReadErrorWithClusterBreakingPotential=6
 meta.FieldSelectorRequirement: key=1 operator=2 values=3

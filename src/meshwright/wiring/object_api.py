@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from meshwright.apiserver.access import keep_token, only_token
+from meshwright.apiserver.access import keep_token, one_of, only_token
 from meshwright.apiserver.api import make_api
+from meshwright.apiserver.json_web_tokens import TokenKey
 from meshwright.apiserver.kubeconfig import write_kubeconfig
 from meshwright.apiserver.namespaces import ensure_namespaces
 from meshwright.apiserver.resources import standard_catalogue
 from meshwright.apiserver.server import ApiServer, TlsFiles
+from meshwright.apiserver.service_accounts import ServiceAccountTokens
 from meshwright.ca.authority import Authority, leads_to_a_root
 from meshwright.ca.files import write
 from meshwright.processes.state import DataDirectory
@@ -51,7 +53,15 @@ class ObjectApi:
         self._issue()
         token = keep_token(place.data.root / "api" / "token")
         self._token = token
-        api = make_api(store, standard_catalogue(), only_token(token), validate=field_errors)
+        accounts = ServiceAccountTokens(store, TokenKey.keep(place.data.root / "api" / "tokens.key"), place.clock)
+        api = make_api(
+            store,
+            standard_catalogue(),
+            one_of(only_token(token), accounts.authenticate),
+            validate=field_errors,
+            parts=(accounts.part,),
+        )
+        accounts.definitions = api.schemas.definitions
         self._server = ApiServer(api, _listener(place.port), self._files)
         self._write_kubeconfig()
 

@@ -1,21 +1,26 @@
 """What a running agent answers on its socket `run/agent.sock`: lines of JSON, for the CLI of the same user.
 
 Operations: `pods` (how each pod is doing), `proxies` (how far each Envoy is), `logs` (the files of a pod's output),
-`stop` (end the mesh in order; the answer comes at once).
+`admin` (ask a pod's Envoy; the answer's body comes as a descriptor), `proxy` (what one Envoy should run and says that
+it runs; a descriptor too), `stop` (end the mesh in order; the answer comes at once).
 """
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from meshwright.agent.admin_query import answer_of
 from meshwright.agent.control_client import agent_socket
 from meshwright.agent.machine import Machine
+from meshwright.agent.proxy_facts import proxy_facts
 from meshwright.agent.tables import Tables
 from meshwright.model.names import ProxyName
 from meshwright.model.planned_pod import PodStatus
 from meshwright.processes.messages import BadRequest, Fields
 from meshwright.processes.server import Answer, Connection, Server
+from meshwright.processes.spool import spool
 
 Statuses = Callable[[], Mapping[ProxyName, PodStatus]]
 
@@ -49,6 +54,14 @@ class Control:
                 return self._proxies(), []
             case "logs":
                 return self._logs(fields.text("pod"), fields.text("container", "")), []
+            case "admin":
+                name = self._known(fields.text("pod"))
+                status, body = await answer_of(self._machine.paths(name).here.admin_socket, fields.text("target"))
+                return {"status": status, "descriptors": 1}, [body]
+            case "proxy":
+                name = self._known(fields.text("pod"))
+                facts = proxy_facts(self._machine.ports, name, content=fields.flag("content", default=False))
+                return {"descriptors": 1}, [spool(json.dumps(facts).encode())]
             case "stop":
                 self._stop()
                 return {}, []
@@ -77,11 +90,14 @@ class Control:
             )
         return {"proxies": shown}
 
-    def _logs(self, pod: str, container: str) -> dict[str, Any]:
+    def _known(self, pod: str) -> ProxyName:
         name = ProxyName(pod)
-        status = self._statuses().get(name)
-        if status is None:
+        if name not in self._statuses():
             raise BadRequest(f"there is no pod {pod}", "not-found")
+        return name
+
+    def _logs(self, pod: str, container: str) -> dict[str, Any]:
+        status = self._statuses()[self._known(pod)]
         names = [shown.name for shown in status.containers]
         if container and container not in names:
             raise BadRequest(f"pod {pod} has no container {container}; it has {', '.join(names)}", "not-found")

@@ -1,9 +1,11 @@
 """The CLI's side of the agent's socket; standard library only, so that a command starts fast."""
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from meshwright.processes.client import Client, connected
+from meshwright.processes.spool import read_spools
 from meshwright.processes.state import DataDirectory
 
 
@@ -37,6 +39,22 @@ async def log_files(data_dir: Path, pod: str, container: str = "") -> dict[str, 
     """Container -> file, of one container or all (the Envoy's is `istio-proxy`)."""
     files: dict[str, str] = (await ask(data_dir, "logs", pod=pod, container=container))["files"]
     return {name: Path(path) for name, path in files.items()}
+
+
+async def admin(data_dir: Path, pod: str, target: str) -> tuple[int, bytes]:
+    """What the Envoy of a pod answers on its admin interface: HTTP status and body. Raises as `ask` does."""
+    async with connected(agent_socket(data_dir)) as client:
+        result, descriptors = await client.call("admin", {"pod": pod, "target": target})
+        body = b"".join(read_spools(descriptors))
+    return result.integer("status"), body
+
+
+async def proxy(data_dir: Path, pod: str, *, content: bool = False) -> dict[str, Any]:
+    """What the Envoy of a pod should run and says that it runs, see `proxy_facts`. Raises as `ask` does."""
+    async with connected(agent_socket(data_dir)) as client:
+        _, descriptors = await client.call("proxy", {"pod": pod, "content": content})
+        body = b"".join(read_spools(descriptors))
+    return cast("dict[str, Any]", json.loads(body))
 
 
 async def stop(data_dir: Path) -> None:

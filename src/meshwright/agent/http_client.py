@@ -5,13 +5,17 @@ The connection is used once. The head of an answer may have 64 KiB, of its body 
 
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from meshwright.agent.byte_stream import ByteStream, StreamError
 
 HEAD_LIMIT = 64 * 1024
 BODY_LIMIT = 4 * 1024 * 1024
+DOWNLOAD_LIMIT = 512 * 1024 * 1024
+_PIECE = 256 * 1024
 _WITHOUT_BODY = (204, 304)
+Sink = Callable[[bytes], None]
 
 
 class HttpError(Exception):
@@ -59,6 +63,59 @@ async def exchange(
         connection.close()
 
 
+async def download(connection: socket.socket, request: HttpRequest, take: Sink) -> HttpAnswer:
+    """As `exchange`, for a large answer: its body goes to `take` piece by piece, and is not in what is returned.
+
+    Raises OSError or HttpError, also for more than `DOWNLOAD_LIMIT` bytes.
+    """
+    try:
+        stream = ByteStream(connection)
+        await stream.send(_encode(request))
+        answer = await _head(stream)
+        await _pour(stream, answer, _Measured(take))
+    except StreamError as error:
+        raise HttpError(f"the answer ends too early: {error}") from None
+    finally:
+        connection.close()
+    return answer
+
+
+class _Measured:
+    """A sink that has had enough at `DOWNLOAD_LIMIT`."""
+
+    def __init__(self, take: Sink) -> None:
+        self._take = take
+        self._count = 0
+
+    def __call__(self, piece: bytes) -> None:
+        self._count += len(piece)
+        if self._count > DOWNLOAD_LIMIT:
+            raise HttpError("the answer is too long")
+        self._take(piece)
+
+
+async def _pour(stream: ByteStream, answer: HttpAnswer, take: Sink) -> None:
+    if answer.status in _WITHOUT_BODY:
+        return
+    length = answer.header("content-length")
+    if answer.header("transfer-encoding").lower() == "chunked":
+        while size := await _chunk_size(stream):
+            await _pour_exactly(stream, size, take)
+            await stream.until(b"\r\n", HEAD_LIMIT)
+    elif length.isdecimal():
+        await _pour_exactly(stream, int(length), take)
+    else:
+        while piece := await stream.rest(_PIECE):
+            take(piece)
+
+
+async def _pour_exactly(stream: ByteStream, count: int, take: Sink) -> None:
+    while count:
+        piece = await stream.exactly(min(count, _PIECE))
+        count -= len(piece)
+        take(piece)
+
+
 def _encode(request: HttpRequest) -> bytes:
     lines = [f"{request.method} {request.target} HTTP/1.1", "Connection: close"]
     if request.method == "POST":
@@ -94,14 +151,18 @@ async def _body(stream: ByteStream, answer: HttpAnswer) -> bytes:
 async def _chunks(stream: ByteStream) -> bytes:
     body = bytearray()
     while len(body) < BODY_LIMIT:
-        line = await stream.until(b"\r\n", HEAD_LIMIT)
-        size = line.split(b";")[0].strip()
-        try:
-            length = int(size, 16)
-        except ValueError:
-            raise HttpError(f"not a chunk size: {size[:40]!r}") from None
-        if length <= 0:
+        length = await _chunk_size(stream)
+        if length == 0:
             break
         body += await stream.exactly(min(length, BODY_LIMIT))
         await stream.until(b"\r\n", HEAD_LIMIT)
     return bytes(body)
+
+
+async def _chunk_size(stream: ByteStream) -> int:
+    line = await stream.until(b"\r\n", HEAD_LIMIT)
+    size = line.split(b";")[0].strip()
+    try:
+        return max(0, int(size, 16))
+    except ValueError:
+        raise HttpError(f"not a chunk size: {size[:40]!r}") from None

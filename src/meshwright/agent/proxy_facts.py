@@ -34,7 +34,7 @@ def _published(aim: ProxyAim) -> dict[str, Mapping[str, str]]:
     found: dict[str, Mapping[str, str]] = {
         url: {name: item.version for name, item in named.items()} for url, named in aim.resources.items()
     }
-    found[SECRET] = dict(aim.secrets)
+    found[SECRET] = {str(name): version for name, version in aim.secrets.items()}
     return found
 
 

@@ -85,7 +85,8 @@ def _order(shown: Shown) -> tuple[str, str]:
 
 
 def _part(dump: Iterable[Json], kind: str) -> Json:
-    return next((part for part in dump if str(part.get("@type", "")).endswith(f".{kind}")), {})
+    found = [part for part in dump if str(part.get("@type", "")).endswith(f".{kind}")]
+    return found[0] if found else {}
 
 
 def _items(part: Json, field: str) -> list[Json]:

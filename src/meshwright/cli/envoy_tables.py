@@ -72,7 +72,7 @@ def listener_rows(found: Iterable[Shown], origins: Origins) -> Iterator[Row]:
 
 def listener_kind(listener: Json) -> str:
     """HTTP, TCP or HTTP+TCP by its filter chains."""
-    chains = [*listener.get("filter_chains", []), listener.get("default_filter_chain") or {}]
+    chains = cast("list[Json]", [*listener.get("filter_chains", []), listener.get("default_filter_chain") or {}])
     names = {str(each.get("name", "")) for chain in chains for each in chain.get("filters", [])}
     http = any(name.endswith("http_connection_manager") for name in names)
     tcp = any(name.endswith("tcp_proxy") for name in names)

@@ -27,6 +27,7 @@ from meshwright.processes.state import DataDirectory
 from meshwright.wiring.envoy_binary import envoy_path
 from meshwright.wiring.machine import NODE_SOCKET, Machine, machine_of, run_file_of, settle, stop_on_signals
 from meshwright.wiring.node_documents import DocumentReader
+from meshwright.wiring.proxy_aims import ProxyAims
 from meshwright.xds.server import XdsServer
 
 LOG = logging.getLogger("meshwright")
@@ -43,6 +44,7 @@ class AgentProcess:
         self._leaves = RequestedLeaves(relay, machine.data_dir / "leaves", lambda: datetime.now(UTC))
         self._credentials: tuple[SecretContent, ...] = ()
         self._xds = XdsServer(relay.published, self._leaves)
+        self._aims = ProxyAims(relay.published, self._leaves, self._xds)
         settings = AgentSettings(
             data_dir=machine.data_dir,
             rung=machine.rung,
@@ -63,6 +65,7 @@ class AgentProcess:
             self._relay.watch(self._xds)
             helpers = [
                 tasks.create_task(self._leaves.run()),
+                tasks.create_task(self._aims.run()),
                 tasks.create_task(self._follow_statuses()),
                 tasks.create_task(self._follow_documents()),
             ]
@@ -112,6 +115,7 @@ class AgentProcess:
             config_map=self._documents.config_map,
             secret=self._documents.secret,
             drained=self._drained,
+            aim=self._aims.of,
         )
 
     async def _prepare_identity(self, pod: PlannedPod) -> None:

@@ -1,7 +1,8 @@
 """What all handlers share: the store and the parts around it, handed in by whoever wires the process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -56,6 +57,20 @@ class Streams:
     def remove(self, limit: asyncio.Timeout) -> None:
         self._limits.discard(limit)
 
+    @asynccontextmanager
+    async def until_stopped(self) -> AsyncGenerator[None]:
+        """A block that is ended from within when the server stops."""
+        limit = asyncio.timeout(0 if self.stopping else None)
+        self.add(limit)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        finally:
+            self.remove(limit)
+
     def stop(self) -> None:
         """Ends all of them, and every later one."""
         self.stopping = True
@@ -95,8 +110,12 @@ def make_api(  # noqa: PLR0913 - each is one seam, by name
     validate: Validate = accept_all,
     parts: Sequence[Part] = (),
     ready: Callable[[], str] = str,
+    streams: Streams | None = None,
 ) -> Api:
-    """The API over a store. Raises SchemasMissingError where `make setup` was not run."""
+    """The API over a store; `streams`: those that parts share with it.
+
+    Raises SchemasMissingError where `make setup` was not run.
+    """
     schemas = load(catalogue.rows)
     return Api(
         store=store,
@@ -108,4 +127,5 @@ def make_api(  # noqa: PLR0913 - each is one seam, by name
         validate=validate,
         parts={(part.about.resource, part.about.name): part for part in parts},
         ready=ready,
+        streams=streams or Streams(),
     )

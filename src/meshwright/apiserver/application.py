@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 
 from meshwright.apiserver import access, bodies, discovery
 from meshwright.apiserver.access import User, kind_name
@@ -42,6 +42,7 @@ KUBERNETES_MINOR = "37"  # of the kubectl that the tests run; another one warns 
 _VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
 _POLICY_VIOLATION = 1008  # a WebSocket closed with a reason
+_LONGEST_REASON = 100  # a close frame has room for 123 bytes
 
 
 def application(api: Api) -> ASGIApp:
@@ -270,18 +271,20 @@ class _Objects:
         try:
             user = await user_at(websocket, self._api.authenticate)
             target = parse_target(self._api.catalogue, websocket.url.path)
-            self._check(websocket, user, "get", target)
+            self._check(websocket, user, "create", target)  # whatever the method: a WebSocket changes what runs
             part = self._api.parts.get((target.row.plural, target.subresource)) if not target.row.group else None
             if part is None or part.socket is None:
                 raise no_such_page()
+            await part.socket(websocket, target, user)
         except Failure as failure:
+            if websocket.application_state is not WebSocketState.CONNECTING:
+                await websocket.close(_POLICY_VIOLATION, failure.message[:_LONGEST_REASON])
+                return
             response = await _failed(Request({**websocket.scope, "type": "http", "method": "GET"}), failure)
             if "websocket.http.response" in websocket.scope.get("extensions", {}):
                 await websocket.send_denial_response(response)
             else:
-                await websocket.close(_POLICY_VIOLATION, failure.message)
-            return
-        await part.socket(websocket, target, user)
+                await websocket.close(_POLICY_VIOLATION, failure.message[:_LONGEST_REASON])
 
 
 def _verb(request: Request, target: Target) -> str:

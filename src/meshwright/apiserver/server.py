@@ -5,7 +5,15 @@ import ssl
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from socket import socket
+from socket import (
+    IPPROTO_TCP,
+    SO_KEEPALIVE,
+    SOL_SOCKET,
+    TCP_KEEPCNT,
+    TCP_KEEPIDLE,
+    TCP_KEEPINTVL,
+    socket,
+)
 
 import uvicorn
 
@@ -15,6 +23,7 @@ from meshwright.apiserver.application import application
 SHUTDOWN_SECONDS = 3
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 1024
+LONGEST_MESSAGE = 4 << 20  # bytes of a WebSocket message
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +51,17 @@ class ApiServer:
         self._listener = listener
         self._tls = tls
         self._context = _context(tls) if tls is not None else None
+        _find_dead_peers(listener)
         listener.listen(BACKLOG)  # clients may come at once: they wait until `run`
         config = uvicorn.Config(
             application(api),
             loop="none",
             http="httptools",
             ws="websockets-sansio",
+            ws_max_size=LONGEST_MESSAGE,
+            ws_per_message_deflate=False,  # nobody here uses it, and it costs memory per connection
+            ws_ping_interval=None,  # a client that reads slowly answers late; the kernel finds those that are gone
+            log_level="warning",  # the lines of level info have the commands of `exec` in them
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -88,6 +102,13 @@ class ApiServer:
         if self._context is not None and self._tls is not None:
             _context(self._tls)
             self._context.load_cert_chain(self._tls.certificate, self._tls.key)
+
+
+def _find_dead_peers(listener: socket) -> None:
+    """Connections inherit this: one whose other end is silently gone is ended after about a minute."""
+    listener.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
+    for option, value in ((TCP_KEEPIDLE, 30), (TCP_KEEPINTVL, 10), (TCP_KEEPCNT, 3)):
+        listener.setsockopt(IPPROTO_TCP, option, value)
 
 
 def _context(tls: TlsFiles) -> ssl.SSLContext:

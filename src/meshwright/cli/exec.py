@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -17,9 +16,8 @@ from meshwright.cli.pods import find_pod
 from meshwright.cli.terminal import on_terminal
 from meshwright.processes.client import Disconnected, RemoteError
 from meshwright.processes.holder_client import HolderClient, SpawnSpec, execute
+from meshwright.wiring.commands import DEFAULT_PATH, resolved
 from meshwright.wiring.local_mesh import LocalMesh
-
-DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -41,14 +39,14 @@ def command(data: Path | None, namespace: str, pod: str, words: Sequence[str], *
 def _run(mesh: LocalMesh, pod: str, argv: tuple[str, ...], *, tty: bool) -> int:
     if tty and not os.isatty(0):
         raise UsageFailure("-t joins the command to your terminal, but standard input is none: leave -t out")
-    resolved = _resolve(argv)
+    words = resolved(argv)
     spec = SpawnSpec(
         pod,
         "exec",
-        resolved,
+        words,
         env={"PATH": DEFAULT_PATH, "HOME": "/", "TERM": os.environ.get("TERM", "dumb"), **_proxy_settings(mesh, pod)},
         cwd="/",
-        expose=named_folders(resolved),
+        expose=named_folders(words),
         terminal=tty,
     )
 
@@ -76,16 +74,3 @@ async def _address(mesh: LocalMesh, pod: str) -> str:
     async with HolderClient.session(mesh.data.holder_socket) as holder:
         found = await holder.list()
     return next((each.ip for each in found.pods if each.pod == pod), "")
-
-
-def _resolve(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Programs that the machine lacks (curl, say) are ours where a catalogue entry has one of that name."""
-    if "/" in argv[0] or shutil.which(argv[0], path=DEFAULT_PATH):
-        return argv
-    from meshwright.wiring.loading import shipped_catalogue
-
-    for entry in shipped_catalogue().entries:
-        for name, stand_in in entry.fallbacks:
-            if Path(name).name == argv[0]:
-                return (*(word.replace("{python}", sys.executable) for word in stand_in), *argv[1:])
-    return argv

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uvloop
 
+from meshwright.agent.settings import Rung
 from meshwright.ca.authority import Authority
 from meshwright.ca.rotation import Rotation
 from meshwright.controllers.controllers import Controllers
@@ -88,7 +89,7 @@ class ControlPlane:
             living.store, StatusView(self._mesh, self._follower), self._nodes, self._receipts, time.monotonic
         )
         self._control = MeshControl(data, living.store, self._mesh, self._receipts, self._nodes, self._status)
-        self._api = ObjectApi(living.store, ApiPlace(data, run.api_port, self._authority, _now))
+        self._api = ObjectApi(living.store, ApiPlace(data, run.api_port, self._authority, Rung(run.rung), _now))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; everything else goes on."""

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from meshwright.agent.settings import Rung
 from meshwright.apiserver.access import keep_token, one_of, only_token
-from meshwright.apiserver.api import make_api
+from meshwright.apiserver.api import Streams, make_api
 from meshwright.apiserver.json_web_tokens import TokenKey
 from meshwright.apiserver.kubeconfig import write_kubeconfig
 from meshwright.apiserver.namespaces import ensure_namespaces
+from meshwright.apiserver.pod_parts import pod_parts
 from meshwright.apiserver.resources import standard_catalogue
 from meshwright.apiserver.server import ApiServer, TlsFiles
 from meshwright.apiserver.service_accounts import ServiceAccountTokens
@@ -20,6 +22,7 @@ from meshwright.ca.authority import Authority, leads_to_a_root
 from meshwright.ca.files import write
 from meshwright.processes.state import DataDirectory
 from meshwright.store.store import Store
+from meshwright.wiring.pod_streams import LocalPods
 from meshwright.wiring.validation import field_errors
 
 LOG = logging.getLogger(__name__)
@@ -38,6 +41,7 @@ class ApiPlace:
     data: DataDirectory
     port: int
     authority: Authority
+    rung: Rung
     clock: Callable[[], datetime]
 
 
@@ -54,12 +58,14 @@ class ObjectApi:
         token = keep_token(place.data.root / "api" / "token")
         self._token = token
         accounts = ServiceAccountTokens(store, TokenKey.keep(place.data.root / "api" / "tokens.key"), place.clock)
+        streams = Streams()
         api = make_api(
             store,
             standard_catalogue(),
             one_of(only_token(token), accounts.authenticate),
             validate=field_errors,
-            parts=(accounts.part,),
+            parts=(accounts.part, *pod_parts(store, LocalPods(place.data, place.rung), streams)),
+            streams=streams,
         )
         accounts.definitions = api.schemas.definitions
         self._server = ApiServer(api, _listener(place.port), self._files)

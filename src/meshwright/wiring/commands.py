@@ -1,0 +1,20 @@
+"""Commands that a user runs inside pods."""
+
+import shutil
+import sys
+from pathlib import Path
+
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def resolved(argv: tuple[str, ...], path: str = DEFAULT_PATH) -> tuple[str, ...]:
+    """Programs that the machine lacks (curl, say) are ours where a catalogue entry has one of that name."""
+    if "/" in argv[0] or shutil.which(argv[0], path=path):
+        return argv
+    from meshwright.wiring.loading import shipped_catalogue
+
+    for entry in shipped_catalogue().entries:
+        for name, stand_in in entry.fallbacks:
+            if Path(name).name == argv[0]:
+                return (*(word.replace("{python}", sys.executable) for word in stand_in), *argv[1:])
+    return argv

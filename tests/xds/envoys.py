@@ -52,10 +52,10 @@ def _grpc_cluster(name: str, path: Path) -> dict[str, Any]:
     }
 
 
-def bootstrap(xds: Path, admin: Path) -> dict[str, Any]:
+def bootstrap(xds: Path, admin: Path, name: str = "web-1.default") -> dict[str, Any]:
     service = {"envoy_grpc": {"cluster_name": "xds-grpc"}, "timeout": "0s"}
     return {
-        "node": {"id": "sidecar~10.0.0.1~web-1.default~default.svc.cluster.local", "cluster": "web.default"},
+        "node": {"id": f"sidecar~10.0.0.1~{name}~default.svc.cluster.local", "cluster": "web.default"},
         "admin": {"address": {"pipe": {"path": str(admin)}}},
         "dynamic_resources": {
             "lds_config": ADS,
@@ -101,10 +101,10 @@ class Envoy:
 
 
 @asynccontextmanager
-async def envoy(xds: Path, *options: str) -> AsyncGenerator[Envoy]:
+async def envoy(xds: Path, *options: str, name: str = "web-1.default") -> AsyncGenerator[Envoy]:
     with folder() as place:
         admin, log = place / "admin", place / "log"
-        (place / "envoy.json").write_text(json.dumps(bootstrap(xds, admin)))
+        (place / "envoy.json").write_text(json.dumps(bootstrap(xds, admin, name)))
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 BINARY, "-c", str(place / "envoy.json"), "--concurrency", "1", "--disable-hot-restart",

@@ -376,7 +376,7 @@ def test_an_envoy_that_is_stopped_delays_no_other_and_catches_up() -> None:
             async with XdsServer(news, timing=QUICK) as server:
                 await server.add(PROXY, place / "xds")
                 await server.add(other, place / "other")
-                async with envoy(place / "xds"), envoy(place / "other") as stuck:
+                async with envoy(place / "xds"), envoy(place / "other", name=other) as stuck:
                     assert await server.synced((PROXY, other), 30)
                     stuck.process.send_signal(signal.SIGSTOP)
                     try:

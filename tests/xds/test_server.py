@@ -197,7 +197,8 @@ def test_a_peer_that_is_not_allowed_hears_nothing(run: Run) -> None:
     run(main())
 
 
-def test_a_proxy_gets_what_is_its_own_by_socket_and_not_by_name() -> None:
+@pytest.mark.parametrize("node_id", ["", "web-1", f"sidecar~10.0.0.1~{OTHER}~default.svc.cluster.local"])
+def test_a_proxy_gets_what_is_its_own_by_socket_whatever_its_name(node_id: str) -> None:
     async def main() -> None:
         with folder() as place:
             async with XdsServer(Latest(published(cluster("a"))), Secrets()) as server:
@@ -205,7 +206,7 @@ def test_a_proxy_gets_what_is_its_own_by_socket_and_not_by_name() -> None:
                 await server.add(OTHER, place / "other")
                 async with Stream(place / "other", SDS_PATH) as stream:
                     request = DeltaDiscoveryRequest(type_url=SECRET, resource_names_subscribe=["ROOTCA"])
-                    request.node.id = f"sidecar~10.0.0.1~{PROXY}~default.svc.cluster.local"
+                    request.node.id = node_id
                     await stream.call.write(request)
                     shown = await stream.read()
                     assert not shown.resources

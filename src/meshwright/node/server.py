@@ -192,8 +192,14 @@ class NodeServer:
         def find(transport: asyncio.BaseTransport) -> _Node | None:
             certificate: Mapping[str, Any] | None = transport.get_extra_info("peercert")
             name = node_of(certificate) if certificate else None
-            return self._nodes.get(name) if name else None
+            node = self._nodes.get(name) if name else None
+            if node is None:
+                said = [value for _, value in (certificate or {}).get("subjectAltName", ())]
+                where = transport.get_extra_info("peername")
+                LOG.warning("%s is no node of this mesh: its certificate is of %s", where, said)
+            return node
 
+        context.sslobject_class = _WitnessedHandshake
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _NodeConnection(self, find), host, port, ssl=context)
         self._listeners.append(server)
@@ -432,6 +438,19 @@ class NodeServer:
         if self._nodes.get(node.name) is not node:
             raise CallError(Status.UNAVAILABLE, "this node is not part of the mesh any more")
         return NodeSession(node.name, owner_of(self))
+
+
+class _WitnessedHandshake(ssl.SSLObject):
+    """TLS whose failures stand in the log: whoever has no certificate of ours may be trying to be a node."""
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            LOG.warning("a peer that is no node was turned away: %s", error.reason or error)
+            raise
 
 
 class _Owner:

@@ -29,6 +29,7 @@ from meshwright.xds.session import DEFAULT_TIMING, Complaint, Session, Subscript
 from meshwright.xds.share import Share
 from meshwright.xds.subscription import NOTHING, TooManyNamesError
 from meshwright.xds.transport import GrpcConnection
+from meshwright.xds.witness import PretenderError, Witness
 
 LOG = logging.getLogger(__name__)
 ADS_PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
@@ -109,16 +110,21 @@ class _Served:
 class _DeltaCall:
     """One stream: requests to its session, its session's replies to the peer."""
 
-    def __init__(self, session: Session, home: list[Session], moved: Callable[[], None]) -> None:
+    def __init__(self, session: Session, home: list[Session], moved: Callable[[], None], witness: Witness) -> None:
         self._session = session
         self._home = home
         self._moved = moved
+        self._witness = witness
         home.append(session)
 
     def receive(self, message: bytes, now: float) -> None:
         del now
         try:
-            self._session.receive(DeltaDiscoveryRequest.FromString(message))
+            request = DeltaDiscoveryRequest.FromString(message)
+            self._witness.look(request)
+            self._session.receive(request)
+        except PretenderError as error:
+            raise CallError(Status.PERMISSION_DENIED, str(error)) from None
         except DecodeError:
             raise CallError(Status.INVALID_ARGUMENT, "this is no DeltaDiscoveryRequest") from None
         except SubscriptionError as error:
@@ -241,7 +247,9 @@ class XdsServer:
         else:
             raise CallError(Status.UNIMPLEMENTED, f"no such method: {path[:200]}")
         self._aim(session)
-        return _DeltaCall(session, home, self._tick)
+        proxy = served.proxy
+        witness = Witness(proxy, lambda: self._secrets.secrets_of(proxy), only_secrets=session.only is not None)
+        return _DeltaCall(session, home, self._tick, witness)
 
     def _heard(self, served: _Served) -> Callable[[Complaint], None]:
         def hear(complaint: Complaint) -> None:

@@ -19,11 +19,11 @@ import uvicorn
 
 from meshwright.apiserver.api import Api
 from meshwright.apiserver.application import application
+from meshwright.apiserver.web_sockets import WebSockets
 
 SHUTDOWN_SECONDS = 3
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 1024
-LONGEST_MESSAGE = 4 << 20  # bytes of a WebSocket message
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,7 @@ class ApiServer:
             application(api),
             loop="none",
             http="httptools",
-            ws="websockets-sansio",
-            ws_max_size=LONGEST_MESSAGE,
-            ws_per_message_deflate=False,  # nobody here uses it, and it costs memory per connection
+            ws=WebSockets,
             ws_ping_interval=None,  # a client that reads slowly answers late; the kernel finds those that are gone
             log_level="warning",  # the lines of level info have the commands of `exec` in them
             lifespan="off",

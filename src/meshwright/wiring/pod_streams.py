@@ -84,7 +84,7 @@ class LocalPods:
                     await asyncio.get_running_loop().sock_connect(made, (address, port))
             except OSError as error:
                 made.close()
-                said = error.strerror or "it does not answer"
+                said = os.strerror(error.errno) if error.errno else "it does not answer"
             except BaseException:
                 made.close()
                 raise

@@ -151,7 +151,7 @@ def test_what_an_apply_must_say(admin: Client, namespace: str) -> None:
     managed = config_map()
     managed["metadata"]["managedFields"] = [{"manager": "x", "operation": "Apply"}]
     assert admin.apply(where, managed).status == 400
-    assert admin.merge(where + "?force=true", {}).status == 400
+    assert admin.merge(where + "?force=true", {}).status == 422
 
 
 def test_apply_takes_yaml(admin: Client, namespace: str) -> None:

@@ -96,7 +96,7 @@ def test_a_list_of_an_earlier_moment(admin: Client, namespace: str) -> None:
     assert exact["metadata"]["resourceVersion"] == version
     newer = admin.get(f"{config_maps(namespace)}?resourceVersion={version}&resourceVersionMatch=NotOlderThan").json
     assert _names(newer) == ["c00", "c01"]
-    assert admin.get(f"{config_maps(namespace)}?resourceVersionMatch=Exact").status == 400
+    assert admin.get(f"{config_maps(namespace)}?resourceVersionMatch=Exact").status == 422
     assert admin.get(f"{config_maps(namespace)}?resourceVersion=x").status == 400
 
 

@@ -181,6 +181,10 @@ def too_large(limit: int) -> Failure:
     )
 
 
+def too_many(text: str) -> Failure:
+    return Failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestEntityTooLarge", text)
+
+
 def expired(message: str) -> Failure:
     return Failure(HTTPStatus.GONE, "Expired", message)
 

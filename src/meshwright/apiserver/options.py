@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from starlette.datastructures import QueryParams
 
-from meshwright.apiserver.failure import About, Failure, FieldError, bad_request, no_such_page
+from meshwright.apiserver.failure import About, Failure, FieldError, bad_options, bad_request, no_such_page
 from meshwright.apiserver.resources import ApiResource, Catalogue
 
 E = TypeVar("E", bound=StrEnum)
@@ -106,11 +106,11 @@ class ListOptions:
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
-    """Of watches. `timeout` in seconds, 0 for none."""
+    """Of watches. `timeout` in seconds, 0 for none; `initial` None where the client leaves it to the version."""
 
     timeout: int
     bookmarks: bool
-    initial: bool
+    initial: bool | None
 
 
 def write_options(query: QueryParams, user_agent: str) -> WriteOptions:
@@ -152,8 +152,32 @@ def watch_options(query: QueryParams) -> WatchOptions:
     return WatchOptions(
         timeout=number(query, "timeoutSeconds"),
         bookmarks=flag(query, "allowWatchBookmarks"),
-        initial=flag(query, "sendInitialEvents"),
+        initial=flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
     )
+
+
+def check_list(options: ListOptions, timing: WatchOptions) -> None:
+    """Raises Failure 422 for options of a list that do not go together."""
+    if timing.initial is not None:
+        raise _forbidden("sendInitialEvents", "is forbidden for list")
+    if options.match and options.token:
+        raise _forbidden("resourceVersionMatch", "is forbidden when continue is provided")
+    if options.match and not options.version:
+        raise _forbidden("resourceVersionMatch", "is forbidden unless resourceVersion is provided")
+    if options.match is Match.EXACT and options.version == "0":
+        raise _forbidden("resourceVersionMatch", 'is forbidden to be "Exact" for resourceVersion "0"')
+
+
+def check_watch(options: ListOptions, timing: WatchOptions) -> None:
+    """Raises Failure 422 for options of a watch that do not go together."""
+    if timing.initial is None and options.match:
+        raise _forbidden("resourceVersionMatch", "is forbidden for watch unless sendInitialEvents is provided")
+    if timing.initial is not None and options.match is not Match.NOT_OLDER:
+        raise _forbidden("resourceVersionMatch", 'sendInitialEvents requires it to be "NotOlderThan"')
+
+
+def _forbidden(name: str, why: str) -> Failure:
+    return bad_options("ListOptions", [FieldError(name, f"Forbidden: {name} {why}", "FieldValueForbidden")])
 
 
 def flag(query: QueryParams, name: str) -> bool:

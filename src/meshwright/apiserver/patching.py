@@ -4,15 +4,24 @@ from starlette.responses import Response
 
 from meshwright.apiserver import bodies
 from meshwright.apiserver.admission import check_header
-from meshwright.apiserver.failure import Failure, FieldError, bad_request, invalid, unsupported_media
+from meshwright.apiserver.failure import (
+    Failure,
+    FieldError,
+    bad_options,
+    bad_request,
+    conflict,
+    invalid,
+    too_many,
+    unsupported_media,
+)
 from meshwright.apiserver.managed_fields import apply
 from meshwright.apiserver.negotiation import APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, YAML
 from meshwright.apiserver.options import Strictness
 from meshwright.apiserver.reading import key_of
 from meshwright.apiserver.schemas import Shape
-from meshwright.apiserver.simple_patches import PatchError, json_patch, merge_patch
+from meshwright.apiserver.simple_patches import MAX_OPERATIONS, PatchError, json_patch, merge_patch
 from meshwright.apiserver.strategic_patch import strategic_patch
-from meshwright.apiserver.values import Json, dig, metadata_of, without_nulls
+from meshwright.apiserver.values import Json, dig, is_list, metadata_of, without_nulls
 from meshwright.apiserver.writing import Change, Job, as_object, change_object, create_from, patch_type
 
 
@@ -22,7 +31,8 @@ async def patch(job: Job) -> Response:
     if kind == APPLY_PATCH:
         return await server_side_apply(job)
     if job.options.force:
-        raise bad_request("force: forbidden: it may be set only with server-side apply")
+        why = "Forbidden: may not be specified for non-apply patch"
+        raise bad_options("PatchOptions", [FieldError("force", why, "FieldValueForbidden")])
     change, twice = await read_change(job, kind, job.api.schemas.shape(job.target.row))
     return await change_object(job, change, twice)
 
@@ -36,6 +46,8 @@ async def read_change(job: Job, kind: str, shape: Shape) -> tuple[Change, list[s
         )
     body = await bodies.read_body(job.request)
     sent = bodies.parse(body, JSON)
+    if kind == JSON_PATCH and is_list(sent) and len(sent) > MAX_OPERATIONS:
+        raise too_many(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(sent)}")
 
     def change(current: Json) -> Json:
         try:
@@ -60,7 +72,7 @@ async def server_side_apply(job: Job) -> Response:
     """Fields as one manager wants them; what it wanted before and no longer names goes away."""
     if not job.request.query_params.get("fieldManager"):
         cause = FieldError("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
-        raise invalid("PatchOptions", job.target.about, [cause])
+        raise bad_options("PatchOptions", [cause])
     body = await bodies.read_body(job.request)
     value = _parse(body)
     for field in ("apiVersion", "kind"):
@@ -73,6 +85,11 @@ async def server_side_apply(job: Job) -> Response:
     twice = bodies.repeated(body, JSON)
     shape = job.api.schemas.shape(job.target.row)
     current = await job.api.store.find(key_of(job.target))
+    uid = dig(config, "metadata", "uid")
+    if current is None and uid:
+        about = job.target.about
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
+        raise conflict(about, f"Operation cannot be fulfilled on {about}: {why}")
     if current is None:
         made = apply(None, config, job.writer, shape, job.target.about, force=job.options.force)
         try:
@@ -80,9 +97,6 @@ async def server_side_apply(job: Job) -> Response:
         except Failure as failure:
             if failure.reason != "AlreadyExists":
                 raise
-    uid = dig(config, "metadata", "uid")
-    if current is None and uid:
-        raise bad_request("metadata.uid: there is no such object")
 
     def change(live: Json) -> Json:
         result = apply(live, config, job.writer, shape, job.target.about, force=job.options.force)

@@ -12,7 +12,16 @@ from starlette.responses import Response, StreamingResponse
 from meshwright.apiserver.api import Api
 from meshwright.apiserver.failure import Failure, bad_request, raise_for_store
 from meshwright.apiserver.negotiation import WATCH, Form, Wanted, wanted
-from meshwright.apiserver.options import ListOptions, Match, Target, WatchOptions, list_options, watch_options
+from meshwright.apiserver.options import (
+    ListOptions,
+    Match,
+    Target,
+    WatchOptions,
+    check_list,
+    check_watch,
+    list_options,
+    watch_options,
+)
 from meshwright.apiserver.rendering import Renderer
 from meshwright.store.errors import StoreError
 from meshwright.store.names import Key, Revision
@@ -79,6 +88,7 @@ async def list_objects(api: Api, target: Target, request: Request) -> Response:
     """A list, page by page where `limit` is given; all pages show the same moment."""
     form = wanted(request.headers.get("accept", ""))
     options = list_options(request.query_params)
+    check_list(options, watch_options(request.query_params))
     page = await page_of(api, target, options)
     renderer = Renderer.of(target, form, request.query_params.get("includeObject"))
     return json_response(renderer.page(page), form)
@@ -89,13 +99,9 @@ async def page_of(api: Api, target: Target, options: ListOptions) -> Page:
     scope = scope_of(target, options)
     if options.token and options.version not in ("", "0"):
         raise bad_request("resourceVersion: forbidden: it may not be set together with continue")
-    if options.match and not options.version:
-        raise bad_request("resourceVersionMatch: forbidden: resourceVersion must be set with it")
     at = int(options.version) if options.version else 0
     try:
         if options.match is Match.EXACT:
-            if not at:
-                raise bad_request('resourceVersionMatch: "Exact" needs a resourceVersion that is not "0"')
             return await api.store.list(Query(scope, options.limit or None, options.token or None, Revision(at)))
         page = await api.store.list(Query(scope, options.limit or None, options.token or None))
         if at > page.revision:
@@ -112,12 +118,10 @@ async def watch(api: Api, target: Target, request: Request) -> Response:
     form = wanted(accept)
     options = list_options(request.query_params)
     timing = watch_options(request.query_params)
-    if timing.initial and options.match is not Match.NOT_OLDER:
-        raise bad_request('sendInitialEvents: needs resourceVersionMatch "NotOlderThan"')
+    check_watch(options, timing)
     renderer = Renderer.of(target, form, request.query_params.get("includeObject"))
     stream = _Stream(api, scope_of(target, options), renderer, timing)
-    start = "" if timing.initial or options.version == "0" else options.version
-    lines = stream.lines(start, target)
+    lines = stream.lines(options.version if options.version != "0" else "", target)
     kind = WATCH if form.form is Form.WHOLE else f"{form.content_type};stream=watch"
     return StreamingResponse(lines, media_type=kind, headers={"Cache-Control": "no-cache, private"})
 
@@ -147,10 +151,9 @@ class _Stream:
     async def lines(self, start: str, target: Target) -> AsyncIterator[bytes]:
         """All lines until the time is over, the client is too late, or the server stops."""
         try:
-            if start:
-                since = Revision(int(start))
-            else:
-                page = await self._api.store.list(Query(self._scope))
+            since = Revision(int(start)) if start else None
+            if self._timing.initial or (self._timing.initial is None and since is None):
+                page = await self._newest(since)
                 since = page.revision
                 if page.items:
                     yield b"".join(self._line(EventType.ADDED, self._object(item)) for item in page.items)
@@ -161,6 +164,13 @@ class _Stream:
                 yield line
         except StoreError as error:
             yield self._failure(error, target)
+
+    async def _newest(self, not_older: Revision | None) -> Page:
+        """What there is now. Raises GoneError where `not_older` is of the future."""
+        page = await self._api.store.list(Query(self._scope))
+        if not_older is not None and page.revision < not_older:
+            return await self._api.store.list(Query(self._scope, at=not_older))
+        return page
 
     async def _follow(self, feed: Watch) -> AsyncIterator[bytes]:
         clock = _Clock(self._timing.timeout)

@@ -64,12 +64,22 @@ class Subnet:
         return parsed in self.network and parsed not in reserved
 
 
+def hardware_address(address: str) -> str:
+    """The Ethernet address that goes with a pod's (or the bridge's) IPv4 address, always the same one.
+
+    Pods remember each other's Ethernet addresses for a minute: a pod that gets the address of one that has left must
+    be found at once. And a bridge without an address of its own takes that of one of its ports, so every pod that
+    comes or goes would cut the others off from the bridge, and that is from DNS, for seconds.
+    """
+    return ":".join(("0a", "58", *(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)))
+
+
 def bridge_batch(subnet: Subnet) -> str:
     """The sandbox's own namespace: loopback and the bridge with the gateway address."""
     return "\n".join(
         (
             "link set lo up",
-            f"link add {BRIDGE} type bridge",
+            f"link add {BRIDGE} address {hardware_address(subnet.gateway)} type bridge",
             f"addr add {subnet.gateway}/{subnet.prefix} dev {BRIDGE}",
             f"link set {BRIDGE} up",
             "",
@@ -110,6 +120,7 @@ def inside_batch(subnet: Subnet, address: str) -> str:
     return "\n".join(
         (
             "link set lo up",
+            f"link set eth0 address {hardware_address(address)}",
             f"addr add {address}/{subnet.prefix} dev eth0",
             "link set eth0 up",
             f"route add default via {subnet.gateway}",

@@ -71,18 +71,23 @@ def receipt_line(receipt: dict[str, Any] | None, change: int) -> str:
     if receipt is None:
         return f"change {change}: no receipt is kept"
     total, waiting, absent = receipt["affected"], receipt["waiting"], receipt["absent"]
+    names = ", ".join(receipt["refused"])
     away = f", absent: {', '.join(absent)}" if absent else ""
     if receipt["live"]:
         reached = total - len(absent)
         if total == 0:
             return f"no proxy is affected, change {change}"
         return f"live on {reached}/{total} proxies in {receipt['milliseconds']:.0f} ms, change {change}{away}"
+    if receipt["refused"] and not waiting:
+        return f"refused by {len(receipt['refused'])}/{total} proxies, change {change}: {names}{away}"
     reached = total - len(waiting) - len(absent)
     return f"live on {reached}/{total} proxies so far, change {change}; waiting for: {', '.join(waiting)}{away}"
 
 
 def succeed_or_fail(receipt: dict[str, Any] | None, *, wait: bool) -> None:
     """With --wait a change that is not live yet is a failure."""
+    if wait and receipt is not None and receipt["refused"]:
+        raise Failure(f"refused by {', '.join(receipt['refused'])}; the objects say why: `kubectl describe` them")
     if wait and receipt is not None and not receipt["live"]:
         raise Failure(f"not live everywhere yet: {', '.join(receipt['waiting'])}")
 

@@ -6,7 +6,7 @@ from meshwright.kinds import formats
 from meshwright.kinds.fields import Fields
 from meshwright.kinds.metadata import PORT
 from meshwright.kinds.naming import Names
-from meshwright.kinds.schema import Object, Text
+from meshwright.kinds.schema import UINT32, Object, Text
 from meshwright.model import codes
 from meshwright.model.destination import Destination
 from meshwright.model.diagnostic import Diagnostic
@@ -26,10 +26,13 @@ DESTINATION = Object(
 
 
 def weights_of(rule: Fields) -> Iterator[Diagnostic]:
-    """Several destinations whose weights are all 0 would take nothing."""
+    """Several destinations whose weights are all 0 would take nothing; Envoy adds weights up in 32 bits."""
     weights = [entry.number_or("weight", 0) for entry in rule.items("route")]
     if len(weights) > 1 and sum(weights) == 0:
         yield Diagnostic(codes.OUT_OF_RANGE, rule.origin.field("route"), ("a sum of weights of 0", "1 and more"))
+    elif sum(weights) > UINT32:
+        args = (f"a sum of weights of {sum(weights)}", f"1..{UINT32}")
+        yield Diagnostic(codes.OUT_OF_RANGE, rule.origin.field("route"), args)
 
 
 def read_destination(fields: Fields, names: Names) -> Destination:

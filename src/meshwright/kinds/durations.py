@@ -10,6 +10,7 @@ _UNITS = {"ns": "0.000001", "us": "0.001", "µs": "0.001", "μs": "0.001", "ms":
 _PART = re.compile(r"(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})(ns|us|µs|μs|ms|s|m|h)")
 _WHOLE = re.compile(rf"[-+]?(?:{_PART.pattern})+\Z", re.ASCII)
 _LONGEST = 64
+LONGEST = Decimal(2_562_047 * 3_600_000)  # milliseconds: what fits into 64 bits of nanoseconds, in Go and in Envoy
 
 
 def exact_milliseconds(text: str) -> Decimal | None:

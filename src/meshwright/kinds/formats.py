@@ -103,10 +103,14 @@ def _is_server_host(text: str) -> bool:
     )
 
 
+_LONGEST_SOCKET_PATH = 107  # bytes; the kernel's limit
+
+
 def _is_endpoint_address(text: str) -> bool:
     if text.startswith("unix://"):
         path = text.removeprefix("unix://")
-        return path.startswith(("/", "@")) and not path.endswith("/")
+        fits = len(path.encode()) <= _LONGEST_SOCKET_PATH
+        return fits and path.startswith(("/", "@")) and not path.endswith("/")
     return is_ip(text) or is_host(text)
 
 
@@ -153,6 +157,8 @@ DESTINATION_HOST = Format(
 IP = Format("an IP address", "10.0.0.1", is_ip)
 CLUSTER_IP = Format("an IP address or None", "10.0.0.1", lambda text: text in ("None", "") or is_ip(text))
 CIDR = Format("an address range", "10.0.0.0/8", lambda text: is_ip(text) or is_cidr(text))
-ENDPOINT_ADDRESS = Format("an IP address, a host name or unix:// and a path", "10.0.0.1", _is_endpoint_address)
+ENDPOINT_ADDRESS = Format(
+    "an IP address, a host name or unix:// and a path of at most 107 bytes", "10.0.0.1", _is_endpoint_address
+)
 BASE64 = Format("base64", "aGVsbG8=", is_base64)
 URI_PATH = Format("a path that starts with `/`", "/api", _is_uri_path)

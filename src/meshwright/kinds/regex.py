@@ -53,6 +53,22 @@ def problem_of(text: str) -> str | None:
             re.compile(translated)
     except (re.error, OverflowError, RecursionError) as error:
         return error.msg if isinstance(error, re.error) else "it is too complex"
+    return _repeated_too_often(text)
+
+
+def _repeated_too_often(text: str) -> str | None:
+    """RE2 multiplies repeats within repeats: that is for RE2 itself to judge (it is seldom asked)."""
+    if text.count("{") <= 1:
+        return None
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 1 << 30  # what Envoy takes is no question of memory
+    try:
+        re2.compile(text, options)
+    except re2.error as error:
+        return str(error.args[0], "utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
     return None
 
 

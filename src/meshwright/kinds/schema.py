@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from meshwright.documents.document import Value
-from meshwright.kinds.durations import exact_milliseconds
+from meshwright.kinds.durations import LONGEST, exact_milliseconds
 from meshwright.kinds.fields import Fields
 from meshwright.kinds.formats import Format
 from meshwright.kinds.place import Place, origin_of
@@ -202,6 +202,8 @@ class Duration:
             run.report(codes.BAD_FORMAT, place, run.quote(value), "a duration", "5s, 300ms or 1h10m")
         elif exact < self.least:
             run.report(codes.OUT_OF_RANGE, place, run.quote(value), f"{self.least}ms and more")
+        elif exact > LONGEST:
+            run.report(codes.OUT_OF_RANGE, place, run.quote(value), "2562047h and less")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from google.protobuf.json_format import Error
+
 from meshwright.envoyapi.pool import class_of_url, to_json_dict
 from meshwright.model.origin import Origin
 from meshwright.model.published import EncodedResource
@@ -62,8 +64,7 @@ def _quoted(resource: EncodedResource, words: str) -> list[Origin]:
     tokens = {token.strip("().:[]") for token in _TOKEN.findall(text)} | set(_TOKEN.findall(text))
     tokens = {token for token in tokens if len(token) >= _SHORTEST}
     best, found = 0, list[str]()
-    tree = to_json_dict(class_of_url(resource.type_url).FromString(resource.value))
-    for path, value in _leaves(tree, ""):
+    for path, value in _leaves(_tree(resource), ""):
         if path == "name" or path.endswith("@type"):
             continue
         score = _score(value, text, tokens)
@@ -72,6 +73,14 @@ def _quoted(resource: EncodedResource, words: str) -> list[Origin]:
         elif score and score == best:
             found.append(path)
     return list(dict.fromkeys(origin for path in found if (origin := _nearest(resource, path)) is not None))
+
+
+def _tree(resource: EncodedResource) -> Any:
+    """The resource as JSON; nothing where it has values that JSON cannot say, such as a duration without end."""
+    try:
+        return to_json_dict(class_of_url(resource.type_url).FromString(resource.value))
+    except Error:
+        return {}
 
 
 def _score(value: str, text: str, tokens: set[str]) -> int:

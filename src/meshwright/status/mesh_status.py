@@ -21,7 +21,7 @@ from meshwright.status.register import Entry, Register
 from meshwright.status.standing import Refusal, Standing
 from meshwright.status.subjects import key_of, shown
 from meshwright.status.writer import Said, StatusWriter
-from meshwright.store.errors import GoneError
+from meshwright.store.errors import GoneError, StorageError
 from meshwright.store.names import Key, Revision
 from meshwright.store.query import Query, Scope
 from meshwright.store.store import Store
@@ -186,8 +186,17 @@ class MeshStatus:
             except TimeoutError:
                 pass
             self._wake.clear()
-            await self.look()
+            await self._look_bravely()
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _look_bravely(self) -> None:
+        """What is said of the mesh must not be able to end it."""
+        try:
+            await self.look()
+        except StorageError:
+            raise
+        except Exception:
+            LOG.exception("the status of objects is not up to date")
 
     @property
     def _is_restless(self) -> bool:
@@ -292,8 +301,9 @@ class MeshStatus:
         """What refusals mean for each object that they concern."""
         found: dict[Key, _Trouble] = {}
         for each in refused:
-            blamed = dict(each.blamed(self._is_unproven).fields)
-            for key in each.concerned:
+            concerned = each.concerned or {key for key in self._unsettled if self._is_unproven(key)}
+            blamed = dict(each.blamed(key for key in concerned if self._is_unproven(key)).fields)
+            for key in concerned:
                 before = found.get(key, NO_TROUBLE)
                 refusal = each.told(blamed[key]) if key in blamed else before.refusal
                 found[key] = _Trouble(before.at | set(each.proxies), refusal)

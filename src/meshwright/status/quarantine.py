@@ -34,13 +34,14 @@ class Quarantine:
         """Whom to hold back now."""
         found: dict[Key, Suspicion] = {}
         for each in refused:
-            if each.resource.type_url in SHARED and not each.is_taken_elsewhere and len(each.concerned) > 1:
+            if each.resource.type_url in SHARED and not each.is_taken_elsewhere and len(each.concerned) != 1:
                 for suspicion in self._suspected(each):
                     found.setdefault(suspicion.key, suspicion)
         return tuple(found.values())
 
     def _suspected(self, refused: Refused) -> Sequence[Suspicion]:
-        blamed = refused.blamed(self._is_suspect)
+        suspects = [key for key in refused.concerned or self._register.entries if self._is_suspect(key)]
+        blamed = refused.blamed(suspects)
         fields = [(key, path) for key, path in blamed.fields if self._is_here(key)]
         if len(fields) == 1:
             key, path = fields[0]

@@ -1,6 +1,6 @@
 """What proxies refuse of what is published now, and which objects that concerns. Pure, but for a memory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,11 +26,15 @@ class Refused:
 
     @property
     def concerned(self) -> frozenset[Key]:
+        """The objects that it is made of; none when nobody knows."""
         return _concerned(_Same(self.resource))
 
-    def blamed(self, is_suspect: Callable[[Key], bool]) -> Blame:
-        """Whose fault it is."""
-        return blame(self.resource, self.words, {key for key in self.concerned if is_suspect(key)})
+    def blamed(self, suspects: Iterable[Key]) -> Blame:
+        """Whose fault it is: one of the suspects among those concerned, or of all when nobody is concerned."""
+        concerned = self.concerned
+        if not concerned:
+            return Blame(tuple((key, "") for key in sorted(suspects)))
+        return blame(self.resource, self.words, concerned & frozenset(suspects))
 
     def told(self, path: str) -> Refusal:
         """The refusal as it is said of one object."""

@@ -11,7 +11,7 @@ from meshwright.store.names import Json
 
 LIVE, RECONCILED, ANALYSIS = "Live", "Reconciled", "PassedAnalysis"
 TYPES = (LIVE, RECONCILED, ANALYSIS)
-_MOST_NAMES = 10
+_MOST_NAMES, _FEW_NAMES = 10, 3
 _MOST_MESSAGES = 50
 _LONGEST_MESSAGE = 2_000
 _CODES_PAGE = "docs/codes.md"
@@ -112,7 +112,7 @@ def explained(standing: Standing) -> tuple[str, str]:
 def refused(refusal: Refusal) -> str:
     """One sentence: field, proxies, resource, and Envoy's own words."""
     place = f"{refusal.path}: " if refusal.path else ""
-    where = f" at {names(refusal.proxies)}" if refusal.proxies else ""
+    where = f" at {names(refusal.proxies, _FEW_NAMES)}" if refusal.proxies else ""
     return f"{place}Envoy refuses {refusal.resource}{where}: {refusal.words.strip()}"
 
 
@@ -141,10 +141,10 @@ def _told(findings: Sequence[Diagnostic]) -> str:
     return "; ".join(f"{each.origin.path or 'the object'}: {each.message} [{each.code.id}]" for each in findings)
 
 
-def names(proxies: Sequence[ProxyName]) -> str:
+def names(proxies: Sequence[ProxyName], most: int = _MOST_NAMES) -> str:
     """Names, not too many of them."""
-    more = len(proxies) - _MOST_NAMES
-    shown = ", ".join(proxies[:_MOST_NAMES])
+    more = len(proxies) - most
+    shown = ", ".join(proxies[:most])
     return f"{shown} and {more} more" if more > 0 else shown
 
 

@@ -3,15 +3,16 @@
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from meshwright.asynctools.latest import Latest
-from meshwright.model.names import ProxyName
-from meshwright.model.published import Published
+from meshwright.model.names import ProxyName, ResourceName, TypeUrl, Version
+from meshwright.model.published import Published, Resources
 from meshwright.node.progress import NO_PROGRESS, ProxyProgress
 
 KEPT = 1000
+NO_RESOURCES: Resources = {}
 
 
 class Proxies(Protocol):
@@ -31,7 +32,8 @@ class Proxies(Protocol):
 class Receipt:
     """`affected` proxies get other bytes by the change; `absent` of them are not connected and count apart.
 
-    `milliseconds` from the moment the change was stored until all others ran it; None while `waiting` is not empty.
+    `refused`: they did not take something of it. `milliseconds` from the moment the change was stored until all
+    others ran it (or refused); None while `waiting` is not empty.
     """
 
     change: int
@@ -39,19 +41,44 @@ class Receipt:
     waiting: tuple[ProxyName, ...]
     absent: tuple[ProxyName, ...]
     milliseconds: float | None
+    refused: tuple[ProxyName, ...] = ()
 
     @property
     def live(self) -> bool:
+        return self.complete and not self.refused
+
+    @property
+    def complete(self) -> bool:
+        """Whether nobody is waited for any more."""
         return self.milliseconds is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Open:
-    """A change that is not live yet: when it was stored, the publication that holds it, and whom it affects."""
+    """A change that is not complete: when it was stored, the publications before and with it, and whom it affects.
+    Who refused it once, refused it: what is refused may be taken back before the last proxy has seen it.
+    """
 
     since: float
-    publication: int
+    before: Published
+    now: Published
     names: tuple[ProxyName, ...]
+    refused: set[ProxyName] = field(default_factory=set[ProxyName])
+
+    @property
+    def publication(self) -> int:
+        return self.now.change
+
+    def note(self, progress: Mapping[ProxyName, ProxyProgress]) -> None:
+        """Remember who refuses something that came with this change."""
+        for name in self.names:
+            each = progress.get(name)
+            if each is not None and any(self._came(name, row) for row in each.refused):
+                self.refused.add(name)
+
+    def _came(self, proxy: ProxyName, row: tuple[TypeUrl, ResourceName, Version]) -> bool:
+        url, name, version = row
+        return _version(self.before, proxy, url, name) != version == _version(self.now, proxy, url, name)
 
 
 class Receipts:
@@ -79,7 +106,7 @@ class Receipts:
         `since` (by the clock of this object); several may come at once.
         """
         now = self._latest.value
-        opened = _Open(since, now.change, affected(self._before, now))
+        opened = _Open(since, self._before, now, affected(self._before, now))
         self._open.update(dict.fromkeys(range(self._newest + 1, change + 1), opened))
         self._newest = max(self._newest, change)
         self._numbers = [*self._numbers[-KEPT:], (now.change, self._newest)]
@@ -110,7 +137,7 @@ class Receipts:
                 while True:
                     seen = self.news.value
                     receipt = self.of(change)
-                    if receipt is not None and receipt.live:
+                    if receipt is not None and receipt.complete:
                         return receipt
                     await self.news.newer_than(seen)
         except TimeoutError:
@@ -128,6 +155,7 @@ class Receipts:
             return
         progress = self._proxies.progress()
         for change, opened in list(self._open.items()):
+            opened.note(progress)
             receipt = _looked_at(change, opened, progress)
             if not receipt.waiting:
                 self._finish(receipt, opened.since)
@@ -151,7 +179,13 @@ def _looked_at(change: int, opened: _Open, progress: Mapping[ProxyName, ProxyPro
             absent.append(name)
         elif each.change < opened.publication:
             waiting.append(name)
-    return Receipt(change, opened.names, tuple(waiting), tuple(absent), None)
+    return Receipt(change, opened.names, tuple(waiting), tuple(absent), None, tuple(sorted(opened.refused)))
+
+
+def _version(published: Published, proxy: ProxyName, url: TypeUrl, name: ResourceName) -> Version | None:
+    """Which version of a resource a proxy is to have."""
+    resource = (published.resources_of(proxy) or NO_RESOURCES).get(url, {}).get(name)
+    return None if resource is None else resource.version
 
 
 def affected(before: Published, after: Published) -> tuple[ProxyName, ...]:

@@ -1,16 +1,29 @@
 """The operation `wait`: how one object stands in the mesh, as soon as it is live or after so many seconds."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from meshwright.kinds.table import KINDS
 from meshwright.processes.messages import BadRequest, Fields
 from meshwright.status.mesh_status import MeshStatus
-from meshwright.status.standing import Standing, explained, validation_messages
+from meshwright.status.standing import Standing, explained, refused, validation_messages
 from meshwright.status.subjects import SUBJECTS, shown
 from meshwright.store.names import Key, Resource
 from meshwright.store.store import Store
 
 LONGEST_SECONDS = 3600
+REFUSAL_SECONDS = 0.3  # how long the blame for a refusal may take
+
+
+async def refusal_notes(status: MeshStatus, keys: Iterable[Key]) -> list[str]:
+    """What Envoy refuses of objects that were just changed, one line each."""
+    notes: list[str] = []
+    for key in keys:
+        if key.resource in SUBJECTS:
+            standing = await status.wait(key, REFUSAL_SECONDS)
+            if standing is not None and standing.refusal is not None:
+                notes.append(f"{shown(key)} {refused(standing.refusal)}")
+    return notes
 
 
 class WaitOperation:

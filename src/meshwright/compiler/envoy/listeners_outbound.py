@@ -97,7 +97,8 @@ def outbound(claimed: Iterable[Claim], settings: MeshSettings) -> Built:
     if not listener.HasField("default_filter_chain"):
         listener.default_filter_chain.CopyFrom(fallthrough(settings))
     _inspect(listener, http=routes is not None)
-    return Built(LISTENER, name, listener, origins, findings=findings)
+    whole = tuple((ElementPath(""), claim.origin) for claim in ordered if claim.origin is not None)
+    return Built(LISTENER, name, listener, whole + origins, findings=findings)
 
 
 def _http_chain(name: str, routes: ResourceName, settings: MeshSettings) -> FilterChain:

@@ -20,6 +20,8 @@ from meshwright.model.service import ServicePort
 from meshwright.model.settings import MeshSettings
 from meshwright.model.virtual_service import StreamMatch, StreamRule, VirtualService
 
+EVERY_NAME = "*"  # Envoy knows no such server name: any is meant
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -105,9 +107,8 @@ def rule_streams(
 
 def chain(stream: Stream, settings: MeshSettings, name: str = "") -> FilterChain:
     """The Envoy filter chain of a stream; the caller adds what its listener needs."""
-    match = FilterChainMatch(
-        server_names=stream.server_names, prefix_ranges=[prefix(subnet) for subnet in stream.subnets]
-    )
+    names = () if EVERY_NAME in stream.server_names else stream.server_names
+    match = FilterChainMatch(server_names=names, prefix_ranges=[prefix(subnet) for subnet in stream.subnets])
     if stream.server_names:
         match.transport_protocol = "tls"
     proxy = weighted_tcp_proxy(stream.stat_prefix, stream.clusters, settings)

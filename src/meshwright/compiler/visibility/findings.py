@@ -13,6 +13,7 @@ from meshwright.compiler.tracked import Derived, Ledger
 from meshwright.compiler.visibility.buckets import BUCKETS
 from meshwright.compiler.visibility.classes import inbound_ports
 from meshwright.compiler.visibility.mesh import Mesh
+from meshwright.compiler.visibility.outbound_ports import is_reserved
 from meshwright.model import codes
 from meshwright.model.destination_rule import DestinationRule
 from meshwright.model.diagnostic import Diagnostic
@@ -24,6 +25,13 @@ from meshwright.model.virtual_service import VirtualService
 
 Found = tuple[Diagnostic, ...]
 HOSTS, RULES, PROXIES = "hosts", "rules", "proxies"
+
+
+def _reserved(service: Service) -> Iterator[Diagnostic]:
+    """Ports that sidecars cannot listen at for their applications."""
+    for port in service.ports:
+        if is_reserved(service, port):
+            yield Diagnostic(codes.PORT_CONFLICT, port.origin, ("every sidecar", str(port.number)))
 
 
 class Findings:
@@ -70,6 +78,7 @@ class Findings:
         found = [*services.taken(declared)]
         for service in declared:
             found += endpoints.findings(service, mesh.selected_by(service))
+            found += _reserved(service)
         rules = mesh.rules_for(host)
         for group in destination_rules.groups(rules):
             found += destination_rules.merge(group).findings

@@ -13,6 +13,8 @@ from meshwright.model.protocol import Protocol
 from meshwright.model.service import Resolution, Service, ServicePort
 
 WILDCARD = "0.0.0.0"  # noqa: S104 - Envoy is told to listen on every address of the pod
+RESERVED = frozenset({15001, 15006, 15021, 15090})
+"""Ports that every sidecar listens at itself, on every address: Envoy refuses a second listener there."""
 
 
 class Shape(StrEnum):
@@ -28,11 +30,20 @@ def shape(service: Service, port: ServicePort) -> Shape:
     """How sidecars listen for `port` of `service`."""
     if port.protocol is Protocol.UDP or service.alias_of is not None:
         return Shape.NONE
+    if is_reserved(service, port):
+        return Shape.NONE
     if port.protocol.is_http:
         return Shape.HTTP
     if port.protocol is Protocol.AUTO:
         return Shape.SNIFFED if own_addresses(service) or service.headless else Shape.HTTP
     return Shape.STREAM
+
+
+def is_reserved(service: Service, port: ServicePort) -> bool:
+    """Whether the port would need a listener where the sidecar has one for itself."""
+    if port.number not in RESERVED or port.protocol is Protocol.UDP or service.alias_of is not None:
+        return False
+    return port.protocol.is_http or not (service.headless or own_addresses(service))
 
 
 def own_addresses(service: Service) -> tuple[str, ...]:

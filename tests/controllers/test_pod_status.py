@@ -136,3 +136,22 @@ async def test_events_are_forgotten_after_an_hour(world: Cluster) -> None:
     assert {event.value["reason"] for event in await world.all(EVENTS)} == {"Unhealthy"}
     assert wake is not None
     assert wake > world.clock.now
+
+
+@scenario()
+async def test_what_runs_beside_the_containers_is_shown_as_injection_shows_it(world: Cluster) -> None:
+    before = await lone(world)
+    proxy = ContainerStatus("istio-proxy", ready=True, restarts=0, reason="Running", pid=8)
+    status = PodStatus(PodPhase.RUNNING, ready=True, proxy_ready=True, containers=(RUNNING, proxy))
+    world.statuses.set("default", "lone", Report(status, "10.1.0.9"))
+    await world.statuses.flush()
+    pod = await world.there(LONE)
+    [beside] = pod.value["spec"]["initContainers"]
+    assert (beside["name"], beside["restartPolicy"]) == ("istio-proxy", "Always")
+    assert {**pod.value["spec"], "initContainers": None} == {**before["spec"], "initContainers": None}
+    assert [each["name"] for each in pod.status["containerStatuses"]] == ["app"]
+    assert [each["name"] for each in pod.status["initContainerStatuses"]] == ["istio-proxy"]
+    head = (await world.store.head()).revision
+    world.statuses.set("default", "lone", Report(status, "10.1.0.9"))
+    await world.statuses.flush()
+    assert (await world.store.head()).revision == head, "it is added once"

@@ -120,9 +120,22 @@ def _condition(kind: str) -> Callable[[Json, datetime], Cell]:
     return cell
 
 
+def _sidecars(value: Json) -> list[Any]:
+    """The init containers that stay."""
+    listed = list_of(dig(value, "spec", "initContainers"))
+    return [each for each in listed if dig(each, "restartPolicy") == "Always"]
+
+
+def _container_statuses(value: Json) -> list[Any]:
+    """Of all that is to run as long as the pod does."""
+    names = {dig(each, "name") for each in _sidecars(value)}
+    beside = [each for each in list_of(dig(value, "status", "initContainerStatuses")) if dig(each, "name") in names]
+    return [*list_of(dig(value, "status", "containerStatuses")), *beside]
+
+
 def _pod_ready(value: Json, _now: datetime) -> Cell:
-    statuses = list_of(dig(value, "status", "containerStatuses"))
-    total = len(list_of(dig(value, "spec", "containers"))) or len(statuses)
+    statuses = _container_statuses(value)
+    total = len([*list_of(dig(value, "spec", "containers")), *_sidecars(value)]) or len(statuses)
     return f"{sum(1 for item in statuses if is_map(item) and item.get('ready') is True)}/{max(total, len(statuses))}"
 
 
@@ -130,7 +143,7 @@ def _pod_status(value: Json, _now: datetime) -> Cell:
     """The phase, or what is more telling: why a container waits or ended, or that the pod is on its way out."""
     status: Any = value.get("status")
     said = str(dig(status, "reason") or dig(status, "phase") or "Pending")
-    for item in list_of(dig(status, "containerStatuses")):
+    for item in reversed(_container_statuses(value)):
         reason = dig(item, "state", "waiting", "reason") or dig(item, "state", "terminated", "reason")
         if reason:
             said = str(reason)
@@ -138,7 +151,7 @@ def _pod_status(value: Json, _now: datetime) -> Cell:
 
 
 def _pod_restarts(value: Json, _now: datetime) -> Cell:
-    statuses = list_of(dig(value, "status", "containerStatuses"))
+    statuses = _container_statuses(value)
     return str(sum(int(item.get("restartCount") or 0) for item in statuses if is_map(item)))
 
 

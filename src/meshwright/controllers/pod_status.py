@@ -10,6 +10,7 @@ from meshwright.model.planned_pod import ContainerStatus, PodPhase, PodStatus
 from meshwright.store.names import EpochMilliseconds, Json
 
 COMPONENT = "kubelet"
+SIDECAR_IMAGE = "meshwright/envoy"
 _BACK_OFF = "CrashLoopBackOff"
 _RUNNING = "running"
 _ENDING = "Terminating"
@@ -30,6 +31,7 @@ def kubernetes_status(pod: Object, report: Report, now: EpochMilliseconds) -> Js
     before = pod.value
     started = status.started if status.started is not None else now
     phase = _phase(before, status)
+    own = _names(pod.spec, "containers")
     all_ready = all(container.ready for container in status.containers)
     reason = "" if status.ready else _ENDING if status.phase is PodPhase.TERMINATING else "ContainersNotReady"
     unready = ", ".join(each.name for each in status.containers if not each.ready)
@@ -49,7 +51,10 @@ def kubernetes_status(pod: Object, report: Report, now: EpochMilliseconds) -> Js
         "podIP": report.address,
         "podIPs": [{"ip": report.address}] if report.address else [],
         "startTime": dig(before, "status", "startTime") or timestamp(EpochMilliseconds(started)),
-        "containerStatuses": [_container(before, each, now) for each in status.containers],
+        "containerStatuses": [_container(before, each, now) for each in status.containers if each.name in own],
+        "initContainerStatuses": [
+            _container(before, each, now) for each in status.containers if each.name not in own
+        ],
         "qosClass": _quality(pod.spec),
     }
     return compact(fields)
@@ -77,8 +82,29 @@ def _condition(before: Json, kind: str, said: tuple[str, str, str], now: EpochMi
 # ------------------------------------------------------------ containers
 
 
+def _names(spec: Json, field: str) -> set[str]:
+    return {str(dig(each, "name")) for each in list_of(spec.get(field))}
+
+
+def with_sidecars(pod: Object, status: PodStatus) -> Json | None:
+    """The pod with what runs in it beside its own containers, as injection shows it; None where that is there.
+
+    They stand among the init containers, which start before the others; `Always` says that they stay.
+    """
+    known = _names(pod.spec, "containers") | _names(pod.spec, "initContainers")
+    added: list[Json] = [
+        {"name": each.name, "image": SIDECAR_IMAGE, "restartPolicy": "Always", "resources": {}}
+        for each in status.containers
+        if each.name not in known
+    ]
+    if not added:
+        return None
+    return {**pod.value, "spec": {**pod.spec, "initContainers": [*added, *list_of(pod.spec.get("initContainers"))]}}
+
+
 def _before(before: Json, name: str) -> Json:
-    listed = list_of(dig(before, "status", "containerStatuses"))
+    fields = ("containerStatuses", "initContainerStatuses")
+    listed = [each for field in fields for each in list_of(dig(before, "status", field))]
     return map_of(next((each for each in listed if dig(each, "name") == name), None))
 
 
@@ -91,7 +117,7 @@ def _container(before: Json, status: ContainerStatus, now: EpochMilliseconds) ->
             for each in list_of(dig(before, "spec", "containers"))
             if dig(each, "name") == status.name
         ),
-        "",
+        SIDECAR_IMAGE,
     )
     return {
         "name": status.name,

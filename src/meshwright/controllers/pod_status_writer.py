@@ -8,14 +8,14 @@ from itertools import islice
 
 from meshwright.controllers.decision import Happening
 from meshwright.controllers.events import event_key, event_writes
-from meshwright.controllers.pod_status import COMPONENT, Report, happenings, kubernetes_status
+from meshwright.controllers.pod_status import COMPONENT, Report, happenings, kubernetes_status, with_sidecars
 from meshwright.controllers.resources import PODS
 from meshwright.controllers.values import condition, same
 from meshwright.controllers.world import Clock, Object
 from meshwright.store.errors import ConflictError, NotFoundError, StorageError, StoreError
 from meshwright.store.names import Author, EpochMilliseconds, Json, Key, Owner, Uid
 from meshwright.store.store import Store
-from meshwright.store.writes import Delete, UpdateStatus, Write
+from meshwright.store.writes import Delete, Update, UpdateStatus, Write
 
 log = logging.getLogger(__name__)
 OWNER = Owner(COMPONENT)
@@ -113,6 +113,9 @@ class PodStatusWriter:
         return Object.of(version) if version is not None and uid in (None, version.uid) else None
 
     def _step(self, pod: Object, report: Report, writes: list[Write], told: list[Happening]) -> None:
+        injected = with_sidecars(pod, report.status)
+        if injected is not None and not pod.leaving:
+            writes.append(Update(pod.key, injected, pod.revision))
         status = kubernetes_status(pod, report, self._clock())
         if not same(status, _own_part(pod.value)):
             writes.append(UpdateStatus(pod.key, status, OWNER, uid=Uid(pod.uid)))

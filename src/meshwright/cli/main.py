@@ -31,6 +31,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("delete", "Delete objects."),
     Entry("get", "Print objects."),
     Entry("wait", "Wait until an object is live on every proxy."),
+    Entry("describe", "What an object means in the mesh: rules, endpoints, proxies, changes."),
     Entry("history", "The changes, with receipts."),
     Entry("diff", "What is different between two changes."),
     Entry("undo", "Take one change back."),

@@ -21,9 +21,19 @@ from meshwright.model.names import CLUSTER, LISTENER, ROUTES
 Json = dict[str, Any]
 TYPES = ("cluster", "listener", "route", "endpoint", "secret", "bootstrap", "log", "all")
 ALIASES = {
-    "clusters": "cluster", "c": "cluster", "listeners": "listener", "l": "listener", "routes": "route",
-    "r": "route", "endpoints": "endpoint", "ep": "endpoint", "secrets": "secret", "s": "secret",
-    "b": "bootstrap", "logs": "log", "a": "all",
+    "clusters": "cluster",
+    "c": "cluster",
+    "listeners": "listener",
+    "l": "listener",
+    "routes": "route",
+    "r": "route",
+    "endpoints": "endpoint",
+    "ep": "endpoint",
+    "secrets": "secret",
+    "s": "secret",
+    "b": "bootstrap",
+    "logs": "log",
+    "a": "all",
 }
 FILTERS = {
     "cluster": ("fqdn", "port", "direction", "subset"),

@@ -1,6 +1,6 @@
 """What a running mesh does for the command line: `run/mesh.sock`, lines of JSON, for the user whose mesh it is.
 
-Operations: apply, delete, get, changes, diff, undo, rollback, receipt, proxies, origins,
+Operations: apply, delete, get, changes, diff, undo, rollback, receipt, proxies, origins, describe,
 explain. Each answer is an object; a refusal has the reason in words.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from meshwright.documents.lines import Lines
 from meshwright.documents.render import as_json, render
-from meshwright.kinds.table import KINDS, Kind
+from meshwright.kinds.table import KINDS
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.node.server import NodeServer
 from meshwright.processes.messages import BadRequest, Fields
@@ -25,6 +25,7 @@ from meshwright.store.redact import redact, redact_difference
 from meshwright.store.store import Store
 from meshwright.wiring import applying
 from meshwright.wiring.applying import Outcome
+from meshwright.wiring.describe_operation import DescribeOperation, kind_of
 from meshwright.wiring.explain_operation import explain_operation
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.loading import load
@@ -32,7 +33,7 @@ from meshwright.wiring.proxy_origins import origins_answer
 from meshwright.wiring.receipts import Receipt, Receipts
 from meshwright.wiring.seeding import objects_of
 from meshwright.wiring.source_lines import FILE, SourceLines
-from meshwright.wiring.wait_operation import WaitOperation
+from meshwright.wiring.wait_operation import WaitOperation, refusal_notes
 
 SOCKET = "mesh.sock"
 LONGEST_WAIT_SECONDS = 600.0
@@ -55,6 +56,7 @@ class MeshControl:
         self._mesh = mesh
         self._receipts = receipts
         self._nodes = nodes
+        self._status = status
         self._sources = SourceLines(data.root / FILE, store)
         self._operations: dict[str, Callable[[Fields], Awaitable[dict[str, Any]]]] = {
             "apply": self._apply,
@@ -66,6 +68,7 @@ class MeshControl:
             "rollback": self._rollback,
             "receipt": self._receipt,
             "proxies": self._proxies,
+            "describe": DescribeOperation(store, mesh, receipts, nodes, self._sources).answer,
             "explain": explain_operation(mesh, receipts),
             "wait": WaitOperation(status, store).answer,
         }
@@ -143,7 +146,10 @@ class MeshControl:
         if dry_run or done.change is None:
             return {"objects": objects, "change": done.change, "receipt": None, "notes": []}
         receipt = await self._receipts.wait(done.change, min(fields.integer("wait", 5), LONGEST_WAIT_SECONDS))
-        notes = await self._notes({(key.namespace, key.name) for key, _ in done.actions})
+        keys = [key for key, _ in done.actions]
+        notes = await self._notes({(key.namespace, key.name) for key in keys})
+        if receipt is not None and receipt.refused:
+            notes += await refusal_notes(self._status, keys)
         return {"objects": objects, "change": done.change, "receipt": _receipt(receipt), "notes": notes}
 
     async def _notes(self, touched: set[tuple[str, str]]) -> list[str]:
@@ -155,7 +161,7 @@ class MeshControl:
     # ------------------------------------------------------------ reading
 
     async def _get(self, fields: Fields) -> dict[str, Any]:
-        kind = self._kind(fields.text("kind"))
+        kind = kind_of(fields.text("kind"))
         resource = Resource(kind.group, kind.plural)
         everywhere = fields.flag("all_namespaces", default=False) or not kind.namespaced
         namespace = None if everywhere else fields.text("namespace", "default")
@@ -212,18 +218,9 @@ class MeshControl:
         }
 
     def _named(self, fields: Fields) -> Key:
-        kind = self._kind(fields.text("kind"))
+        kind = kind_of(fields.text("kind"))
         namespace = fields.text("namespace", "default") if kind.namespaced else ""
         return Key(Resource(kind.group, kind.plural), namespace, fields.text("name"))
-
-    @staticmethod
-    def _kind(words: str) -> Kind:
-        """By kind, plural, singular or short name, upper or lower case."""
-        asked = words.lower()
-        for kind in KINDS:
-            if asked in {kind.kind.lower(), kind.plural, kind.singular, *kind.short_names}:
-                return kind
-        raise BadRequest(f"there is no kind {words}; there are {', '.join(sorted(k.plural for k in KINDS))}", "usage")
 
 
 def _texts(fields: Fields) -> list[tuple[str, str]]:
@@ -254,5 +251,6 @@ def _receipt(receipt: Receipt | None) -> dict[str, Any] | None:
         "affected": len(receipt.affected),
         "waiting": list(receipt.waiting),
         "absent": list(receipt.absent),
+        "refused": list(receipt.refused),
         "milliseconds": None if receipt.milliseconds is None else round(receipt.milliseconds, 1),
     }

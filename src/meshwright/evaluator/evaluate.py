@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 
 from meshwright.envoyapi.envoy.config.listener.v3.listener_components_pb2 import FilterChain
 from meshwright.envoyapi.envoy.config.listener.v3.listener_pb2 import Listener
-from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import Route
+from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from meshwright.envoyapi.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from meshwright.envoyapi.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (  # noqa: E501 - one name
     HttpConnectionManager,
@@ -28,7 +28,7 @@ HTTP_FILTER = "envoy.filters.network.http_connection_manager"
 TCP_FILTER = "envoy.filters.network.tcp_proxy"
 FAULT_PLACE = f"typed_per_filter_config[{actions.FAULT_FILTER}]"
 OUTBOUND_PORT = 15001
-NO_ROUTE, NO_UPSTREAM = 404, 503
+NO_ROUTE, NO_UPSTREAM, MOVED = 404, 503, 301
 CLUSTER_NAME_PARTS = 4  # outbound|9080|v1|reviews.default.svc.cluster.local
 
 
@@ -124,7 +124,8 @@ class _Walk:
     def _in_chain(self, configuration: Configuration, chain: FilterChain, origin: Origin | None) -> Answer:
         for each in chain.filters:
             if each.name == HTTP_FILTER:
-                return self._http(configuration, _unpacked(each.typed_config, HttpConnectionManager()))
+                manager = _unpacked(each.typed_config, HttpConnectionManager())
+                return self._http(configuration, manager, origin)
             if each.name == TCP_FILTER:
                 return self._stream(configuration, chain, _unpacked(each.typed_config, TcpProxy()), origin)
         return self._fail("filter chain", chain.name, "nothing in this chain forwards")
@@ -138,14 +139,13 @@ class _Walk:
         shares = [(each.name, each.weight) for each in weighted] or [(proxy.cluster, 100)]
         if self.call.encrypted:  # this gateway does not end it
             self.call = replace(self.call, application=Application.TLS, encrypted=False)
-        seen = ": only its server name is seen" if self.call.application is Application.TLS else ""
-        why = f"the connection is forwarded as it is{seen}"
-        self._say("filter chain", chain.name, Verdict.MATCHED, why, origin)
+        self._say("filter chain", chain.name, Verdict.MATCHED, words.stream(self.call, origin), origin)
         return _sum_up([self._to(configuration, name, weight) for name, weight in shares])
 
     # ------------------------------------------------------------ requests
 
-    def _http(self, configuration: Configuration, manager: HttpConnectionManager) -> Answer:
+    def _http(self, configuration: Configuration, manager: HttpConnectionManager, opened: Origin | None) -> Answer:
+        """`opened`: who wrote the port, for a gateway's."""
         if not self.call.is_http:
             self._say("protocol", manager.stat_prefix, Verdict.REFUSED, "this port is for HTTP, and this is not HTTP")
             return Answer(Outcome.FAIL)
@@ -155,13 +155,17 @@ class _Walk:
         known = configuration.routes(name)
         if known is None:
             return self._fail("routes", name, "the proxy has no routes of this name", NO_ROUTE)
-        return self._in_routes(configuration, known)
+        return self._in_routes(configuration, known, opened)
 
-    def _in_routes(self, configuration: Configuration, known: RouteConfiguration) -> Answer:
+    def _in_routes(self, configuration: Configuration, known: RouteConfiguration, opened: Origin | None) -> Answer:
         virtual, domain = routes.virtual_host(known, self.call.host)
         if virtual is None:
             return self._fail("virtual host", known.name, f"no virtual host serves {self.call.host}", NO_ROUTE)
         at = _Place(configuration, known.name, f"virtual_hosts[{virtual.name}]")
+        if virtual.require_tls == VirtualHost.ALL and not self.call.encrypted:
+            why = f"plain HTTP is answered with {MOVED}, to the same at https"
+            self._say("https redirect", virtual.name, Verdict.APPLIED, why, opened)
+            return Answer(Outcome.RESPOND, MOVED)
         self._say("virtual host", virtual.name, Verdict.MATCHED, words.domain(self.call.host, domain), at.origin())
         for each in routes.tried(virtual, self.call):
             name, here = each.route.name or f"rule {each.index}", at.inside(f"routes[{each.index}]")
@@ -267,7 +271,7 @@ class _Walk:
         """Whether the pods behind the endpoints take it; it fails only where none of them does."""
         kinds = " or ".join(dict.fromkeys(end.encryption.words for end in ends))
         made = replace(made, endpoints=tuple(map(str, ends)), encryption=kinds)
-        self._say("encryption", kinds, Verdict.APPLIED, words.encryption(ends), origin)
+        self._say("encryption", kinds, Verdict.APPLIED, words.encryption(ends, origin), origin)
         troubles = [trouble(self.mesh, end, self.call) for end in ends]
         for why in dict.fromkeys(filter(None, troubles)):
             self._say("server", made.host, Verdict.REFUSED, why)

@@ -4,7 +4,8 @@ from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import Route
 from meshwright.evaluator.clusters import Endpoint
 from meshwright.evaluator.matching import conditions
 from meshwright.evaluator.routes import without_port
-from meshwright.evaluator.values import Call, InjectedFault, Rewritten
+from meshwright.evaluator.values import Application, Call, InjectedFault, Rewritten
+from meshwright.model.origin import Origin
 
 
 def listener(call: Call) -> str:
@@ -40,11 +41,20 @@ def rewritten(found: Rewritten) -> str:
     return " and ".join([*parts, f"the host becomes {found.host}"] if found.host else parts)
 
 
-def encryption(ends: list[Endpoint]) -> str:
-    """How endpoints are spoken to."""
+def stream(call: Call, author: Origin | None) -> str:
+    """How a connection is forwarded, and by whose word."""
+    seen = ": only its server name is seen" if call.application is Application.TLS else ""
+    ruled = author is not None and author.object.kind == "VirtualService"
+    why = "its rule says where the connection goes" if ruled else "no rule says otherwise: the connection goes on as it is"
+    return f"{why}{seen}"
+
+
+def encryption(ends: list[Endpoint], author: Origin | None) -> str:
+    """How endpoints are spoken to, and by whose word."""
     own = sum(end.encryption.own for end in ends)
     if own == len(ends):
-        return "the mesh's mutual TLS, with the caller's own certificate"
+        by = ", as its DestinationRule says" if author is not None else ""
+        return f"the mesh's mutual TLS, with the caller's own certificate{by}"
     if own:
         return f"the mesh's mutual TLS to the {own} of {len(ends)} endpoints with a proxy; plain text to the others"
     if any(end.encryption.is_tls for end in ends):

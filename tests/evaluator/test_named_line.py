@@ -1,0 +1,93 @@
+"""The fields that an answer names are those that make it: without one of them the answer is another."""
+
+import copy
+import re
+from typing import Any, cast
+
+import yaml
+
+from meshwright.wiring.explaining import Question, explain
+from meshwright.wiring.loading import load
+from meshwright.wiring.offline import OfflineMesh
+from tests.evaluator.generator import NAMESPACE, Probe, case, workloads
+
+WANTED = 200
+PART = re.compile(r'\.?([^.\[\]]+)|\[(\d+)\]|\["([^"]+)"\]')
+INGRESS = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: istio-ingressgateway, namespace: istio-system}
+spec:
+  selector: {matchLabels: {istio: ingressgateway}}
+  template:
+    metadata:
+      labels: {istio: ingressgateway}
+      annotations: {inject.istio.io/templates: gateway}
+    spec: {containers: [{name: istio-proxy, image: auto}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: istio-ingressgateway, namespace: istio-system}
+spec: {selector: {istio: ingressgateway}, ports: [{name: http, port: 80, targetPort: 8080}]}
+"""
+
+
+def mesh_of(objects: list[dict[str, Any]]) -> OfflineMesh:
+    base = workloads("python3", "/programs")
+    return OfflineMesh(load([("base", base), ("ingress", INGRESS), ("case", yaml.safe_dump_all(objects))]))
+
+
+def answer_to(mesh: OfflineMesh, probe: Probe) -> dict[str, Any]:
+    caller = "outside" if probe.gateway else f"deploy/client-v1.{NAMESPACE}"
+    return explain(mesh.explainable(), Question(caller, probe.url, probe.method, probe.headers))
+
+
+def deciding(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """The origins of what was taken or applied, written in the case itself."""
+    steps = [step for step in answer["steps"] if step["verdict"] in ("matched", "applied")]
+    return [step["origin"] for step in steps if step["origin"] is not None and step["origin"]["file"] == "case"]
+
+
+def without(objects: list[dict[str, Any]], origin: dict[str, Any]) -> list[dict[str, Any]]:
+    """The objects without the field that an origin names (or the whole object, when it names no field)."""
+    kept = copy.deepcopy(objects)
+    at = next(
+        index
+        for index, each in enumerate(kept)
+        if (each["kind"], each["metadata"]["name"]) == (origin["kind"], origin["name"])
+    )
+    words = [name or quoted or int(number) for name, number, quoted in PART.findall(origin["path"])]
+    if len(words) <= 1:
+        return kept[:at] + kept[at + 1 :]
+    parent = cast("Any", kept[at])
+    for word in words[:-1]:
+        parent = parent[word]
+    if isinstance(parent, list) and len(cast("list[Any]", parent)) == 1:  # an empty list is no list of Istio's
+        return kept[:at] + kept[at + 1 :]
+    del parent[words[-1]]
+    return kept
+
+
+def told(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without lines, which move when something before them goes."""
+    steps = [{**step, "origin": None} for step in answer["steps"]]
+    return {**answer, "steps": steps}
+
+
+def test_without_the_field_that_is_named_the_answer_is_another() -> None:
+    checked, unchanged = 0, list[str]()
+    for seed in range(100, 200):
+        made = case(seed, 6)
+        mesh = mesh_of(made.objects)
+        for probe in made.probes:
+            answer = answer_to(mesh, probe)
+            named = deciding(answer)
+            if not named or checked >= WANTED:
+                continue
+            origin = named[checked % len(named)]
+            after = answer_to(mesh_of(without(made.objects, origin)), probe)
+            checked += 1
+            if told(after) == told(answer):
+                unchanged.append(f"case {seed}, {probe.url}: {origin}")
+    assert checked == WANTED
+    assert not unchanged, "\n".join(unchanged)

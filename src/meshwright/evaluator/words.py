@@ -45,8 +45,8 @@ def stream(call: Call, author: Origin | None) -> str:
     """How a connection is forwarded, and by whose word."""
     seen = ": only its server name is seen" if call.application is Application.TLS else ""
     ruled = author is not None and author.object.kind == "VirtualService"
-    why = "its rule says where the connection goes" if ruled else "no rule says otherwise: the connection goes on as it is"
-    return f"{why}{seen}"
+    goes = "its rule says where the connection goes" if ruled else "no rule: the connection goes on as it is"
+    return f"{goes}{seen}"
 
 
 def encryption(ends: list[Endpoint], author: Origin | None) -> str:

@@ -11,6 +11,7 @@ from meshwright.agent.paths import PodPaths
 from meshwright.agent.settings import Rung
 from meshwright.asynctools.latest import Latest
 from meshwright.compiler.compile import Compiler
+from meshwright.documents.lines import Lines
 from meshwright.model.names import PortNumber, ProxyName
 from meshwright.model.planned_pod import DesiredState, HostForward, PlannedPod, PodStatus
 from meshwright.model.pod import Pod
@@ -23,6 +24,7 @@ from meshwright.node.state import Documents
 from meshwright.wiring.address_book import AddressBook
 from meshwright.wiring.addresses import LOOPBACK_POD_NETWORK, POD_NETWORK, SERVICE_ADDRESSES, SERVICE_NETWORK
 from meshwright.wiring.dns_names import dns_table
+from meshwright.wiring.explaining import Explainable
 from meshwright.wiring.kept import Kept
 from meshwright.wiring.loading import LoadedMesh
 from meshwright.wiring.machine import Machine
@@ -74,6 +76,11 @@ class LiveMesh:
         now = {name for name, status in statuses.items() if status.ready}
         if self.loaded is not None and (before != now or not self.published.value.proxies):
             self._publish()
+
+    def explainable(self) -> Explainable:
+        """The mesh as it is published, to ask it where requests go."""
+        forwards = {each.host_port: each.listener_port for each in self._machine.forwards}
+        return Explainable(self.snapshot, self.published.value, Lines(), forwards)
 
     def _publish(self) -> None:
         assert self.loaded is not None, "update comes first"
@@ -131,7 +138,8 @@ class LiveMesh:
         return str(PodPaths.of(self._machine.data_dir, self._machine.rung, pod.name).inside.ingress)
 
     def _desired(self, pods: tuple[PlannedPod, ...]) -> DesiredState:
-        ingress = next((pod for pod in pods if is_ingress(pod)), None)
+        gateways = [pod for pod in pods if is_ingress(pod)]
+        ingress = next(filter(self._is_ready, gateways), next(iter(gateways), None))
         led = tuple(
             HostForward(PortNumber(each.host_port), ingress.name, PortNumber(each.listener_port))
             for each in self._machine.forwards

@@ -40,7 +40,7 @@ class Pulse:
         self._dead = dead
         self.heard = self._loop.time()
         self._seen_unsent = 0
-        self._asked = False
+        self._asked: float | None = None  # when; None when what was asked is answered
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._arm(self.heard + heartbeat.idle)
@@ -60,11 +60,12 @@ class Pulse:
         if unsent < self._seen_unsent:
             self.heard = now
         self._seen_unsent = unsent
-        if now - self.heard < self._heartbeat.idle:
-            self._asked = False
+        answered = self._asked is None or self.heard >= self._asked
+        if answered and now - self.heard < self._heartbeat.idle:
+            self._asked = None
             self._arm(self.heard + self._heartbeat.idle)
-        elif not self._asked or now - self._due > LATE:
-            self._asked = True
+        elif answered or now - self._due > LATE:
+            self._asked = now
             self._ask()
             self._arm(now + self._heartbeat.patience)
         else:

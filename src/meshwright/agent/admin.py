@@ -13,6 +13,10 @@ _HOST = (("Host", "envoy-admin"),)
 # Hosts of clusters count what they serve themselves, so this is there however few statistics Envoy keeps.
 _ACTIVE = re.compile(r"^(.+?)::[^:]+(?::\d+)?::rq_active::(\d+)$", re.MULTILINE)
 _OWN_CLUSTERS = frozenset({"xds-grpc", "sds-grpc", "prometheus_stats"})
+_OPEN = re.compile(r"^listener\.(.+)\.downstream_cx_active: (\d+)$", re.MULTILINE)
+_OPEN_TARGET = "/stats?filter=^listener%5C..*downstream_cx_active$"
+# The listener of each worker counts again what the listener counts; applications, not clients, use the last three.
+_NOT_CLIENTS = re.compile(r"worker_\d+$|^admin\b|_(15001|15021|15090)$")
 _INBOUND = ("inbound|", "InboundPassthrough")
 
 
@@ -48,6 +52,11 @@ class Admin:
             else active_requests(answer.body.decode("utf-8", "replace"), inbound_only=inbound_only)
         )
 
+    async def open_connections(self) -> int:
+        """Connections that clients hold; 0 also when there is no Envoy."""
+        answer = await self.get(_OPEN_TARGET)
+        return 0 if answer is None else client_connections(answer.body.decode("utf-8", "replace"))
+
     async def _ask(self, request: HttpRequest) -> HttpAnswer | None:
         try:
             async with asyncio.timeout(_SECONDS):
@@ -63,3 +72,8 @@ def active_requests(clusters: str, *, inbound_only: bool) -> int:
         for name, number in _ACTIVE.findall(clusters)
         if name not in _OWN_CLUSTERS and (name.startswith(_INBOUND) or not inbound_only)
     )
+
+
+def client_connections(stats: str) -> int:
+    """The sum of all connections of clients in what Envoy's /stats answers about its listeners."""
+    return sum(int(number) for name, number in _OPEN.findall(stats) if not _NOT_CLIENTS.search(name))

@@ -45,7 +45,7 @@ class Agent:
             clock=ports.clock,
         )
         self._memories = Memories(machine.memory_folder)
-        self._tables = Tables(settings, machine.link, desired)
+        self._tables = Tables(settings, machine.link, desired, self._wake.set)
         self._control = Control(machine, lambda: self.statuses.value, self._tables, self._begin_end)
 
     async def adopt(self) -> None:
@@ -134,7 +134,8 @@ class Agent:
         ready = {name for name, runner in self._runners.items() if runner.status.ready}
         plan = steps(self.desired.value.pods, running, ready)
         for name in plan.stop:
-            self._runners[name].request_stop()
+            if not self._tables.misleads_to(name):  # when they do not any more, we are woken
+                self._runners[name].request_stop()
         for pod in plan.update:
             self._runners[pod.name].update(pod)
         for pod in plan.start:

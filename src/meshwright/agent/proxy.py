@@ -25,6 +25,8 @@ _SHORT_LIFE_SECONDS = 5.0
 _FIRST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 5.0
 _END_SECONDS = 3.0
+_LOOK_SECONDS = 0.05
+_QUIET_LOOKS = 4  # in a row: what was sent before everybody knew may still be on its way
 
 
 class ProxyRunner:
@@ -186,15 +188,20 @@ class ProxyRunner:
         return f"Envoy ended with {f'signal {ended.signal}' if ended.signal else f'exit code {ended.code}'}"
 
     async def drain(self, longest: float) -> None:
-        """Ask clients to leave and wait, at most `longest` seconds, until no request is being served."""
+        """Ask clients to leave and wait, at most `longest` seconds, until they have: no request is being served and
+        no connection is open. One that is open and idle may bring a request at the moment it would be closed.
+        """
         if not self.ready.is_set():
             return
         inbound_only = self._pod.role is Role.SIDECAR
         await self._admin.drain(inbound_only=inbound_only)
         loop = asyncio.get_running_loop()
         end = loop.time() + longest
-        while loop.time() < end and await self._admin.in_flight(inbound_only=inbound_only):
-            await asyncio.sleep(0.05)
+        quiet = 0
+        while loop.time() < end and quiet < _QUIET_LOOKS:
+            busy = await self._admin.open_connections() or await self._admin.in_flight(inbound_only=inbound_only)
+            quiet = 0 if busy else quiet + 1
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def end(self, session: Session) -> None:
         """End the Envoy; nothing uses it any more."""

@@ -1,12 +1,14 @@
 """Names, services and the host's forwarded ports are brought to the holder, again after each loss of it."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from meshwright.agent.holder_link import HolderLink, Session
 from meshwright.agent.paths import PodPaths
 from meshwright.agent.settings import AgentSettings, Rung
 from meshwright.asynctools.latest import Latest
+from meshwright.model.names import ProxyName
 from meshwright.model.planned_pod import DesiredState, HostForward
 from meshwright.processes.holder_client import Disconnected, RemoteError
 
@@ -16,10 +18,18 @@ _AGAIN_SECONDS = 2.0
 class Tables:
     """`problems` says what could not be brought about: port or table -> why."""
 
-    def __init__(self, settings: AgentSettings, link: HolderLink, desired: Latest[DesiredState]) -> None:
+    def __init__(
+        self,
+        settings: AgentSettings,
+        link: HolderLink,
+        desired: Latest[DesiredState],
+        brought: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`brought` is called whenever the wish has been brought about."""
         self._settings = settings
         self._link = link
         self._desired = desired
+        self._brought = brought
         self._forwarded: dict[str, Path] = {}
         self._named: tuple[Session, object] | None = None
         self._served: tuple[Session, object] | None = None
@@ -31,10 +41,20 @@ class Tables:
             session, desired = await self._link.session(), self._desired.value
             try:
                 await self._bring(session, desired)
+                self._brought()
             except Disconnected:
                 # The forwarder is a process of its own: what it forwards it goes on forwarding.
                 continue
             await self._news(session, desired)
+
+    def misleads_to(self, pod: ProxyName) -> bool:
+        """Whether the host's connections still lead to a pod though they are to lead to another one."""
+        leads = [self._target(forward) for forward in self._desired.value.forwards]
+        if not leads:
+            return False
+        folder = PodPaths.of(self._settings.data_dir, self._settings.rung, pod).here.ingress
+        old = {target for target in self._forwarded.values() if target.parent == folder}
+        return bool(old) and not old & set(leads)
 
     async def _news(self, session: Session, desired: DesiredState) -> None:
         """Return when there is something to do again."""
@@ -56,7 +76,7 @@ class Tables:
             await self._bring_names(session, desired)
             await self._bring_services(session, desired)
         wanted = {f"127.0.0.1:{forward.host_port}": self._target(forward) for forward in desired.forwards}
-        for listen in [listen for listen, target in self._forwarded.items() if wanted.get(listen) != target]:
+        for listen in self._forwarded.keys() - wanted.keys():
             await self._unforward(session, listen)
         for listen, target in wanted.items():
             try:

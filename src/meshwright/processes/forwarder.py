@@ -169,15 +169,21 @@ class Forwarder:
         known = self._listeners.get(listen)
         if known is not None and known[1] == way:
             return listen
-        if known is not None:
-            await self.unforward(listen)
+        if known is not None:  # without a pause in which nobody listens; open connections stay where they are
+            self._listeners[listen] = (known[0], way)
+            self._save()
+            return listen
         loop = asyncio.get_running_loop()
         try:
-            server = await loop.create_server(lambda: _Client(self, way), host.strip("[]"), int(port))
+            server = await loop.create_server(
+                lambda: _Client(self, self._listeners[taken][1]), host.strip("[]"), int(port), start_serving=False
+            )
+            taken = f"{host}:{cast('tuple[str, int]', server.sockets[0].getsockname())[1]}"
+            self._listeners[taken] = (server, way)
+            await server.start_serving()
         except OSError as error:
+            self._listeners.pop(listen, None)
             raise self._refused(listen, int(port), error) from None
-        taken = f"{host}:{cast('tuple[str, int]', server.sockets[0].getsockname())[1]}"
-        self._listeners[taken] = (server, way)
         self._save()
         return taken
 

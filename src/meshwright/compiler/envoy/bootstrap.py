@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from meshwright.compiler.proto import Json
-from meshwright.model.proxy import Interception, Proxy
+from meshwright.model.proxy import Interception, Proxy, Role
 from meshwright.model.settings import MeshSettings
 
 TYPE = "type.googleapis.com/"
@@ -32,6 +32,10 @@ KEPT_PREFIXES = (
 )
 KEPT_SUFFIXES = ("rbac.allowed", "rbac.denied", "shadow_allowed", "shadow_denied")
 KEPT_PATTERN = r"vhost\..*\.route\..*"
+# By these a proxy that leaves knows whether clients still hold connections: a sidecar's inbound side where traffic is
+# redirected to it, else every listener.
+INBOUND_CONNECTIONS = r"listener\.0\.0\.0\.0_15006\.downstream_cx_active"
+OPEN_CONNECTIONS = r"listener\.(.*_\d{2,}|.*\.sock)\.downstream_cx_active"
 MOST_CONNECTIONS = 2147483647
 
 Document = dict[str, Json]
@@ -74,7 +78,7 @@ def base(proxy: Proxy, settings: MeshSettings, admin: str) -> Document:
     made: Document = {
         "node": node(proxy, settings),
         "admin": {"address": {"pipe": {"path": admin, "mode": ADMIN_MODE}}},
-        "stats_config": {"stats_matcher": _kept_stats()},
+        "stats_config": {"stats_matcher": _kept_stats(proxy)},
         "layered_runtime": {
             "layers": [
                 {
@@ -206,10 +210,12 @@ def _stream() -> Document:
     return {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 
 
-def _kept_stats() -> Document:
+def _kept_stats(proxy: Proxy) -> Document:
+    redirected = proxy.role is Role.SIDECAR and proxy.interception is not Interception.NONE
     patterns: list[Json] = [
         *({"prefix": one} for one in KEPT_PREFIXES),
         *({"suffix": one} for one in KEPT_SUFFIXES),
         {"safe_regex": {"regex": KEPT_PATTERN}},
+        {"safe_regex": {"regex": INBOUND_CONNECTIONS if redirected else OPEN_CONNECTIONS}},
     ]
     return {"inclusion_list": {"patterns": patterns}}

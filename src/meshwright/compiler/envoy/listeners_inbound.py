@@ -52,32 +52,36 @@ class Row:
 
 
 def rows(protocol: Protocol, mode: MutualTlsMode) -> tuple[Row, ...]:
-    """Istio's table of inbound chains by protocol and mode."""
+    """Istio's table of inbound chains by protocol and mode.
+
+    The chain of the mesh's own connections is the same one in PERMISSIVE and STRICT: a change of mode between the two
+    must not end them. So STRICT has a second one, for TLS that does not announce itself.
+    """
     if protocol is Protocol.AUTO:
         return _DETECTED[mode]
     http = protocol.is_http
-    mesh = Row(TLS, (), terminates=True, http=http)
+    marked = Row(TLS, mutual_tls.MESH_PROTOCOLS, terminates=True, http=http)
     plain = Row(RAW, (), terminates=False, http=http)
     match mode:
         case MutualTlsMode.STRICT:
-            return (mesh,)
+            return (marked, Row(TLS, (), terminates=True, http=http))
         case MutualTlsMode.DISABLE:
             return (plain,)
         case _:
-            marked = Row(TLS, mutual_tls.MESH_PROTOCOLS, terminates=True, http=http)
             own = () if http else (Row(TLS, (), terminates=False, http=False),)
             return (marked, *own, plain)
 
 
 _MESH_HTTP = Row(TLS, mutual_tls.HTTP_PROTOCOLS, terminates=True, http=True)
+_MESH_STREAM = Row(TLS, mutual_tls.STREAM_PROTOCOLS, terminates=True, http=False)
 _PLAIN_HTTP = Row(RAW, PLAIN_HTTP, terminates=False, http=True)
 _PLAIN = Row(RAW, (), terminates=False, http=False)
 _DETECTED = {
-    MutualTlsMode.STRICT: (_MESH_HTTP, Row(TLS, (), terminates=True, http=False)),
+    MutualTlsMode.STRICT: (_MESH_HTTP, _MESH_STREAM, Row(TLS, (), terminates=True, http=False)),
     MutualTlsMode.PERMISSIVE: (
         _MESH_HTTP,
         _PLAIN_HTTP,
-        Row(TLS, mutual_tls.STREAM_PROTOCOLS, terminates=True, http=False),
+        _MESH_STREAM,
         _PLAIN,
         Row(TLS, (), terminates=False, http=False),
     ),
@@ -107,11 +111,16 @@ def _virtual_inbound(proxy_class: ProxyClass, settings: MeshSettings) -> Built:
 
 
 def _filters(proxy_class: ProxyClass) -> Iterator[ListenerFilter]:
-    """Ports where nothing has to be looked at are left out, for servers that speak first."""
+    """Ports where nothing has to be looked at are left out, for servers that speak first.
+
+    That is decided by the mode alone wherever TLS is looked at anyway (then HTTP costs nothing more, and TLS is not
+    looked into): a list that changed with every new port would have Envoy replace the whole listener, and end every
+    connection of the pod, where otherwise one chain more is added.
+    """
     ports = proxy_class.inbound
     yield original_destination()
     yield tls_inspector(port.port for port in ports if not _reads_tls(port))
-    yield http_inspector(port.port for port in ports if not _reads_http(port))
+    yield http_inspector(port.port for port in ports if not (_reads_tls(port) or _reads_http(port)))
 
 
 def _reads_tls(port: InboundPort) -> bool:

@@ -16,10 +16,12 @@ from typing import Any
 import uvloop
 
 from meshwright.apiserver.access import ADMIN, AUTHENTICATED, MASTERS, Refused, User, keep_token
-from meshwright.apiserver.api import Api, Part, make_api
+from meshwright.apiserver.api import Api, Part, Streams, make_api
 from meshwright.apiserver.json_web_tokens import TokenKey
 from meshwright.apiserver.kubeconfig import write_kubeconfig
 from meshwright.apiserver.namespaces import ensure_namespaces
+from meshwright.apiserver.pod_parts import pod_parts
+from meshwright.apiserver.pod_streams import PodStreams
 from meshwright.apiserver.resources import standard_catalogue
 from meshwright.apiserver.server import ApiServer, TlsFiles
 from meshwright.apiserver.service_accounts import ServiceAccountTokens
@@ -167,7 +169,7 @@ class Running:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
 
 
-async def _serve(folder: Path, listener: socket.socket, limits: Limits, parts: Sequence[Part], up: "_Up") -> None:
+async def _serve(folder: Path, listener: socket.socket, limits: Limits, extras: "Extras", up: "_Up") -> None:
     engine = SqliteEngine(folder / "store")
     store = await Store.open(engine, system_sources(), limits, whole_meaning, cluster_addresses())
     try:
@@ -186,8 +188,10 @@ async def _serve(folder: Path, listener: socket.socket, limits: Limits, parts: S
         async def known(sent: str) -> User | Refused:
             return users.get(sent) or await accounts.authenticate(sent)
 
-        parts = (*parts, accounts.part)
-        api = make_api(store, catalogue, known, allowed=may, validate=field_errors, parts=parts)
+        streams = Streams()
+        beside = pod_parts(store, extras.machine, streams) if extras.machine is not None else ()
+        parts = (*extras.parts, *beside, accounts.part)
+        api = make_api(store, catalogue, known, allowed=may, validate=field_errors, parts=parts, streams=streams)
         accounts.definitions = api.schemas.definitions
         server = ApiServer(api, listener, tls)
         write_kubeconfig(folder / "kubeconfig", server.address, token, authority.roots_pem)
@@ -201,6 +205,14 @@ async def _serve(folder: Path, listener: socket.socket, limits: Limits, parts: S
         await store.close()
 
 
+@dataclass(frozen=True)
+class Extras:
+    """What only some tests have."""
+
+    parts: Sequence[Part]
+    machine: PodStreams | None
+
+
 @dataclass
 class _Up:
     """What the thread tells the test."""
@@ -211,7 +223,9 @@ class _Up:
 
 
 @contextlib.contextmanager
-def running(folder: Path, limits: Limits | None = None, parts: Sequence[Part] = ()) -> Generator[Running]:
+def running(
+    folder: Path, limits: Limits | None = None, parts: Sequence[Part] = (), machine: PodStreams | None = None
+) -> Generator[Running]:
     """A server that is ready; stopped, with its thread, at the end."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -219,7 +233,7 @@ def running(folder: Path, limits: Limits | None = None, parts: Sequence[Part] = 
 
     def run() -> None:
         try:
-            uvloop.run(_serve(folder, listener, limits or Limits(), parts, up))
+            uvloop.run(_serve(folder, listener, limits or Limits(), Extras(parts, machine), up))
         except BaseException as error:  # noqa: BLE001 - the test must see it
             up.failed = error
         finally:

@@ -7,9 +7,10 @@ every message, two channels for each port of the query, and one connection to ea
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -26,6 +27,7 @@ from meshwright.apiserver.options import Target
 from meshwright.apiserver.pod_containers import pod_of
 from meshwright.apiserver.pod_streams import PodStreams
 from meshwright.apiserver.remote_command import chosen
+from meshwright.apiserver.web_sockets import until_gone
 from meshwright.store.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -104,6 +106,14 @@ async def _message(websocket: WebSocket) -> bytes | None:
     return None
 
 
+async def _until_over(tasks: asyncio.TaskGroup, reading: Coroutine[Any, Any, None], websocket: WebSocket) -> None:
+    """Until the client says that it goes, or is seen to have gone while nobody reads."""
+    both = [tasks.create_task(reading), tasks.create_task(until_gone(websocket.scope))]
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    for task in both:
+        task.cancel()
+
+
 # ------------------------------------------------------------ SPDY in messages
 
 
@@ -130,7 +140,7 @@ class _Tunnel:
     async def run(self) -> None:
         """Until the client goes; everything ends then."""
         async with asyncio.TaskGroup() as tasks:
-            await asyncio.wait((tasks.create_task(self._read(tasks)),))
+            await _until_over(tasks, self._read(tasks), self._websocket)
             for pair in self._pairs.values():
                 if pair.carrying is not None:
                     pair.carrying.cancel()
@@ -230,7 +240,7 @@ class _Channels:
                 for channel in (2 * number, 2 * number + 1):
                     await self._websocket.send_bytes(bytes((channel,)) + port.to_bytes(2, "little"))
             carrying = [tasks.create_task(self._carry(*each)) for each in enumerate(self._ports)]
-            await asyncio.wait((tasks.create_task(self._read()),))
+            await _until_over(tasks, self._read(), self._websocket)
             for task in carrying:
                 task.cancel()
 

@@ -26,6 +26,7 @@ from meshwright.apiserver.pod_containers import PodNow, pod_of, same_program
 from meshwright.apiserver.pod_streams import Command, ContainerRef, LogOptions, PodStreams, StreamError
 from meshwright.apiserver.program_streams import ProgramStreams, open_streams
 from meshwright.apiserver.values import dig, is_map, map_of
+from meshwright.apiserver.web_sockets import until_gone
 from meshwright.store.names import Json
 from meshwright.store.store import Store
 
@@ -136,9 +137,12 @@ class RemoteCommands:
 
         try:
             async with self._streams.until_stopped(), asyncio.TaskGroup() as tasks:
-                both = (tasks.create_task(work()), tasks.create_task(session.listen()))
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-                for task in both:
+                works = [
+                    tasks.create_task(each)
+                    for each in (work(), session.listen(), until_gone(session.websocket.scope))
+                ]
+                await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
+                for task in works:
                     task.cancel()
         except* (WebSocketDisconnect, RuntimeError):
             LOG.debug("a client went while something was on its way to it")

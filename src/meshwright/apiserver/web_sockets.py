@@ -1,10 +1,15 @@
 """WebSockets as Kubernetes' clients open them: names of subprotocols may have a slash.
 
 `SPDY/3.1+portforward.k8s.io` is no token of HTTP, so the library refuses it; here subprotocols are left to handlers.
+Handlers that do not read for a while would not see that their client has gone: `until_gone` does.
 """
 
+import asyncio
 import logging
-from typing import Any
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -13,6 +18,9 @@ from websockets.datastructures import Headers
 from websockets.server import ServerProtocol
 
 LONGEST_MESSAGE = 4 << 20  # bytes
+_GONE = "meshwright.client_is_gone"
+_LOOK_SECONDS = 1.0
+_ESTABLISHED = 1  # the first byte of TCP_INFO
 
 
 class _Handshake(ServerProtocol):
@@ -27,3 +35,25 @@ class WebSockets(WebSocketsSansIOProtocol):
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
         super().__init__(config, server_state, app_state)
         self.conn = _Handshake(max_size=LONGEST_MESSAGE, logger=logging.getLogger("uvicorn.error"))
+
+    async def run_asgi(self) -> None:
+        cast("dict[str, dict[str, object]]", self.scope)["extensions"][_GONE] = self._is_gone
+        await super().run_asgi()
+
+    def _is_gone(self) -> bool:
+        """Whether the connection is closed from the other side, although nobody reads it here now."""
+        if self.disconnected or self.transport.is_closing():
+            return True
+        number = self.transport.get_extra_info("socket").fileno()
+        try:
+            with socket.socket(fileno=os.dup(number)) as same:
+                return same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
+        except OSError:
+            return True
+
+
+async def until_gone(scope: Mapping[str, Any]) -> None:
+    """Until the client of a WebSocket has closed its connection, as far as the kernel knows."""
+    ask: Callable[[], bool] | None = scope.get("extensions", {}).get(_GONE)
+    while ask is None or not ask():
+        await asyncio.sleep(_LOOK_SECONDS)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from meshwright.agent.program import OUTBOUND_PORT, named_folders
-from meshwright.cli.failure import UnreachableFailure, UsageFailure
+from meshwright.cli.failure import CannotRunFailure, Failure, NoProgramFailure, UnreachableFailure, UsageFailure
 from meshwright.cli.mesh_option import data_option, running_mesh
 from meshwright.cli.pods import find_pod
 from meshwright.cli.terminal import on_terminal
@@ -27,7 +27,10 @@ from meshwright.wiring.local_mesh import LocalMesh
 @click.argument("pod")
 @click.argument("words", nargs=-1, required=True, metavar="-- CMD...")
 def command(data: Path | None, namespace: str, pod: str, words: Sequence[str], *, tty: bool) -> None:
-    """Run CMD inside POD (a pod, POD.NAMESPACE, or deploy/NAME), as its application would; its exit code is ours."""
+    """Run CMD inside POD (a pod, POD.NAMESPACE, or deploy/NAME), as its application would; its exit code is ours.
+
+    As in a shell, 127 says that there is no such program, and 126 that it cannot be started.
+    """
     mesh = running_mesh(data)
     meant = find_pod(mesh, pod, namespace)
     argv = tuple(words[1:] if words[0] == "--" else words)
@@ -56,9 +59,19 @@ def _run(mesh: LocalMesh, pod: str, argv: tuple[str, ...], *, tty: bool) -> int:
     try:
         return asyncio.run(on_terminal(run) if tty else run((0, 1, 2)))
     except RemoteError as error:
-        raise UsageFailure(f"{argv[0]}: {error}") from None
+        raise _refusal(error, words[0], pod) from None
     except (Disconnected, OSError) as error:
         raise UnreachableFailure(f"the mesh in {mesh.data.root} does not answer: {error}") from None
+
+
+def _refusal(error: RemoteError, program: str, pod: str) -> Failure:
+    """Why the holder did not start a program; it names the program when that is what was wrong."""
+    what, _, why = str(error).partition(": ")
+    if what != program:
+        return UsageFailure(f"{pod}: {error}")
+    if "not found" in why or "No such file" in why:
+        return NoProgramFailure(f"{program}: command not found in {pod}")
+    return CannotRunFailure(f"{program}: {why.rpartition('] ')[2] or why}")
 
 
 def _proxy_settings(mesh: LocalMesh, pod: str) -> dict[str, str]:

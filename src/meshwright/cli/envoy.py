@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from meshwright.agent import control_client
 from meshwright.cli.failure import Failure, UnreachableFailure, UsageFailure
+from meshwright.cli.pods import no_agent
 from meshwright.cli.redaction import redacted
 from meshwright.processes.client import Disconnected, RemoteError
 from meshwright.wiring.local_mesh import LocalMesh
@@ -50,7 +51,5 @@ class Envoy:
             return asyncio.run(control_client.admin(self.mesh.data.root, self.pod, target))
         except RemoteError as error:
             raise Failure(f"{self.pod}: {error}") from None
-        except (Disconnected, OSError) as error:
-            raise UnreachableFailure(
-                f"the agent of the mesh in {self.mesh.data.root} does not answer: {error}"
-            ) from None
+        except (Disconnected, OSError):
+            raise UnreachableFailure(no_agent(self.mesh)) from None

@@ -24,3 +24,15 @@ class UnreachableFailure(Failure):
     """There is no running mesh to talk to."""
 
     exit_code: ClassVar[int] = 3
+
+
+class NoProgramFailure(Failure):
+    """There is no such program in the pod; the number is that of a shell."""
+
+    exit_code: ClassVar[int] = 127
+
+
+class CannotRunFailure(Failure):
+    """The program is there and cannot be started; the number is that of a shell."""
+
+    exit_code: ClassVar[int] = 126

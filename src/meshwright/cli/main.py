@@ -1,10 +1,14 @@
 """The command `meshwright` (alias `mw`): a table of commands, each loaded only when it is used."""
 
 import importlib
+import os
 import sys
 from dataclasses import dataclass
 
 import click
+
+COMPLETION = ("_MESHWRIGHT_COMPLETE", "_MW_COMPLETE")
+READER_GONE = 141  # as a shell tells it of a program that SIGPIPE has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,38 @@ def cli() -> None:
 
 def main() -> None:
     """The console script's entry."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """The exit code; for a reader of a pipe that goes away, as `| head` does, that of a program which that ends."""
     try:
-        cli(prog_name="meshwright")
+        code = _command()
+        sys.stdout.flush()
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe went away, as `| head` does
-        sys.exit(0)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)  # what is still buffered goes nowhere, and nobody complains at exit
+        return READER_GONE
+    return code
+
+
+def _command() -> int:
+    for variable in COMPLETION:
+        if variable in os.environ:
+            cli.main(prog_name="meshwright", complete_var=variable)
+    try:
+        # Not `main`, which would hide that a pipe was closed.
+        with cli.make_context("meshwright", sys.argv[1:]) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("aborted", err=True)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -68,8 +68,22 @@ def insist_on_pods(mesh: LocalMesh) -> list[PodLine]:
     """All pods. Raises UnreachableFailure when no agent answers."""
     try:
         return [_line(value) for value in asyncio.run(control_client.pods(mesh.data.root))]
-    except (Disconnected, OSError, RemoteError) as error:
-        raise UnreachableFailure(f"the mesh in {mesh.data.root} does not answer: {error}") from None
+    except (Disconnected, OSError):
+        raise UnreachableFailure(no_agent(mesh)) from None
+    except RemoteError as error:
+        raise UnreachableFailure(
+            f"the agent of the mesh in {mesh.data.root} answers with an error: {error}"
+        ) from None
+
+
+def no_agent(mesh: LocalMesh) -> str:
+    """Why the agent of a mesh that runs does not answer, for a person."""
+    if trouble := mesh.trouble():
+        return f"the mesh in {mesh.data.root} does not get up: {trouble}"
+    return (
+        f"the mesh in {mesh.data.root} is starting, or its agent is being restarted: try again in a moment "
+        f"(its log: {mesh.data.logs / 'agent.log'})"
+    )
 
 
 def proxies(mesh: LocalMesh) -> list[dict[str, Any]]:

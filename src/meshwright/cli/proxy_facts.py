@@ -9,6 +9,7 @@ from typing import Any, cast
 from meshwright.agent import control_client
 from meshwright.cli.control import proxies_as_compiled
 from meshwright.cli.failure import UnreachableFailure
+from meshwright.cli.pods import no_agent
 from meshwright.model.names import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES, SECRET
 from meshwright.processes.client import Disconnected, RemoteError
 from meshwright.wiring.local_mesh import LocalMesh
@@ -46,8 +47,8 @@ def all_facts(mesh: LocalMesh) -> list[Json]:
     """Every proxy, by name. Raises UnreachableFailure when the machine's agent does not answer."""
     try:
         told = asyncio.run(_ask(mesh))
-    except (RemoteError, Disconnected, OSError) as error:
-        raise UnreachableFailure(f"the agent of the mesh in {mesh.data.root} does not answer: {error}") from None
+    except (RemoteError, Disconnected, OSError):
+        raise UnreachableFailure(no_agent(mesh)) from None
     known = proxies_as_compiled(mesh)
     return [joined(each, known) for each in told if each["role"] or each["connected"]]
 
@@ -56,8 +57,8 @@ def facts_of(mesh: LocalMesh, pod: str) -> Json:
     """One proxy, with the content of what it should run. Raises UnreachableFailure."""
     try:
         told = asyncio.run(control_client.proxy(mesh.data.root, pod, content=True))
-    except (RemoteError, Disconnected, OSError) as error:
-        raise UnreachableFailure(f"the agent of the mesh in {mesh.data.root} does not answer: {error}") from None
+    except (RemoteError, Disconnected, OSError):
+        raise UnreachableFailure(no_agent(mesh)) from None
     return joined(told, proxies_as_compiled(mesh))
 
 

@@ -13,8 +13,9 @@ from meshwright.wiring.local_mesh import LocalMesh
 
 ENFORCES = {
     "root": "network namespaces, one uid per pod: interception and identities are enforced",
-    "user": "network namespaces in a user namespace: interception is enforced; with one uid pods are not a "
-    "security boundary to each other",
+    "user": "network namespaces in a user namespace, one uid per pod: interception and identities are enforced",
+    "user, one uid": "network namespaces in a user namespace: interception is enforced; with one uid for all, pods "
+    "are not a security boundary to each other",
     "loopback": "demo, not enforcing: loopback addresses and http_proxy",
 }
 
@@ -36,7 +37,8 @@ def _answer(mesh: LocalMesh) -> dict[str, Any]:
     known = proxies_as_compiled(mesh)
     return {
         "rung": run.rung if run else "",
-        "enforces": ENFORCES.get(run.rung if run else "", ""),
+        "enforces": enforces(run.rung if run else "", single_uid=mesh.single_uid()),
+        "single_uid": mesh.single_uid(),
         "profile": run.profile if run else "",
         "data": str(mesh.data.root),
         "ingress": {
@@ -56,6 +58,11 @@ def _answer(mesh: LocalMesh) -> dict[str, Any]:
             "by_process": {name: round(mib, 1) for name, mib in memory.items()},
         },
     }
+
+
+def enforces(rung: str, *, single_uid: bool) -> str:
+    """What the mesh of this rung keeps apart, in words."""
+    return ENFORCES.get("user, one uid" if rung == "user" and single_uid else rung, "")
 
 
 def _proxy(told: dict[str, Any], known: dict[str, dict[str, Any]] | None) -> dict[str, Any]:

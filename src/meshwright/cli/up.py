@@ -22,6 +22,7 @@ from meshwright.wiring.local_mesh import PROFILES, CannotStartError, LocalMesh, 
 from meshwright.wiring.run_file import Forward, RunFile, texts_of
 
 READY_SECONDS = 120.0
+SILENT_SECONDS, SAID_AGAIN_SECONDS = 5.0, 2.0
 HTTP_LISTENER, HTTPS_LISTENER = 8080, 8443
 API_PORT = 16443
 DEMO = "demo"
@@ -168,13 +169,36 @@ def _insist_on_same(mesh: LocalMesh, run: RunFile) -> None:
     click.echo(f"the mesh already runs in {mesh.data.root}")
 
 
+class Patience:
+    """Says what is waited for: after `first` (seconds of a monotonic clock), then whenever that is something else."""
+
+    def __init__(self, first: float) -> None:
+        self._next = first
+        self._told: dict[str, str] = {}
+
+    def look(self, seen: Sequence[PodLine], now: float) -> None:
+        """Print what pods that are not ready wait for, once per reason."""
+        if now < self._next:
+            return
+        self._next = now + SAID_AGAIN_SECONDS
+        waiting = (
+            {pod.name: pod.why for pod in seen if not pod.ready} if seen else {"the agent": "it does not answer yet"}
+        )
+        for name, why in waiting.items():
+            if self._told.get(name) != why:
+                click.echo(f"           waiting for {name}: {why}", err=True)
+        self._told = waiting
+
+
 def _wait(mesh: LocalMesh) -> bool:
     """Wait until every pod is ready; False when some are not after a while or cannot become so."""
     with step("pods ready") as current:
         end = time.monotonic() + READY_SECONDS
+        patience = Patience(time.monotonic() + SILENT_SECONDS)
         seen: list[PodLine] = []
         while time.monotonic() < end:
             seen = pods(mesh)
+            patience.look(seen, time.monotonic())
             if not seen and (trouble := mesh.trouble()):
                 raise Failure(f"the mesh does not start: {trouble}")
             if seen and all(pod.settled for pod in seen):

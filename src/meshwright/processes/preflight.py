@@ -19,19 +19,25 @@ from meshwright.processes import procfs
 from meshwright.processes.sandbox import RUNGS, Rung
 
 _TRIAL_SECONDS = 10
+FIRST_SUBORDINATE, RANGE = 100_000, 65_536
 _PLACES = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
 class BusyPort:
-    """A host port that is wanted and taken; pid 0 when we may not see by whom."""
+    """A host port that is wanted and taken; pid 0 when we may not see by whom. `data_dir`: it is the mesh of that
+    directory, whose process it is; "" for everybody else.
+    """
 
     host: str
     port: int
     pid: int
     command: str
+    data_dir: str = ""
 
     def __str__(self) -> str:
+        if self.data_dir:
+            return f"port {self.port} on {self.host} is taken by the mesh in {self.data_dir}"
         if self.pid:
             return f"port {self.port} on {self.host} is taken by process {self.pid}: {self.command or '(no name)'}"
         return f"port {self.port} on {self.host} is taken by a process that we may not see"
@@ -177,12 +183,28 @@ def _range_fixes() -> list[str]:
     fixes: list[str] = []
     if not (find_tool("newuidmap") and find_tool("newgidmap")):
         fixes.append("for a uid of its own for every pod: apt-get install uidmap")
-    uid = os.getuid()
+    first = free_range()
+    both = f"{first}-{first + RANGE - 1}"
     fixes.append(
-        f"for a uid of its own for every pod, once as root: usermod --add-subuids 100000-165535 "
-        f"--add-subgids 100000-165535 {uid_name(uid)}"
+        f"for a uid of its own for every pod, once as root: usermod --add-subuids {both} "
+        f"--add-subgids {both} {uid_name(os.getuid())}"
     )
     return fixes
+
+
+def free_range(etc: Path = Path("/etc")) -> int:
+    """The first id of a range of `RANGE` that no user and no group has been given yet, uids and gids alike."""
+    taken = [given for name in ("subuid", "subgid") for given in _ranges(etc / name)]
+    return max((start + count for start, count in taken), default=FIRST_SUBORDINATE)
+
+
+def _ranges(file: Path) -> list[tuple[int, int]]:
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    parts = [line.split("#")[0].strip().split(":") for line in lines]
+    return [(int(p[1]), int(p[2])) for p in parts if len(p) == 3 and p[1].isdecimal() and p[2].isdecimal()]
 
 
 def uid_name(uid: int) -> str:
@@ -206,8 +228,22 @@ def _busy(host: str, port: int) -> BusyPort | None:
             return BusyPort(host, port, os.getpid(), f"nobody; ports below 1024 are not for uid {os.geteuid()}")
         except OSError:
             owner = procfs.owner_of_port(port)
-            return BusyPort(host, port, owner.pid if owner else 0, owner.command if owner else "")
+            if owner is None:
+                return BusyPort(host, port, 0, "")
+            return BusyPort(host, port, owner.pid, owner.command, _mesh_of(owner.pid))
     return None
+
+
+def _mesh_of(pid: int) -> str:
+    """The data directory of the mesh to which a process belongs, if it is one of ours; else ""."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return ""
+    if "-m" not in words or "--data" not in words[:-1]:
+        return ""
+    module = words[words.index("-m") + 1]
+    return words[words.index("--data") + 1] if module.partition(".")[0] == "meshwright" else ""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -90,6 +90,13 @@ class LocalMesh:
         """What the last `up` decided."""
         return read_run_file(self.data.root)
 
+    def single_uid(self) -> bool:
+        """Whether all pods of what was last started share one uid."""
+        try:
+            return RunPlan.read(self.data.run_file).single_uid
+        except (OSError, ValueError):
+            return False
+
     def start(self, run: RunFile, rung: Rung, *, single_uid: bool) -> None:
         """Start supervisor, holder, forwarder, control plane and agent in the background. Raises CannotStartError."""
         self.data.prepare()

@@ -38,12 +38,15 @@ class SecretUse(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """All that the compiler may know of a Secret: that it is there, what it is for, and whether it changed."""
+    """All that the compiler may know of a Secret: that it is there, what it is for, and whether it changed. `problem`
+    is why its certificates cannot be used, as far as somebody who may look has looked.
+    """
 
     meta: Meta
     use: SecretUse
     has_ca: bool
     fingerprint: str
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

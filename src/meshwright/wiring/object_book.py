@@ -12,6 +12,7 @@ from meshwright.kinds.table import KINDS
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.objects import MeshObjects
 from meshwright.store.names import Key, Resource
+from meshwright.wiring.credentials import judged
 from meshwright.wiring.loading import LoadedMesh, shipped_catalogue, with_config_maps
 
 READ: frozenset[Resource] = frozenset(Resource(kind.group, kind.plural) for kind in KINDS)
@@ -43,7 +44,7 @@ class ObjectBook:
         before = self._entries.get(key)
         if before is not None and before.text == text:
             return False
-        after = _Entry(text, read_objects([read(text.decode(), str(key))]))
+        after = _Entry(text, judged(read_objects([read(text.decode(), str(key))])))
         self._entries[key] = after
         return self._note(key, before, after)
 

@@ -394,7 +394,7 @@ class Assembly:
             return
         secrets = self._mesh.secrets(scope.namespace)
         allowed = scope.role is Role.ROUTER or bool(rule is not None and rule.workload_selector)
-        yield from (name for name in names if not allowed or name not in secrets)
+        yield from (name for name in names if not allowed or name not in secrets or secrets[name].problem)
 
 
 def _gathered(parts: tuple[Parts, ...]) -> Bundle:

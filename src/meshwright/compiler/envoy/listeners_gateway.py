@@ -152,7 +152,11 @@ def _missing_credential(bound: BoundServer, secrets: Mapping[str, SecretRef]) ->
         return Diagnostic(codes.NO_CREDENTIAL, at, (name, "it does not exist", fix))
     if found.use is not SecretUse.TLS:
         return Diagnostic(codes.NO_CREDENTIAL, at, (name, "it has no certificate and key", fix))
+    if found.problem:
+        return Diagnostic(codes.NO_CREDENTIAL, at, (name, found.problem, fix))
     authority = secrets.get(f"{name}-cacert")
+    if authority is not None and authority.problem:
+        return Diagnostic(codes.NO_CREDENTIAL, at, (authority.meta.name, authority.problem, "write a CA into ca.crt"))
     if tls.mode is ServerTlsMode.MUTUAL and not found.has_ca and authority is None:
         return Diagnostic(codes.NO_CREDENTIAL, at, (name, "it has no ca.crt to check clients by", "add ca.crt"))
     return None

@@ -11,7 +11,7 @@ class Latest(Generic[T]):
 
     def __init__(self, value: T) -> None:
         self._value = value
-        self._changed = asyncio.Event()
+        self._changed: asyncio.Event | None = None  # made when somebody waits: most changes nobody waits for
 
     @property
     def value(self) -> T:
@@ -21,11 +21,14 @@ class Latest(Generic[T]):
     def set(self, value: T) -> None:
         """Replace the value and wake every reader that waits; call it in the event loop's thread."""
         self._value = value
-        self._changed.set()
-        self._changed = asyncio.Event()
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
     async def newer_than(self, seen: T) -> T:
         """The value, as soon as it is another object than `seen`; steps in between are skipped."""
         while self._value is seen:
+            if self._changed is None:
+                self._changed = asyncio.Event()
             await self._changed.wait()
         return self._value

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from enum import IntEnum
 
-from meshwright.xds.http2_wire import Headers
+from meshwright.xds.http2_wire import Headers, data_frames
 
 PREFIX = 5  # bytes before each message: compressed or not, length
 CONTENT_TYPE = b"application/grpc"
@@ -64,6 +64,35 @@ class MessageReader:
 def prefix(length: int) -> bytes:
     """What stands before a message of `length` bytes that is not compressed."""
     return b"\0" + length.to_bytes(4, "big")
+
+
+class Framed:
+    """A message that goes to many peers: its bytes on the wire are made once. `acknowledgement` is the message with
+    which a peer will most likely answer, if that can be known.
+    """
+
+    __slots__ = ("_answer", "_frames", "_key", "acknowledgement", "body", "size")
+
+    def __init__(self, message: bytes, acknowledgement: bytes = b"") -> None:
+        self.body = prefix(len(message)) + message
+        self.size = len(self.body)
+        self.acknowledgement = acknowledgement
+        self._key = (0, 0)
+        self._frames = b""
+        self._answer = (0, b"")
+
+    def frames(self, stream: int, largest: int) -> bytes:
+        """DATA frames of at most `largest` bytes each."""
+        if self._key != (stream, largest):
+            self._frames = data_frames(stream, self.body, largest)
+            self._key = (stream, largest)
+        return self._frames
+
+    def answer_frame(self, stream: int) -> bytes:
+        """The acknowledgement as the one DATA frame that it comes in."""
+        if self._answer[0] != stream:
+            self._answer = (stream, data_frames(stream, prefix(len(self.acknowledgement)) + self.acknowledgement))
+        return self._answer[1]
 
 
 def trailers(status: Status, text: str = "") -> Headers:

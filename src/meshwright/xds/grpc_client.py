@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
-from meshwright.xds.grpc import CONTENT_TYPE, CallError, MessageReader, is_grpc, prefix
+from meshwright.xds.grpc import CONTENT_TYPE, CallError, Framed, MessageReader, is_grpc, prefix
 from meshwright.xds.heartbeat import DEFAULT_HEARTBEAT, Heartbeat, Pulse
 from meshwright.xds.http2 import (
     DEFAULT_LIMITS,
@@ -139,7 +139,8 @@ class GrpcClient(asyncio.Protocol):
             message = self._call.next_message(now)
             if message is None:
                 break
-            self._http.send_data(self._stream, prefix(len(message)) + message)
+            body = message.body if isinstance(message, Framed) else prefix(len(message)) + message
+            self._http.send_data(self._stream, body)
             self._flush()
         self._flush()
         if self._timer is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import hpack
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 
+from meshwright.xds.grpc import Framed
 from meshwright.xds.http2_headers import are_regular, is_request
 from meshwright.xds.http2_wire import (
     ACK,
@@ -219,6 +220,20 @@ class Http2Connection:
         found.waiting_bytes += len(data)
         self._flush(found)
 
+    def send_framed(self, stream: int, message: Framed) -> None:
+        """As `send_data`, for what goes to many peers: whatever both windows take at once is not copied."""
+        found = self._streams.get(stream)
+        if found is None or found.trailers is not None:
+            return
+        size = message.size
+        if found.waiting or size > self._window or size > found.window:
+            self.send_data(stream, message.body)
+            return
+        self._window -= size
+        found.window -= size
+        self._tokens += 2  # the peer answers data with updates of both windows
+        self._output.append(message.frames(stream, self._largest_frame))
+
     def send_trailers(self, stream: int, headers: Headers) -> None:
         """The end of our side, after all data that waits. Also for a response that has headers only."""
         found = self._streams.get(stream)
@@ -300,6 +315,21 @@ class Http2Connection:
             if self.ended:
                 return
         self._buffer = data[at:]
+
+    def took_alone(self, number: int, size: int) -> bool:
+        """Count one whole DATA frame with a payload of `size` bytes, known beforehand, that came alone; False when it
+        must be given to `receive`, because it is not all there is to do.
+        """
+        stream = self._streams.get(number)
+        if self._buffer or self._block is not None or self.ended or stream is None or stream.remote_ended:
+            return False
+        if (self._unacknowledged + size) * 2 >= self._limits.connection_window:
+            return False
+        if (stream.unacknowledged + size) * 2 >= self._limits.stream_window:
+            return False
+        self._unacknowledged += size
+        stream.unacknowledged += size
+        return True
 
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if not self._settled and kind != FrameType.SETTINGS:

@@ -83,6 +83,12 @@ def frame_header(length: int, kind: FrameType, flags: int, stream: int) -> bytes
     return length.to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big")
 
 
+def data_frames(stream: int, body: bytes, largest: int = SMALLEST_MAX_FRAME) -> bytes:
+    """A piece of a body as DATA frames of at most `largest` bytes."""
+    pieces = (body[at : at + largest] for at in range(0, len(body), largest))
+    return b"".join(frame(FrameType.DATA, 0, stream, piece) for piece in pieces)
+
+
 def settings(values: Sequence[tuple[Setting, int]]) -> bytes:
     """A SETTINGS frame."""
     payload = b"".join(key.to_bytes(2, "big") + value.to_bytes(4, "big") for key, value in values)

@@ -7,29 +7,31 @@ Who connects to a proxy's socket is that proxy (and may be checked: `authorize`)
 import asyncio
 import contextlib
 import logging
+import math
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Protocol, Self, TypeVar
 
 from google.protobuf.message import DecodeError
 
 from meshwright.asynctools.latest import Latest
-from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 from meshwright.model.names import SECRET, ProxyName, ResourceName, TypeUrl, Version
+from meshwright.model.proxy import ProxyClass
 from meshwright.model.published import EncodedResource, Published, Resources
-from meshwright.xds.grpc import CallError, Status
+from meshwright.xds.grpc import CallError, Framed, Status
 from meshwright.xds.heartbeat import DEFAULT_HEARTBEAT, Heartbeat
 from meshwright.xds.http2 import Limits
 from meshwright.xds.peer import Peer, listening_socket, peer_of
-from meshwright.xds.session import DEFAULT_TIMING, Complaint, Session, SubscriptionError, Timing
+from meshwright.xds.session import DEFAULT_TIMING, Complaint, SubscriptionError, Timing
 from meshwright.xds.share import Share
+from meshwright.xds.stream import Book, Stream
 from meshwright.xds.subscription import NOTHING, TooManyNamesError
 from meshwright.xds.transport import GrpcConnection
-from meshwright.xds.witness import PretenderError, Witness
 
 LOG = logging.getLogger(__name__)
 ADS_PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
@@ -38,6 +40,8 @@ KEPT_COMPLAINTS = 20
 MOST_CONNECTIONS = 8  # of one proxy; an Envoy has two, and for a moment those of its predecessor
 LIMITS = Limits(streams=32)  # an Envoy has one for everything and one for each secret
 T = TypeVar("T")
+NO_RESOURCES: Resources = MappingProxyType({})
+ALARM_PAUSE = 0.005  # seconds; not more often are all streams looked at
 SLICE = 50  # connections that are pumped before other work gets its turn
 
 
@@ -102,48 +106,47 @@ class _Served:
     server: asyncio.Server | None = None
     share: Share = field(default_factory=Share)
     connections: set[GrpcConnection] = field(default_factory=set[GrpcConnection])
-    ads: list[Session] = field(default_factory=list[Session])
-    sds: list[Session] = field(default_factory=list[Session])
+    ads: list[Stream] = field(default_factory=list[Stream])
+    sds: list[Stream] = field(default_factory=list[Stream])
+    published: Published | None = None  # what `resources` are of
+    resources: Resources | None = None
     complaints: deque[Complaint] = field(default_factory=lambda: deque[Complaint](maxlen=KEPT_COMPLAINTS))
 
 
 class _DeltaCall:
-    """One stream: requests to its session, its session's replies to the peer."""
+    """One stream: what comes goes to it, what it says goes to the peer."""
 
-    def __init__(self, session: Session, home: list[Session], moved: Callable[[], None], witness: Witness) -> None:
-        self._session = session
+    def __init__(self, server: "XdsServer", served: _Served, stream: Stream, home: list[Stream]) -> None:
+        self._server = server
+        self._served = served
+        self._stream = stream
         self._home = home
-        self._moved = moved
-        self._witness = witness
-        home.append(session)
+        home.append(stream)
 
     def receive(self, message: bytes, now: float) -> None:
-        del now
         try:
-            request = DeltaDiscoveryRequest.FromString(message)
-            self._witness.look(request)
-            self._session.receive(request)
-        except PretenderError as error:
-            raise CallError(Status.PERMISSION_DENIED, str(error)) from None
+            self._stream.receive(message, now)
         except DecodeError:
             raise CallError(Status.INVALID_ARGUMENT, "this is no DeltaDiscoveryRequest") from None
         except SubscriptionError as error:
             raise CallError(Status.INVALID_ARGUMENT, str(error)) from None
         except TooManyNamesError:
             raise CallError(Status.RESOURCE_EXHAUSTED, "too many names are subscribed to") from None
+        self._server.aim(self._served, self._stream, now)
 
-    def next_message(self, now: float) -> bytes | None:
-        reply = self._session.reply(now)
+    def next_message(self, now: float) -> Framed | None:
+        reply = self._stream.reply(now)
         if reply is None:
-            self._moved()
+            self._server.rests(self._stream)
         return reply
 
     def wake_at(self, now: float) -> float | None:
-        return self._session.wake_at(now)
+        """Never: the server has one alarm for all streams."""
+        del now
 
     def closed(self) -> None:
-        self._home.remove(self._session)
-        self._moved()
+        self._home.remove(self._stream)
+        self._server.tick()
 
 
 class XdsServer:
@@ -166,13 +169,19 @@ class XdsServer:
         self._published = published
         self._secrets: SecretSource = secrets or NoSecrets()
         self._complain = complain
-        self._timing = timing
+        self._book = Book(timing)
+        self._of_class: dict[int, tuple[ProxyClass, Resources]] = {}  # of the newest published, by identity
+        self._of_class_in: Published | None = None
+        self._clock: Callable[[], float] = time.monotonic  # until there is a loop
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = math.inf
         self._served: dict[ProxyName, _Served] = {}
         self._moved = Latest(0)
         self._tasks = asyncio.TaskGroup()
         self._watchers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
+        self._clock = asyncio.get_running_loop().time
         await self._tasks.__aenter__()
         self._watchers = [
             self._tasks.create_task(self._follow(self._published)),
@@ -187,6 +196,8 @@ class XdsServer:
             await self.remove(proxy)
         for watcher in self._watchers:
             watcher.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
         # The body's own error goes on as it is; only a cancellation is the group's business (it may have caused it).
         if isinstance(error, asyncio.CancelledError):
             await self._tasks.__aexit__(kind, error, trace)
@@ -229,7 +240,7 @@ class XdsServer:
         with contextlib.suppress(FileNotFoundError):
             if served.path.stat().st_ino == served.inode:  # not that of a successor
                 served.path.unlink()
-        self._tick()
+        self.tick()
 
     def proxies(self) -> tuple[ProxyName, ...]:
         """Who is served."""
@@ -241,15 +252,13 @@ class XdsServer:
 
     def _open(self, served: _Served, path: str) -> _DeltaCall:
         if path == ADS_PATH:
-            session, home = Session(served.proxy, self._heard(served), self._timing), served.ads
+            stream, home = Stream(served.proxy, self._book, self._heard(served)), served.ads
         elif path == SDS_PATH:
-            session, home = Session(served.proxy, self._heard(served), self._timing, only=SECRET), served.sds
+            stream, home = Stream(served.proxy, self._book, self._heard(served), SECRET), served.sds
         else:
             raise CallError(Status.UNIMPLEMENTED, f"no such method: {path[:200]}")
-        self._aim(session)
-        proxy = served.proxy
-        witness = Witness(proxy, lambda: self._secrets.secrets_of(proxy), only_secrets=session.only is not None)
-        return _DeltaCall(session, home, self._tick, witness)
+        self.aim(served, stream, asyncio.get_running_loop().time())
+        return _DeltaCall(self, served, stream, home)
 
     def _heard(self, served: _Served) -> Callable[[Complaint], None]:
         def hear(complaint: Complaint) -> None:
@@ -268,15 +277,30 @@ class XdsServer:
 
     # ------------------------------------------------------------ news
 
-    def _aim(self, session: Session) -> None:
-        """Give a session the newest of everything. A proxy that is not published keeps what it has."""
-        secrets = self._secrets.secrets_of(session.proxy)
-        if session.only is not None:
-            session.update({SECRET: secrets})
+    def aim(self, served: _Served, stream: Stream, now: float) -> None:
+        """Give a stream the newest of everything. A proxy that is not published keeps what it has."""
+        secrets = self._secrets.secrets_of(served.proxy) if stream.state.takes_secrets else NOTHING
+        if stream.only is not None:
+            stream.aim(NO_RESOURCES, secrets, now)
             return
-        resources: Resources | None = self._published.value.resources_of(session.proxy)
-        if resources is not None:
-            session.update({**resources, SECRET: secrets})
+        published = self._published.value
+        if served.published is not published:
+            served.published, served.resources = published, self._resources_of(published, served.proxy)
+        if served.resources is not None:
+            stream.aim(served.resources, secrets, now)
+
+    def _resources_of(self, published: Published, proxy: ProxyName) -> Resources | None:
+        """As `Published.resources_of`; a class is looked up once, for that costs."""
+        if self._of_class_in is not published:
+            self._of_class_in = published
+            self._of_class.clear()
+        proxy_class = published.proxies.get(proxy)
+        if proxy_class is None:
+            return None
+        known = self._of_class.get(id(proxy_class))
+        if known is None:
+            known = self._of_class[id(proxy_class)] = (proxy_class, published.classes[proxy_class])
+        return known[1]
 
     async def _follow(self, news: Latest[T]) -> None:
         seen = news.value
@@ -288,12 +312,43 @@ class XdsServer:
                     await asyncio.sleep(0)
 
     def _refresh(self, served: _Served) -> None:
-        for session in (*served.ads, *served.sds):
-            self._aim(session)
-        for connection in list(served.connections):
+        now = self._clock()
+        for stream in served.ads:
+            self.aim(served, stream, now)
+        for stream in served.sds:
+            self.aim(served, stream, now)
+        for connection in tuple(served.connections):
             connection.pump()
 
-    def _tick(self) -> None:
+    def rests(self, stream: Stream) -> None:
+        """A stream has nothing to say now."""
+        self.tick()
+        if stream.state.idle_until < self._alarm_at:
+            self._set_alarm(stream.state.idle_until)
+
+    def _set_alarm(self, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        loop = asyncio.get_running_loop()
+        self._alarm = loop.call_at(max(at, loop.time() + ALARM_PAUSE), self._ring)
+
+    def _ring(self) -> None:
+        """Whoever waited for a moment that has come may speak. Who cannot take it will be asked when it can."""
+        self._alarm, self._alarm_at = None, math.inf
+        now = self._clock()
+        for served in list(self._served.values()):
+            if any(stream.state.idle_until <= now for stream in (*served.ads, *served.sds)):
+                for connection in tuple(served.connections):
+                    connection.pump()
+        self._book.forget_old(now)
+        streams = (stream for served in self._served.values() for stream in (*served.ads, *served.sds))
+        wake = min((at for stream in streams if (at := stream.state.idle_until) > now), default=math.inf)
+        if wake < self._alarm_at:
+            self._set_alarm(wake)
+
+    def tick(self) -> None:
+        """A status may be another one."""
         self._moved.set(self._moved.value + 1)
 
     # ------------------------------------------------------------ status
@@ -315,8 +370,8 @@ class XdsServer:
         complaints = tuple(served.complaints)
         newest = [*served.sds[-1:], *served.ads[-1:]]
         told = newest if in_full else []
-        acknowledged = {url: names for session in told for url, names in session.acknowledged().items()}
-        refused = {key: version for session in newest for key, version in session.refused().items()}
+        acknowledged = {url: names for stream in told for url, names in stream.acknowledged().items()}
+        refused = {key: version for stream in newest for key, version in stream.refused().items()}
         if not served.ads:
             return ProxyStatus(acknowledged=acknowledged, refused=refused, complaints=complaints)
         return ProxyStatus(
@@ -333,9 +388,10 @@ class XdsServer:
         """Everything of the newest `Published` and of the secrets is acknowledged."""
         if not served.ads or self._published.value.resources_of(served.proxy) is None:
             return False
-        for session in (*served.sds, served.ads[-1]):
-            self._aim(session)  # what was set a moment ago and not yet followed counts
-        return all(session.synced() for session in (*served.sds, served.ads[-1]))
+        streams, now = (*served.sds, served.ads[-1]), self._clock()
+        for stream in streams:
+            self.aim(served, stream, now)  # what was set a moment ago and not yet followed counts
+        return all(stream.synced for stream in streams)
 
     async def synced(self, proxies: ProxyName | Iterable[ProxyName], timeout: float) -> bool:
         """Wait until these proxies run everything they should; False after `timeout` seconds."""

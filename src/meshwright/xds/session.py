@@ -14,10 +14,12 @@ While a response of a type is in flight, later changes of that type gather, at m
 warming cluster must not freeze the others. What the proxy asked for is answered at once.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, count
+from typing import NamedTuple
 
 from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import (
     DeltaDiscoveryRequest,
@@ -44,6 +46,8 @@ AFTER_CLUSTERS = (EXTENSION, LISTENER, ROUTES)
 HELD_BACK = frozenset({CLUSTER, ENDPOINTS, EXTENSION, ROUTES})
 REFERRED_TO = (ENDPOINTS, EXTENSION, ROUTES)
 MOST_TYPES = 32
+SIDE_BY_SIDE = 2  # responses of a type that are in flight at once, while they are younger than `Timing.warming`
+MOST_IN_FLIGHT = 50  # responses of a type; who acknowledges none of them gets no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,13 @@ class Complaint:
     resource_name: ResourceName | None
 
 
+class Answer(NamedTuple):
+    """What the next response is about."""
+
+    url: TypeUrl
+    plan: Plan
+
+
 class SubscriptionError(Exception):
     """The stream asks for what no real proxy asks for; it should be ended."""
 
@@ -91,25 +102,62 @@ class Session:
         self._timing = timing
         self.only = only
         self._types = {url: Subscription(url) for url in ((only,) if only else SEND_ORDER)}
-        self._nonce = 0
+        self._own = set(self._types)  # those that no fork shares
+        self._acknowledged: dict[TypeUrl, int] = {}  # the generation up to which the proxy runs a type
+        self._nonces = count(1)
         self._generation = 0
         self._started: float | None = None  # when the first answer could be given
         self._ready = False
+
+    def fork(self, complain: Callable[[Complaint], None]) -> "Session":
+        """The same session once more, whose complaints go elsewhere. Types are shared until one of both changes them;
+        a session with forks must only be asked, and written to by `pending`.
+        """
+        made = Session.__new__(Session)
+        made.__dict__.update(
+            self.__dict__,
+            _complain=complain,
+            _types=self._types.copy(),
+            _own=set[TypeUrl](),
+            _acknowledged=self._acknowledged.copy(),
+        )
+        self._own.clear()
+        return made
+
+    def place(self, now: float) -> tuple[object, ...] | None:
+        """Where a stream stands that has everything: equal places, equal futures. None: it is under way. What only
+        the past told apart is forgotten.
+        """
+        places: list[object] = [self.node_id, self._ready]
+        for url in self._types:
+            place = self._types[url].place()
+            if place is None:
+                return None
+            places.append(place)
+        if self._started is not None and now - self._started >= self._timing.warming:
+            self._started = -math.inf
+        self._generation = 0
+        self._acknowledged.clear()
+        return (*places, self._started)
 
     # ------------------------------------------------------------ in
 
     def update(self, resources: Resources) -> None:
         """The newest resources of this proxy, by type. Before the first call nothing is answered."""
-        moved = [state.aim(resources.get(url, NOTHING)) for url, state in self._types.items()]
-        if any(moved):
-            self._generation += 1
+        moved = False
+        for url, state in self._types.items():
+            target = resources.get(url, NOTHING)
+            if target is not state.target:
+                self._mine(url).aim(target)
+                moved = True
+        self._generation += moved
         self._ready = True
 
     def receive(self, request: DeltaDiscoveryRequest) -> None:
         """Take a request in: subscriptions, and the fate of a response. Raises SubscriptionError."""
         if not self.node_id and request.HasField("node"):
             self.node_id = request.node.id
-        state = self._state(TypeUrl(request.type_url))
+        state = self._asked_for(TypeUrl(request.type_url))
         self._settle(state, request)
         subscribe = {ResourceName(name) for name in request.resource_names_subscribe}
         unsubscribe = {ResourceName(name) for name in request.resource_names_unsubscribe}
@@ -121,15 +169,22 @@ class Session:
         if unsubscribe:
             state.unsubscribe(unsubscribe)
 
-    def _state(self, url: TypeUrl) -> Subscription:
+    def _asked_for(self, url: TypeUrl) -> Subscription:
         if self.only is not None and url not in {self.only, ""}:
             raise SubscriptionError(f"this stream carries {self.only}, not {url}")
-        state = self._types.get(self.only or url)
-        if state is None:
+        if (known := self.only or url) not in self._types:
             if not url or len(self._types) >= MOST_TYPES:
                 raise SubscriptionError(f"not a resource type: {url!r}")
-            state = self._types[url] = Subscription(url)
-        return state
+            self._types[url] = Subscription(url)
+            self._own.add(url)
+        return self._mine(known)
+
+    def _mine(self, url: TypeUrl) -> Subscription:
+        """The state of a type, to be changed."""
+        if url not in self._own:
+            self._types[url] = self._types[url].fork()
+            self._own.add(url)
+        return self._types[url]
 
     def _settle(self, state: Subscription, request: DeltaDiscoveryRequest) -> None:
         """What the request says about an earlier response, if it does."""
@@ -138,7 +193,8 @@ class Session:
         if request.HasField("error_detail"):
             self._refused(state, sent, nonce, request.error_detail.message)
         elif sent is not None:
-            state.accept(sent)
+            self._acknowledged[state.url] = max(self._acknowledged.get(state.url, 0), sent.generation)
+            state.accept()
 
     def _refused(self, state: Subscription, sent: Sent | None, nonce: str, message: str) -> None:
         blamed: tuple[ResourceName, ...] = ()
@@ -153,38 +209,53 @@ class Session:
 
     def reply(self, now: float) -> bytes | None:
         """The next response (serialised), or None when there is nothing to say now."""
+        answer = self.pending(now)
+        return None if answer is None else self.write(answer, str(next(self._nonces)), now)
+
+    def pending(self, now: float) -> Answer | None:
+        """What is to be said next, if anything; it counts as said when it is given to `write`."""
         if not self._ready:
             return None
         self._release(now)
-        warm = self._is_warm(now)
-        for state in list(self._types.values()):
-            if state.url in AFTER_CLUSTERS and not warm:
+        warm: bool | None = None
+        for url, state in list(self._types.items()):
+            if not state.known or not state.has_work:
                 continue
-            plan = state.plan(now, self._generation, hold_back=state.url in HELD_BACK)
-            if plan and (plan.urgent or not self._gathers(state, now)):
-                return self._write(state, plan, now)
+            if url in AFTER_CLUSTERS:
+                warm = self._is_warm(now) if warm is None else warm
+                if not warm:
+                    continue
+            plan = self._mine(url).plan(now, self._generation, hold_back=url in HELD_BACK)
+            if plan and not self._gathers(self._types[url], now, urgent=plan.urgent):
+                return Answer(url, plan)
         self._release(now)  # what was noted just now may have nothing to wait for but its bound
         return None
 
-    def _write(self, state: Subscription, plan: Plan, now: float) -> bytes:
-        self._nonce += 1
-        nonce = str(self._nonce)
-        state.record(plan, nonce, now, self._generation)
-        if state.url == CLUSTER:
-            self._types[ENDPOINTS].owe(item.name for item in plan.fresh)
-        head = DeltaDiscoveryResponse(type_url=state.url, nonce=nonce, removed_resources=plan.gone)
+    def write(self, answer: Answer, nonce: str, now: float) -> bytes:
+        """The response for what `pending` found; `nonce` is another one than those in flight, and a larger number."""
+        url, plan = answer.url, answer.plan
+        self._mine(url).record(plan, nonce, now, self._generation)
+        if url == CLUSTER and plan.fresh:
+            self._mine(ENDPOINTS).owe(item.name for item in plan.fresh)
+        head = DeltaDiscoveryResponse(type_url=url, nonce=nonce, removed_resources=plan.gone)
         return b"".join((head.SerializeToString(), *chain.from_iterable(item.pieces for item in plan.fresh)))
 
-    def _gathers(self, state: Subscription, now: float) -> bool:
-        """Whether a change waits a moment for the response that is in flight."""
-        return any(now - sent.at < self._timing.patience for sent in state.in_flight.values())
+    def _gathers(self, state: Subscription, now: float, *, urgent: bool) -> bool:
+        """Whether a change waits for the responses that are in flight: a moment for one, longer for several, and what
+        was asked for only when a client acknowledges nothing at all.
+        """
+        if urgent or len(state.in_flight) >= MOST_IN_FLIGHT:
+            return len(state.in_flight) >= MOST_IN_FLIGHT
+        ages = [now - sent.at for sent in state.in_flight.values()]
+        patience, warming = self._timing.patience, self._timing.warming
+        return any(age < patience for age in ages) or sum(age < warming for age in ages) >= SIDE_BY_SIDE
 
     def _is_warm(self, now: float) -> bool:
         """Whether every cluster that was sent is ready to take traffic, or had its time."""
         clusters = self._types.get(CLUSTER)
         if clusters is None or not clusters.known:
             return True
-        if clusters.plan(now, self._generation, hold_back=True).fresh:
+        if clusters.has_work and (clusters := self._mine(CLUSTER)).plan(now, self._generation, hold_back=True).fresh:
             return not self._waits_for_clusters(clusters, now)
         return not any(now - sent.at < self._timing.warming for sent in clusters.in_flight.values())
 
@@ -200,10 +271,15 @@ class Session:
         after = [state for url in AFTER_CLUSTERS if (state := self._types.get(url)) is not None]
         for state in after:
             if state.quiet and (state.known or not self._is_expected(state, now - self._started)):
-                state.acknowledged = self._generation
-        acknowledged = min((state.acknowledged for state in after), default=self._generation)
-        for url in HELD_BACK & self._types.keys():
-            self._types[url].release(acknowledged, now + self._timing.removal)
+                self._acknowledged[state.url] = self._generation
+        acknowledged: int | None = None
+        for url in HELD_BACK:
+            state = self._types.get(url)
+            if state is not None and state.leaving:
+                if acknowledged is None:
+                    each = (self._acknowledged.get(other.url, 0) for other in after)
+                    acknowledged = min(each, default=self._generation)
+                self._mine(url).release(acknowledged, now + self._timing.removal)
 
     def _is_expected(self, state: Subscription, age: float) -> bool:
         """Whether a type that was not asked for yet will be, on a stream that is `age` seconds old."""
@@ -215,7 +291,7 @@ class Session:
             sent.at + bound
             for state in self._types.values()
             for sent in state.in_flight.values()
-            for bound in (self._timing.patience, self._timing.warming if state.url == CLUSTER else 0.0)
+            for bound in (self._timing.patience, self._timing.warming)
         ]
         leaving = [leaving for state in self._types.values() for leaving in state.leaving.values()]
         times += [entry.due for entry in leaving if entry.due is not None]
@@ -224,6 +300,11 @@ class Session:
         return min((time for time in times if time > now), default=None)
 
     # ------------------------------------------------------------ what is known
+
+    def takes(self, url: TypeUrl) -> bool:
+        """Whether a type is asked for here, or may be nothing else."""
+        state = self._types.get(url)
+        return state is not None and (state.known or self.only == url)
 
     def synced(self) -> bool:
         """Whether the proxy runs everything it should: all sent, all acknowledged, all that is named asked for.

@@ -43,6 +43,11 @@ class Share:
         self._waiting[connection] = size
         return sum(self._waiting.values()) < self.allowance.waiting
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits on all connections that nothing more should be added."""
+        return bool(self._waiting) and sum(self._waiting.values()) >= self.allowance.waiting
+
     def took(self, seconds: float, now: float) -> float:
         """Note time that was taken; for how many seconds nothing should be read from this peer."""
         allowance = self.allowance

@@ -5,7 +5,8 @@ a change costs what changed and a settled stream costs next to nothing, however 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -28,7 +29,7 @@ class TooManyNamesError(Exception):
 @dataclass(frozen=True, slots=True)
 class Sent:
     """One response that waits for its acknowledgement. `before` is what the proxy held of its names, as far as
-    that is known; of those in `unsure` it may hold another version as well.
+    that is known; of those in `unsure` it may hold another version as well. Never changed: forks share it.
     """
 
     nonce: str
@@ -36,8 +37,8 @@ class Sent:
     generation: int
     added: tuple[EncodedResource, ...]
     removed: tuple[ResourceName, ...]
-    before: dict[ResourceName, "EncodedResource | Version | None"]
-    unsure: set[ResourceName]
+    before: Mapping[ResourceName, "EncodedResource | Version | None"]
+    unsure: AbstractSet[ResourceName]
 
 
 @dataclass(slots=True)
@@ -98,12 +99,11 @@ class Subscription:
     url: TypeUrl
     known: bool = False  # a request for this type came
     wildcard: bool = False
-    names: set[ResourceName] = field(default_factory=set[ResourceName])
+    names: frozenset[ResourceName] = frozenset()
     target: NamedResources = field(default_factory=lambda: NOTHING)
     in_flight: dict[str, Sent] = field(default_factory=dict[str, Sent])
     leaving: dict[ResourceName, Leaving] = field(default_factory=dict[ResourceName, Leaving])
     refused: dict[ResourceName, Version] = field(default_factory=dict[ResourceName, Version])
-    acknowledged: int = 0  # the generation up to which the proxy runs this type
     _last_good: dict[ResourceName, EncodedResource] = field(default_factory=dict[ResourceName, EncodedResource])
     _base: NamedResources = field(default_factory=lambda: NOTHING)
     _exceptions: dict[ResourceName, EncodedResource | Version | None] = field(
@@ -115,6 +115,39 @@ class Subscription:
     _owed: set[ResourceName] = field(default_factory=set[ResourceName])
     _apart: list[tuple[ResourceName, ...]] = field(default_factory=list[tuple[ResourceName, ...]])
     _answer: bool = False
+
+    def fork(self) -> "Subscription":
+        """The same, to be changed on its own."""
+        return Subscription(
+            self.url,
+            self.known,
+            self.wildcard,
+            self.names,
+            self.target,
+            self.in_flight.copy(),
+            {name: replace(leaving) for name, leaving in self.leaving.items()} if self.leaving else {},
+            self.refused.copy(),
+            self._last_good.copy(),
+            self._base,
+            self._exceptions.copy(),
+            self._dirty.copy(),
+            self._unsure.copy(),
+            self._asked.copy(),
+            self._owed.copy(),
+            self._apart.copy(),
+            self._answer,
+        )
+
+    def place(self) -> tuple[object, ...] | None:
+        """Where a proxy stands that has everything and refused nothing: equal places, equal futures. None: it is
+        under way. The target is named by identity.
+        """
+        self._settle()
+        if self.in_flight or self.leaving or self.refused or self._exceptions or self._last_good or self._unsure:
+            return None
+        if self.has_work or (self.known and self._base is not self.target):
+            return None
+        return (self.url, self.known, self.wildcard, self.names, id(self.target))
 
     # ------------------------------------------------------------ what is wanted
 
@@ -172,7 +205,7 @@ class Subscription:
                 self.leaving.pop(name, None)
 
     def _add_names(self, names: set[ResourceName]) -> None:
-        self.names |= names - {WILDCARD}
+        self.names = self.names.union(names - {WILDCARD})
         if len(self.names) > MOST_NAMES:
             raise TooManyNamesError
 
@@ -283,10 +316,13 @@ class Subscription:
 
     # ------------------------------------------------------------ what it answered
 
-    def accept(self, sent: Sent) -> None:
-        """The proxy took a response."""
-        self.acknowledged = max(self.acknowledged, sent.generation)
-        if self.quiet and not self._dirty and not self.refused:
+    def accept(self) -> None:
+        """The proxy took the response that waited for this; it must not be in flight any more."""
+        self._settle()
+
+    def _settle(self) -> None:
+        """When it has everything, what it holds is the target."""
+        if self.known and self.quiet and not self._dirty and not self.refused:
             self._base, self._exceptions = self.target, {}
             self._last_good.clear()
 
@@ -324,9 +360,12 @@ class Subscription:
         """What was sent after `sent` did not replace `item`, or (unless that is `sure`) perhaps not."""
         for other in self._sent_after(sent):
             if other.before.get(item.name) is item:
-                other.before[item.name] = sent.before[item.name]
-                if not sure or item.name in sent.unsure:
-                    other.unsure.add(item.name)
+                doubtful = not sure or item.name in sent.unsure
+                self.in_flight[other.nonce] = replace(
+                    other,
+                    before={**other.before, item.name: sent.before[item.name]},
+                    unsure=other.unsure | {item.name} if doubtful else other.unsure,
+                )
 
     def _quarantine(self, item: EncodedResource, sent: Sent, newer: set[ResourceName]) -> None:
         before = sent.before[item.name]
@@ -341,7 +380,13 @@ class Subscription:
             self._dirty.add(item.name)
 
     @property
+    def has_work(self) -> bool:
+        """Whether `plan` has anything to look at."""
+        return bool(self._dirty or self._asked or self._owed or self._apart or self._answer)
+
+    @property
     def quiet(self) -> bool:
         """Nothing is on its way and nothing must be sent, except removals that are held back."""
-        waits = self._dirty - self.leaving.keys()
-        return not (self.in_flight or waits or self._asked or self._owed or self._apart or self._answer)
+        if self.in_flight or self._asked or self._owed or self._apart or self._answer:
+            return False
+        return not self._dirty or self._dirty <= self.leaving.keys()

@@ -7,6 +7,7 @@ costs more than its share is not read from for a while; whoever shows no life is
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -14,6 +15,7 @@ from typing import Protocol, cast
 from meshwright.xds.grpc import (
     RESPONSE_HEADERS,
     CallError,
+    Framed,
     MessageReader,
     Status,
     is_grpc,
@@ -33,11 +35,12 @@ from meshwright.xds.http2 import (
     ResponseHeaders,
     StreamReset,
 )
-from meshwright.xds.http2_wire import ErrorCode
+from meshwright.xds.http2_wire import FRAME_HEADER, ErrorCode
 from meshwright.xds.share import Share, clock
 
 LOG = logging.getLogger(__name__)
 CROWDED_PAUSE = 0.05  # seconds until a client whose other connections hold all it may have is looked at again
+LITTLE_WAITING = 65_536  # bytes; a connection on which less waits does not count in its client's share
 MOST_WAITING = 262_144  # bytes of a stream that may wait for a window before the call is asked again
 LARGEST_MESSAGE = 8 << 20  # bytes; a reconnecting Envoy names every resource it has in one message
 
@@ -49,8 +52,8 @@ class Call(Protocol):
         """A message from the peer."""
         ...
 
-    def next_message(self, now: float) -> bytes | None:
-        """The next message for the peer, or None when there is none now."""
+    def next_message(self, now: float) -> bytes | Framed | None:
+        """The next message for the peer, or None when there is none now. What many peers get is better framed."""
         ...
 
     def wake_at(self, now: float) -> float | None:
@@ -70,6 +73,16 @@ OpenCall = Callable[[str], Call]
 class _Running:
     call: Call
     reader: MessageReader = field(default_factory=lambda: MessageReader(LARGEST_MESSAGE))
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What the peer will most likely send next: the acknowledgement of what was sent last, as `data`."""
+
+    data: bytes
+    stream: int
+    message: bytes
+    running: _Running
 
 
 class GrpcConnection(asyncio.Protocol):
@@ -98,6 +111,8 @@ class GrpcConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._paused = False
         self._timer: asyncio.TimerHandle | None = None
+        self._expected: _Expected | None = None
+        self._noted = False  # whether what waits here is in the share
 
     # ------------------------------------------------------------ asyncio's side
 
@@ -109,8 +124,12 @@ class GrpcConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._transport is None or self._pulse is None:
             return  # refused, or gone
-        began, now = clock(), self._clock()
+        now = self._clock()
         self._pulse.heard = now
+        expected = self._expected
+        if expected is not None and data == expected.data and self._take_expected(expected, now):
+            return
+        began = clock()
         try:
             for event in self._http.receive(data, now):
                 self._on_event(event)
@@ -122,6 +141,24 @@ class GrpcConnection(asyncio.Protocol):
         pause = self._share.took(clock() - began, now)
         if pause:
             self._rest_for(pause)
+
+    def _take_expected(self, expected: _Expected, now: float) -> bool:
+        """The short way for the one message that nearly always comes: nothing of it has to be looked at. Only what
+        was sent can be acknowledged, so it is not counted as a cost of the client.
+        """
+        self._expected, running = None, expected.running
+        if running.reader.kept or not self._http.took_alone(expected.stream, len(expected.data) - FRAME_HEADER):
+            return False
+        try:
+            running.call.receive(expected.message, now)
+        except CallError as error:
+            self._end(expected.stream, error.status, error.text)
+        except Exception:
+            LOG.exception("a connection is dropped because of an error of ours")
+            self.abort()
+            return True
+        self.pump()
+        return True
 
     def eof_received(self) -> bool:
         return False  # the client hangs up; asyncio closes the transport
@@ -214,35 +251,53 @@ class GrpcConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _pump_calls(self) -> None:
-        now, crowded = self._clock(), False
-        for stream, running in list(self._calls.items()):
+        now, crowded, wake = self._clock(), False, math.inf
+        for stream, running in tuple(self._calls.items()):
+            call = running.call
             while not self._paused and self._http.waiting(stream) < MOST_WAITING:
-                crowded = not self._share.waits(self, self.waiting)
+                crowded = self._is_crowded()
                 if crowded:
+                    wake = min(wake, now + CROWDED_PAUSE)
                     break
                 try:
-                    message = running.call.next_message(now)
+                    message = call.next_message(now)
                 except CallError as error:
                     self._end(stream, error.status, error.text)
                     break
                 if message is None:
                     break
-                self._http.send_data(stream, prefix(len(message)) + message)
+                self._send(stream, running, message)
                 self._flush()
+            if (at := call.wake_at(now)) is not None:
+                wake = min(wake, at)
         self._flush()
-        self._share.waits(self, self.waiting)
-        self._set_timer(now, crowded=crowded)
+        if self._noted:
+            self._is_crowded()
+        if self._timer is not None or wake != math.inf:
+            self._set_timer(now, wake)
 
-    def _set_timer(self, now: float, *, crowded: bool) -> None:
+    def _send(self, stream: int, running: _Running, message: bytes | Framed) -> None:
+        if not isinstance(message, Framed):
+            self._http.send_data(stream, prefix(len(message)) + message)
+            return
+        self._http.send_framed(stream, message)
+        if message.acknowledgement:
+            self._expected = _Expected(message.answer_frame(stream), stream, message.acknowledgement, running)
+
+    def _is_crowded(self) -> bool:
+        """Note what waits here; whether nothing more should be added to what waits for this client."""
+        waiting = self.waiting
+        if waiting >= LITTLE_WAITING or self._noted:
+            self._share.waits(self, waiting)
+            self._noted = waiting > 0
+        return self._share.is_full
+
+    def _set_timer(self, now: float, wake: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        times = [at for running in self._calls.values() if (at := running.call.wake_at(now)) is not None]
-        if crowded:
-            times.append(now + CROWDED_PAUSE)
-        if times:
-            delay = max(min(times) - now, 0.001)
-            self._timer = asyncio.get_running_loop().call_later(delay, self.pump)
+        if wake != math.inf:
+            self._timer = asyncio.get_running_loop().call_later(max(wake - now, 0.001), self.pump)
 
     def _flush(self) -> None:
         output = self._http.take_output()

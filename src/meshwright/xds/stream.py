@@ -1,0 +1,261 @@
+"""Equal streams share one state: what one of them worked out, the others only look up.
+
+Most proxies of a class are at the same place and take the same step: the same resources are new, the same response
+goes out, the same acknowledgement comes back. So a stream has no session of its own but points at a `State`, which
+holds a session for all streams that stand there. A step (an event, and the state it leads to) is worked out on a fork
+of the session by the first stream that takes it, and remembered for a second. Streams that came the same way are thus
+in the same state; streams that came other ways meet again whenever they have everything.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from itertools import count
+from typing import Final
+from weakref import WeakValueDictionary
+
+from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
+from meshwright.model.names import SECRET, ProxyName, ResourceName, TypeUrl, Version
+from meshwright.model.published import EncodedResource, Resources
+from meshwright.xds.grpc import Framed
+from meshwright.xds.session import Complaint, Session, Timing
+from meshwright.xds.subscription import NOTHING
+
+REPLY: Final = "reply"
+NOBODY = ProxyName("")
+REMEMBERED = 1.0  # seconds; who comes later works it out again, for clocks run in a session
+REPLY_REMEMBERED = 0.1  # the bounds of a response begin when it is sent
+MOST_STEPS = 4_096
+MOST_BYTES = 32 << 20  # of responses and requests in what is remembered
+NODE_TAG = 0x0A  # of the field `node`, which is the first one of a request that has it
+MORE = 0x80
+
+Secrets = Mapping[ResourceName, EncodedResource]
+
+
+class State:
+    """Where streams stand. `idle_until`: before that time they have nothing to say (loop time; +inf: until something
+    happens; -inf: not known yet).
+    """
+
+    __slots__ = ("__weakref__", "_synced", "idle_until", "resources", "secrets", "session", "steps", "takes_secrets")
+
+    def __init__(self, session: Session, resources: Resources | None, secrets: Secrets) -> None:
+        self.session = session
+        self.resources = resources
+        self.secrets = secrets
+        self.steps: dict[Hashable, Step] = {}
+        self.idle_until = -math.inf
+        self.takes_secrets = session.takes(SECRET)
+        self._synced: bool | None = None
+
+    @property
+    def synced(self) -> bool:
+        """As `Session.synced`."""
+        if self._synced is None:
+            self._synced = self.session.synced()
+        return self._synced
+
+    def rest(self, now: float) -> None:
+        """There is nothing to say now."""
+        wake = self.session.wake_at(now)
+        self.idle_until = math.inf if wake is None else wake
+
+
+class Step:
+    """From one state to the next; on the way `said` goes out, or `complaints` are heard."""
+
+    __slots__ = ("at", "complaints", "said", "state")
+
+    def __init__(self, state: State, at: float, said: Framed | None, complaints: tuple[Complaint, ...]) -> None:
+        self.state = state
+        self.at = at
+        self.said = said
+        self.complaints = complaints
+
+
+class Book:
+    """The states and steps of one server's streams."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._nonces = count(1)
+        self._blank: dict[TypeUrl | None, State] = {}
+        self._settled: WeakValueDictionary[Hashable, State] = WeakValueDictionary()
+        self._recent: deque[tuple[State, Hashable, Step, int]] = deque()
+        self._bytes = 0
+
+    def blank(self, only: TypeUrl | None) -> State:
+        """Where every stream begins."""
+        if only not in self._blank:
+            session = Session(NOBODY, _nobody_hears, self._timing, only=only)
+            self._blank[only] = State(session, None, NOTHING)
+        return self._blank[only]
+
+    def aimed(self, state: State, resources: Resources, secrets: Secrets, now: float) -> Step:
+        """The newest resources are others."""
+        key = (id(resources), id(secrets))
+
+        def aim(session: Session) -> None:
+            session.update({**resources, SECRET: secrets})
+
+        return self._step(state, key, aim, now, (resources, secrets))
+
+    def told(self, state: State, request: bytes, key: Hashable, now: float) -> Step:
+        """A request came. Raises as `Session.receive`, and DecodeError."""
+
+        def tell(session: Session) -> None:
+            session.receive(DeltaDiscoveryRequest.FromString(request))
+
+        return self._step(state, key, tell, now, (state.resources, state.secrets))
+
+    def said(self, state: State, now: float) -> Step | None:
+        """The next response, or None; then `state.idle_until` is later than now."""
+        answer = state.session.pending(now)
+        if answer is None:
+            state.rest(now)
+            return None
+        session = state.session.fork(_nobody_hears)
+        nonce = str(next(self._nonces))
+        message = session.write(answer, nonce, now)
+        acknowledgement = DeltaDiscoveryRequest(type_url=answer.url, response_nonce=nonce).SerializeToString()
+        said = Framed(message, acknowledgement)
+        step = Step(State(session, state.resources, state.secrets), now, said, ())
+        self._remember(state, REPLY, step, now)
+        return step
+
+    def _step(
+        self,
+        state: State,
+        key: Hashable,
+        change: Callable[[Session], None],
+        now: float,
+        given: tuple[Resources | None, Secrets],
+    ) -> Step:
+        complaints: list[Complaint] = []
+        session = state.session.fork(complaints.append)
+        change(session)
+        step = Step(self._known(State(session, *given), now), now, None, tuple(complaints))
+        self._remember(state, key, step, now)
+        return step
+
+    def _known(self, state: State, now: float) -> State:
+        """The state that others who have everything are in already, if there is one."""
+        if state.session.pending(now) is not None:
+            return state
+        state.rest(now)
+        place = state.session.place(now)
+        if place is None:
+            return state
+        return self._settled.setdefault((place, id(state.resources), id(state.secrets)), state)
+
+    def _remember(self, state: State, key: Hashable, step: Step, now: float) -> None:
+        size = (len(key) if isinstance(key, bytes) else 0) + (step.said.size if step.said is not None else 0)
+        state.steps[key] = step
+        self._recent.append((state, key, step, size))
+        self._bytes += size
+        self.forget_old(now)
+
+    def forget_old(self, now: float) -> None:
+        """Nothing is kept longer than it is useful."""
+        recent = self._recent
+        while recent and (
+            len(recent) > MOST_STEPS or self._bytes > MOST_BYTES or recent[0][2].at + REMEMBERED <= now
+        ):
+            state, key, step, size = recent.popleft()
+            self._bytes -= size
+            if state.steps.get(key) is step:
+                del state.steps[key]
+
+
+class Stream:
+    """One delta stream of one proxy. Feed it with `aim` and `receive`, ask it with `reply`."""
+
+    __slots__ = ("_book", "_complain", "_node_id", "only", "proxy", "state")
+
+    def __init__(
+        self, proxy: ProxyName, book: Book, complain: Callable[[Complaint], None], only: TypeUrl | None = None
+    ) -> None:
+        """`only` is the one type that a stream of another service than ADS carries."""
+        self.proxy = proxy
+        self.only = only
+        self.state = book.blank(only)
+        self._book = book
+        self._complain = complain
+        self._node_id = ""
+
+    def aim(self, resources: Resources, secrets: Secrets, now: float) -> None:
+        """The newest of everything. Secrets count as far as they are asked for here."""
+        state = self.state
+        if not state.takes_secrets:
+            secrets = NOTHING
+        if state.resources is resources and state.secrets is secrets:
+            return
+        step = state.steps.get((id(resources), id(secrets)))
+        if step is None or now - step.at > REMEMBERED:
+            step = self._book.aimed(state, resources, secrets, now)
+        self.state = step.state
+
+    def receive(self, request: bytes, now: float) -> None:
+        """A request. Raises as `Session.receive`, and DecodeError."""
+        node, request = _without_node(request)
+        if node and not self._node_id:
+            self._node_id = DeltaDiscoveryRequest.FromString(node).node.id
+        step = self.state.steps.get(request)
+        if step is None or now - step.at > REMEMBERED:
+            step = self._book.told(self.state, request, request, now)
+        self.state = step.state
+        for complaint in step.complaints:
+            self._complain(replace(complaint, proxy=self.proxy))
+
+    def reply(self, now: float) -> Framed | None:
+        """The next response, or None when there is nothing to say now."""
+        state = self.state
+        if now < state.idle_until:
+            return None
+        step = state.steps.get(REPLY)
+        if step is None or now - step.at > REPLY_REMEMBERED:
+            step = self._book.said(state, now)
+            if step is None:
+                return None
+        self.state = step.state
+        return step.said
+
+    # ------------------------------------------------------------ what is known
+
+    @property
+    def node_id(self) -> str:
+        """What the proxy calls itself."""
+        return self._node_id or self.state.session.node_id
+
+    @property
+    def synced(self) -> bool:
+        """Whether the proxy runs everything it should; see `Session.synced`."""
+        return self.state.synced
+
+    def acknowledged(self) -> dict[TypeUrl, dict[ResourceName, Version]]:
+        """As `Session.acknowledged`."""
+        return self.state.session.acknowledged()
+
+    def refused(self) -> dict[tuple[TypeUrl, ResourceName], Version]:
+        """As `Session.refused`."""
+        return self.state.session.refused()
+
+
+def _nobody_hears(complaint: Complaint) -> None:
+    raise AssertionError(f"nobody listens to {complaint}")
+
+
+def _without_node(request: bytes) -> tuple[bytes, bytes]:
+    """The part of a request that says who asks, and the rest, which is the same for equal proxies."""
+    if not request or request[0] != NODE_TAG:
+        return b"", request
+    length = shift = 0
+    for at in range(1, min(6, len(request))):
+        length |= (request[at] & ~MORE) << shift
+        shift += 7
+        if request[at] < MORE:
+            end = at + 1 + length
+            return request[:end], request[end:]
+    return b"", request

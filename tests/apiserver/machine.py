@@ -17,7 +17,8 @@ from tests.apiserver.server import Client
 @dataclass
 class HostPrograms:
     """`started` are the pids of all programs, `ended` of those that are over; `log` is the output of
-    every container whose pod has no file of its own name beside it."""
+    every container whose pod has no file of its own name beside it.
+    """
 
     log: Path
     started: list[int] = field(default_factory=list[int])

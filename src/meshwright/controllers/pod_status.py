@@ -11,6 +11,11 @@ from meshwright.store.names import EpochMilliseconds, Json
 
 COMPONENT = "kubelet"
 SIDECAR_IMAGE = "meshwright/envoy"
+_DEFAULTS: Json = {
+    "imagePullPolicy": "IfNotPresent",
+    "resources": {},
+    "terminationMessagePath": "/dev/termination-log",
+}  # as every container of a pod has them: a later write of the whole pod would add them
 _BACK_OFF = "CrashLoopBackOff"
 _RUNNING = "running"
 _ENDING = "Terminating"
@@ -93,7 +98,7 @@ def with_sidecars(pod: Object, status: PodStatus) -> Json | None:
     """
     known = _names(pod.spec, "containers") | _names(pod.spec, "initContainers")
     added: list[Json] = [
-        {"name": each.name, "image": SIDECAR_IMAGE, "restartPolicy": "Always", "resources": {}}
+        {"name": each.name, "image": SIDECAR_IMAGE, "restartPolicy": "Always", **_DEFAULTS}
         for each in status.containers
         if each.name not in known
     ]

@@ -1,5 +1,6 @@
 """The CLI's side of the agent's socket; standard library only, so that a command starts fast."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any, cast
@@ -8,6 +9,9 @@ from meshwright.processes.client import Client, connected
 from meshwright.processes.spool import read_spools
 from meshwright.processes.state import DataDirectory
 
+PATIENCE_SECONDS = 10.0
+LONG_PATIENCE_SECONDS = 40.0  # an Envoy is asked in between
+
 
 def agent_socket(data_dir: Path) -> Path:
     """Where the agent of a mesh answers."""
@@ -15,8 +19,10 @@ def agent_socket(data_dir: Path) -> Path:
 
 
 async def ask(data_dir: Path, operation: str, **fields: str) -> dict[str, Any]:
-    """One question. Raises client.RemoteError when it is refused, client.Disconnected when no agent answers."""
-    async with connected(agent_socket(data_dir)) as client:
+    """One question. Raises client.RemoteError when it is refused, client.Disconnected when no agent answers and
+    TimeoutError (an OSError) when one is there and does not.
+    """
+    async with asyncio.timeout(PATIENCE_SECONDS), connected(agent_socket(data_dir)) as client:
         return await _call(client, operation, fields)
 
 
@@ -43,7 +49,7 @@ async def log_files(data_dir: Path, pod: str, container: str = "") -> dict[str, 
 
 async def admin(data_dir: Path, pod: str, target: str) -> tuple[int, bytes]:
     """What the Envoy of a pod answers on its admin interface: HTTP status and body. Raises as `ask` does."""
-    async with connected(agent_socket(data_dir)) as client:
+    async with asyncio.timeout(LONG_PATIENCE_SECONDS), connected(agent_socket(data_dir)) as client:
         result, descriptors = await client.call("admin", {"pod": pod, "target": target})
         body = b"".join(read_spools(descriptors))
     return result.integer("status"), body
@@ -51,7 +57,7 @@ async def admin(data_dir: Path, pod: str, target: str) -> tuple[int, bytes]:
 
 async def proxy(data_dir: Path, pod: str, *, content: bool = False) -> dict[str, Any]:
     """What the Envoy of a pod should run and says that it runs, see `proxy_facts`. Raises as `ask` does."""
-    async with connected(agent_socket(data_dir)) as client:
+    async with asyncio.timeout(PATIENCE_SECONDS), connected(agent_socket(data_dir)) as client:
         _, descriptors = await client.call("proxy", {"pod": pod, "content": content})
         body = b"".join(read_spools(descriptors))
     return cast("dict[str, Any]", json.loads(body))

@@ -14,6 +14,8 @@ from meshwright.cli.mesh_option import running_mesh
 from meshwright.processes.client import Client, Disconnected, RemoteError, connected
 from meshwright.wiring.local_mesh import LocalMesh
 
+PATIENCE_SECONDS = 2.0  # for a control plane that is there and does not answer
+
 
 def ask(data: Path | None, operation: str, **fields: Any) -> dict[str, Any]:
     """One operation on the running mesh. Raises Failure, UsageFailure or UnreachableFailure."""
@@ -31,7 +33,7 @@ def ask(data: Path | None, operation: str, **fields: Any) -> dict[str, Any]:
 def proxies_as_compiled(mesh: LocalMesh) -> dict[str, dict[str, Any]] | None:
     """How far the control plane knows every proxy to be, by name; None while it does not answer."""
     try:
-        answer = asyncio.run(_ask(mesh, "proxies", {}))
+        answer = asyncio.run(asyncio.wait_for(_ask(mesh, "proxies", {}), PATIENCE_SECONDS))
     except (RemoteError, Disconnected, OSError):
         return None
     return {each["name"]: each for each in answer["proxies"]}

@@ -10,6 +10,7 @@ from meshwright.processes.client import Disconnected, RemoteError, connected
 from meshwright.processes.spool import read_spools
 from meshwright.wiring.local_mesh import LocalMesh
 
+PATIENCE_SECONDS = 2.0  # for a control plane that is there and does not answer
 Json = dict[str, Any]
 Named = Mapping[str, Json]
 
@@ -41,7 +42,7 @@ def origins_of(mesh: LocalMesh, proxy: str) -> Origins:
 
 
 async def _ask(mesh: LocalMesh, proxy: str) -> Json:
-    async with connected(mesh.mesh_socket) as client:
+    async with asyncio.timeout(PATIENCE_SECONDS), connected(mesh.mesh_socket) as client:
         _, descriptors = await client.call("origins", {"proxy": proxy})
         return cast("Json", json.loads(b"".join(read_spools(descriptors))))
 

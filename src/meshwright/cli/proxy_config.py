@@ -259,13 +259,13 @@ def _levels(envoy: Envoy, wanted: Wanted, output: str) -> str:
     if wanted.level and wanted.reset:
         raise UsageFailure("give either --level or --reset")
     level = DEFAULT_LEVEL if wanted.reset else wanted.level
-    levels = envoy.logging(_query(level))
+    levels = envoy.logging(logging_query(level))
     if output != "table":
         return form(levels, output)
     return "\n".join([f"{envoy.pod}:", "active loggers:", *(f"  {name}: {each}" for name, each in levels.items())])
 
 
-def _query(level: str) -> str:
+def logging_query(level: str) -> str:
     """What Envoy is asked, for `debug` or `http:debug,rbac:trace`. Raises UsageFailure."""
     if not level:
         return ""

@@ -7,11 +7,13 @@ The first lines of an in.yaml may be comments of two forms:
 
 `with` adds a mesh that several cases share. `show` chooses what is written into <proxy>.yaml: a type (clusters,
 endpoints, listeners, routes), a glob over the resources' names, and a glob over virtual hosts or filter chains.
+The standard metrics, which would fill every listener of every case, are on only where a case asks for them
+(`defaultProviders: {metrics: [prometheus]}` in the mesh's settings).
 The type `origins` writes where the elements of resources come from instead: name glob, then a glob over elements.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -39,6 +41,7 @@ TYPES: Mapping[str, TypeUrl] = {
     "routes": ROUTES,
 }
 ORIGINS = "origins"
+METRICS = "metrics: [prometheus]"
 PARTS = {"listeners": "filter_chains", "routes": "virtual_hosts"}
 
 
@@ -99,7 +102,9 @@ def shown(case: Path) -> tuple[Shown, ...]:
 def compile_texts(texts: Mapping[str, str]) -> Compiled:
     """From text to resources, by the way of the command line."""
     loaded = load((name, text) for name, text in texts.items())
-    snapshot = offline_snapshot(loaded.objects, loaded.settings)
+    counted = any(METRICS in text for text in texts.values())
+    settings = replace(loaded.settings, metrics=loaded.settings.metrics and counted)
+    snapshot = offline_snapshot(loaded.objects, settings)
     return Compiled(Compiler().compile(snapshot), snapshot, loaded)
 
 

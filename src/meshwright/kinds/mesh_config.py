@@ -26,7 +26,7 @@ _OTHERS = frozenset({
     "configSources", "caCertificates", "defaultServiceExportTo", "defaultVirtualServiceExportTo",
     "defaultDestinationRuleExportTo", "localityLbSetting", "zoneAwareLbSetting", "h2UpgradePolicy",
     "inboundClusterStatName", "outboundClusterStatName", "certificates", "serviceSettings", "serviceScopeConfigs",
-    "enablePrometheusMerge", "verifyCertificateAtClient", "ca", "extensionProviders", "defaultProviders",
+    "enablePrometheusMerge", "verifyCertificateAtClient", "ca", "extensionProviders",
     "discoverySelectors", "pathNormalization", "defaultHttpRetryPolicy", "defaultInboundHttpRetryPolicy",
     "tlsDefaults", "defaultTrafficPolicy", "serviceEntryVisibility",
 })  # fmt: skip
@@ -44,6 +44,9 @@ SCHEMA = Object(
         ),
         "enableAutoMtls": Flag(),
         "connectTimeout": Duration(),
+        "defaultProviders": Object(
+            fields={"metrics": ListOf(Text(empty=False))}, others=frozenset({"tracing", "accessLogging"})
+        ),
         "dnsRefreshRate": Duration(),
         "meshMTLS": Object(
             fields={"minProtocolVersion": Enum(_VERSIONS)}, others=frozenset({"ecdhCurves", "cipherSuites"})
@@ -87,6 +90,12 @@ def _read(config: ConfigMap, text: str) -> Checked[MeshSettings]:
     return Checked(_settings(fields), tuple(run.findings))
 
 
+def _counts(fields: Fields) -> bool:
+    """An empty list of providers switches the standard metrics off; none named means Istio's default, on."""
+    providers = fields.child_or_empty("defaultProviders")
+    return not providers.has("metrics") or bool(providers.texts("metrics"))
+
+
 def _settings(fields: Fields) -> MeshSettings:
     base = MeshSettings()
     mode = fields.child_or_empty("outboundTrafficPolicy").text("mode", base.outbound_mode)
@@ -102,5 +111,6 @@ def _settings(fields: Fields) -> MeshSettings:
         access_log_file=fields.text("accessLogFile"),
         access_log_format=fields.text("accessLogFormat"),
         access_log_encoding=AccessLogEncoding(fields.text("accessLogEncoding", base.access_log_encoding)),
+        metrics=_counts(fields),
         min_tls_version=base.min_tls_version if version == "TLS_AUTO" else version,
     )

@@ -36,3 +36,4 @@ class MeshSettings:
     access_log_format: str = ""  # "" = Istio's default text line
     access_log_encoding: AccessLogEncoding = AccessLogEncoding.TEXT
     min_tls_version: str = "TLSV1_2"
+    metrics: bool = True  # Istio's standard metrics, counted by every proxy

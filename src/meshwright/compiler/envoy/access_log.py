@@ -1,9 +1,15 @@
 """Mesh settings become access logs: Istio's line by default, for requests, connections and refused connections."""
 
 from meshwright.compiler.proto import pack
-from meshwright.envoyapi.envoy.config.accesslog.v3.accesslog_pb2 import AccessLog, AccessLogFilter, ResponseFlagFilter
+from meshwright.envoyapi.envoy.config.accesslog.v3.accesslog_pb2 import (
+    AccessLog,
+    AccessLogFilter,
+    LogTypeFilter,
+    ResponseFlagFilter,
+)
 from meshwright.envoyapi.envoy.config.core.v3.base_pb2 import DataSource
 from meshwright.envoyapi.envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
+from meshwright.envoyapi.envoy.data.accesslog.v3 import accesslog_pb2
 from meshwright.envoyapi.envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from meshwright.model.settings import MeshSettings
 
@@ -28,6 +34,12 @@ def logs(settings: MeshSettings) -> tuple[AccessLog, ...]:
         log_format=SubstitutionFormatString(text_format_source=DataSource(inline_string=line)),
     )
     return (AccessLog(name="envoy.access_loggers.file", typed_config=pack(file)),)
+
+
+def stream_logs(settings: MeshSettings) -> tuple[AccessLog, ...]:
+    """For connections that are also logged when they begin: only their ends."""
+    ended = AccessLogFilter(log_type_filter=LogTypeFilter(types=[accesslog_pb2.TcpConnectionEnd]))
+    return tuple(AccessLog(name=log.name, filter=ended, typed_config=log.typed_config) for log in logs(settings))
 
 
 def listener_logs(settings: MeshSettings) -> tuple[AccessLog, ...]:

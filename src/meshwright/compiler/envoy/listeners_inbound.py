@@ -100,7 +100,7 @@ def _virtual_inbound(proxy_class: ProxyClass, settings: MeshSettings) -> Built:
     loop = FilterChain(
         name="virtualInbound-blackhole",
         filter_chain_match=FilterChainMatch(destination_port=uint(INBOUND_PORT)),
-        filters=[tcp_proxy(BLACK_HOLE, settings)],
+        filters=[tcp_proxy(BLACK_HOLE, settings, direction=Direction.INBOUND)],
     )
     chains = [loop, *_other_ports(proxy_class.passthrough_mode, settings)]
     for port in proxy_class.inbound:
@@ -175,7 +175,7 @@ def _port_chains(port: InboundPort, settings: MeshSettings, bind: str, *, redire
 def _last_filter(row: Row, port: PortNumber, bind: str, settings: MeshSettings) -> Filter:
     if row.http:
         return http_manager(Direction.INBOUND, f"inbound_{bind}_{port};", inbound_routes(port), settings)
-    return tcp_proxy(inbound_cluster(port), settings)
+    return tcp_proxy(inbound_cluster(port), settings, direction=Direction.INBOUND)
 
 
 def _other_ports(mode: MutualTlsMode, settings: MeshSettings) -> Iterator[FilterChain]:
@@ -186,7 +186,7 @@ def _other_ports(mode: MutualTlsMode, settings: MeshSettings) -> Iterator[Filter
             stat = f"{INBOUND_PASSTHROUGH};"
             made.filters.append(http_manager(Direction.INBOUND, stat, INBOUND_PASSTHROUGH, settings))
         else:
-            made.filters.append(tcp_proxy(INBOUND_PASSTHROUGH, settings))
+            made.filters.append(tcp_proxy(INBOUND_PASSTHROUGH, settings, direction=Direction.INBOUND))
         yield made
 
 

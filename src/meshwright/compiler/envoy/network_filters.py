@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 
 from meshwright.compiler.chain import Direction, http_filters
-from meshwright.compiler.envoy.access_log import logs
-from meshwright.compiler.features import mutual_tls
+from meshwright.compiler.envoy.access_log import logs, stream_logs
+from meshwright.compiler.features import metrics, mutual_tls
+from meshwright.compiler.features.metrics import Side
 from meshwright.compiler.proto import ads, duration, flag, pack
+from meshwright.envoyapi.envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
 from meshwright.envoyapi.envoy.config.listener.v3.listener_components_pb2 import Filter
 from meshwright.envoyapi.envoy.extensions.filters.common.set_filter_state.v3.value_pb2 import FilterStateValue
 from meshwright.envoyapi.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (  # noqa: E501 - one name
@@ -19,6 +21,11 @@ from meshwright.model.settings import MeshSettings
 
 SERVER = "istio-envoy"
 ALPN_KEY = "envoy.network.application_protocols"
+SIDES = {
+    Direction.INBOUND: Side.DESTINATION,
+    Direction.OUTBOUND: Side.SOURCE,
+    Direction.GATEWAY: Side.GATEWAY,
+}
 
 
 def http_manager(direction: Direction, stat_prefix: str, routes: ResourceName, settings: MeshSettings) -> Filter:
@@ -27,7 +34,7 @@ def http_manager(direction: Direction, stat_prefix: str, routes: ResourceName, s
         stat_prefix=stat_prefix,
         rds=Rds(route_config_name=routes, config_source=ads(wait=False)),
         http_filters=http_filters(direction),
-        access_log=logs(settings),
+        access_log=_request_logs(direction, settings),
         use_remote_address=flag(direction is Direction.GATEWAY),
         normalize_path=flag(value=True),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
@@ -53,10 +60,9 @@ def identify(manager: HttpConnectionManager, direction: Direction) -> None:
     manager.set_current_client_cert_details.dns = True
 
 
-def tcp_proxy(cluster: ResourceName, settings: MeshSettings, idle_timeout: Milliseconds | None = None) -> Filter:
+def tcp_proxy(cluster: ResourceName, settings: MeshSettings, *, direction: Direction = Direction.OUTBOUND) -> Filter:
     """Connections forwarded to one cluster."""
-    proxy = TcpProxy(stat_prefix=cluster, cluster=cluster, access_log=logs(settings))
-    return _tcp(proxy, idle_timeout)
+    return _tcp(TcpProxy(stat_prefix=cluster, cluster=cluster), settings, direction)
 
 
 def weighted_tcp_proxy(
@@ -69,14 +75,22 @@ def weighted_tcp_proxy(
     proxy = TcpProxy(
         stat_prefix=stat_prefix,
         weighted_clusters=TcpProxy.WeightedCluster(clusters=shares),
-        access_log=logs(settings),
     )
-    return _tcp(proxy, None)
+    return _tcp(proxy, settings, Direction.OUTBOUND)
 
 
-def _tcp(proxy: TcpProxy, idle_timeout: Milliseconds | None) -> Filter:
-    if idle_timeout is not None:
-        proxy.idle_timeout.CopyFrom(duration(idle_timeout))
+def _request_logs(direction: Direction, settings: MeshSettings) -> tuple[AccessLog, ...]:
+    counted = metrics.request_metrics(SIDES[direction]) if settings.metrics else ()
+    return (*logs(settings), *counted)
+
+
+def _tcp(proxy: TcpProxy, settings: MeshSettings, direction: Direction) -> Filter:
+    """With metrics a connection is logged twice, of which the file takes the end."""
+    if settings.metrics:
+        proxy.access_log.extend((*stream_logs(settings), *metrics.connection_metrics(SIDES[direction])))
+        proxy.access_log_options.flush_access_log_on_connected = True
+    else:
+        proxy.access_log.extend(logs(settings))
     return Filter(name="envoy.filters.network.tcp_proxy", typed_config=pack(proxy))
 
 

@@ -14,7 +14,7 @@ from meshwright.compiler.envoy.sidecar_hosts import Aliases, Chunk, Entry, Group
 from meshwright.compiler.envoy.virtual_hosts import Part, packed
 from meshwright.compiler.features.timeout import set_timeout
 from meshwright.compiler.memo import ImpureError
-from meshwright.compiler.names import HTTP_PROXY, PASSTHROUGH, is_sniffed
+from meshwright.compiler.names import BLACK_HOLE, HTTP_PROXY, PASSTHROUGH, is_sniffed
 from meshwright.compiler.visibility.buckets import BUCKETS, bucket_of
 from meshwright.compiler.visibility.owners import Owners
 from meshwright.compiler.visibility.view import View, VisibleService
@@ -256,6 +256,7 @@ def _unknown_hosts(view: View) -> VirtualHost:
     if hosts.is_proxied(view) or view.settings.outbound_mode is OutboundMode.REGISTRY_ONLY:
         refuse = Route(name="block_all", match=RouteMatch(prefix="/"))
         refuse.direct_response.status = BAD_GATEWAY
+        refuse.metadata.filter_metadata["meshwright"].fields["refused"].string_value = BLACK_HOLE
         return VirtualHost(name="block_all", domains=["*"], routes=[refuse], include_request_attempt_count=True)
     allow = Route(name="allow_any", match=RouteMatch(prefix="/"))
     allow.route.cluster = PASSTHROUGH

@@ -1,0 +1,48 @@
+"""Envoys count what passes them: exactly, on both sides, and by whose identity."""
+
+import re
+
+from tests.live.mesh import Mesh
+
+SERIES = re.compile(r"^envoy_istio_requests_total\{(.*)\} (\d+)$", re.MULTILINE)
+TAG = re.compile(r'(\w+)="([^"]*)"')
+COUNT = 25
+
+
+def counted(mesh: Mesh, pod: str, **wanted: str) -> int:
+    """The sum of a pod's own request counters that have these tags."""
+    text = mesh.one("http://127.0.0.1:15090/stats/prometheus", pod).body
+    found = [(dict(TAG.findall(tags)), int(value)) for tags, value in SERIES.findall(text)]
+    return sum(value for tags, value in found if wanted.items() <= tags.items())
+
+
+def of_source(mesh: Mesh, code: str) -> int:
+    cluster = "outbound|8000||echo.live.svc.cluster.local"
+    return counted(mesh, "deploy/client.live", reporter="source", cluster=cluster, response_code=code)
+
+
+def of_destinations(mesh: Mesh, code: str) -> int:
+    caller = "spiffe://cluster.local/ns/live/sa/client"
+    wanted = {"reporter": "destination", "response_code": code, "source_principal": caller}
+    return sum(counted(mesh, f"deploy/{pod}.live", **wanted) for pod in ("echo-v1", "echo-v2"))
+
+
+def test_both_sides_count_every_request_by_its_code(mesh: Mesh) -> None:
+    before = {code: (of_source(mesh, code), of_destinations(mesh, code)) for code in ("200", "404")}
+    mesh.ask("http://echo:8000/", count=COUNT)
+    mesh.ask("http://echo:8000/status/404", count=3)
+    after = {code: (of_source(mesh, code), of_destinations(mesh, code)) for code in ("200", "404")}
+    grown = {code: tuple(now - then for now, then in zip(after[code], before[code], strict=True)) for code in after}
+    assert grown == {"200": (COUNT, COUNT), "404": (3, 3)}
+
+
+def test_a_header_makes_nobody_somebody_else(mesh: Mesh) -> None:
+    before = of_destinations(mesh, "200")
+    forged = {
+        "x-forwarded-for": "10.244.0.9",
+        "x-forwarded-client-cert": "URI=spiffe://cluster.local/ns/live/sa/other",
+    }
+    mesh.ask("http://echo:8000/", count=5, headers=forged)
+    assert of_destinations(mesh, "200") - before == 5
+    everybody = {"reporter": "destination", "source_principal": "spiffe://cluster.local/ns/live/sa/other"}
+    assert sum(counted(mesh, f"deploy/{pod}.live", **everybody) for pod in ("echo-v1", "echo-v2")) == 0

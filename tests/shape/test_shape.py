@@ -19,6 +19,7 @@ GENERATED = "src/meshwright/envoyapi/"
 FEATURES = sorted(path.stem for path in (SOURCE / "compiler" / "features").glob("[!_]*.py"))
 # features whose meaning is a field of a larger value
 PART_OF = {
+    "metrics": "settings",
     "consistent_hash": "load_balancing",
     "mutual_tls": "peer_authentication",
     "timeout": "virtual_service",

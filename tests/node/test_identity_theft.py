@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 import uvloop
 
@@ -25,7 +24,10 @@ from meshwright.asynctools.latest import Latest
 from meshwright.ca import certificates
 from meshwright.ca.authority import Authority
 from meshwright.ca.leaves import LeafStore
-from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
+from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import (
+    DeltaDiscoveryRequest,
+    DeltaDiscoveryResponse,
+)
 from meshwright.model.config import SecretContent
 from meshwright.model.meta import Meta
 from meshwright.model.names import CLUSTER, SECRET, ProxyName
@@ -36,8 +38,8 @@ from meshwright.model.workload import Identity
 from meshwright.node.relay import Relay, TcpAddress
 from meshwright.xds.server import ADS_PATH, SDS_PATH, XdsServer
 from tests.node.mesh import ControlPlane, pod, relay, status, until
+from tests.xds.asking import ask
 from tests.xds.envoys import folder
-from tests.xds.test_server import Stream
 
 VICTIM, THIEF, GATEWAY = ProxyName("victim.shop"), ProxyName("thief.default"), ProxyName("gateway.istio-system")
 OTHERS_CREDENTIAL, OWN_CREDENTIAL = "kubernetes://shop-tls", "kubernetes://gateway-tls"
@@ -81,18 +83,19 @@ async def mesh(place: Path) -> AsyncGenerator[XdsServer]:
 
 @pytest.mark.parametrize(("path", "url"), [(SDS_PATH, SECRET), (ADS_PATH, CLUSTER)], ids=["sds", "ads"])
 def test_a_forged_node_is_turned_away(caplog: pytest.LogCaptureFixture, path: str, url: str) -> None:
+    request = DeltaDiscoveryRequest(type_url=url, resource_names_subscribe=["default"])
+    request.node.id = f"sidecar~10.0.0.9~{VICTIM}~shop.svc.cluster.local"
+    request.node.metadata.update({"NAMESPACE": "shop", "SERVICE_ACCOUNT": "victim"})
+
     async def run() -> None:
         with folder() as place:
-            async with mesh(place), Stream(place / THIEF, path) as stream:
-                request = DeltaDiscoveryRequest(type_url=url, resource_names_subscribe=["default"])
-                request.node.id = f"sidecar~10.0.0.9~{VICTIM}~shop.svc.cluster.local"
-                request.node.metadata.update({"NAMESPACE": "shop", "SERVICE_ACCOUNT": "victim"})
-                await stream.call.write(request)
-                assert await stream.status() == grpc.StatusCode.PERMISSION_DENIED
+            async with mesh(place):
+                outcome, _ = await asyncio.to_thread(ask, place / THIEF, path, request)
+                assert outcome == "PERMISSION_DENIED"
         assert said(caplog, f"who speaks for {THIEF}", f"~{VICTIM}~", "turned away")
         no_key_in(caplog)
 
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.INFO):
         uvloop.run(run())
 
 
@@ -106,31 +109,36 @@ def test_a_secret_that_is_not_the_askers_is_not_served(
 ) -> None:
     async def run() -> None:
         with folder() as place:
-            async with mesh(place), Stream(place / asker, SDS_PATH) as stream:
-                await stream.ask(SECRET, name, "default")
-                shown = await stream.read()
+            async with mesh(place):
+                shown = await secrets(place / asker, name, "default")
                 assert [each.name for each in shown.resources] == ["default"]
                 assert list(shown.removed_resources) == [name]
         assert said(caplog, f"{asker} asks for the secret {name!r}", "does not have")
         no_key_in(caplog)
 
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.INFO):
         uvloop.run(run())
 
 
 def test_who_asks_for_everything_gets_their_own_and_cannot_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
         with folder() as place:
-            async with mesh(place), Stream(place / GATEWAY, SDS_PATH) as stream:
-                await stream.ask(
-                    SECRET, OWN_CREDENTIAL, "default", *(f"kubernetes://guess-{n}" for n in range(2_000))
-                )
-                shown = await stream.read()
+            async with mesh(place):
+                guesses = (f"kubernetes://guess-{number}" for number in range(2_000))
+                shown = await secrets(place / GATEWAY, OWN_CREDENTIAL, "default", *guesses)
                 assert sorted(each.name for each in shown.resources) == ["default", OWN_CREDENTIAL]
         assert len(caplog.records) < 40
 
     with caplog.at_level(logging.WARNING):
         uvloop.run(run())
+
+
+async def secrets(path: Path, *names: str) -> DeltaDiscoveryResponse:
+    """What an honest SDS stream gets that asks for these."""
+    request = DeltaDiscoveryRequest(type_url=SECRET, resource_names_subscribe=names)
+    outcome, shown = await asyncio.to_thread(ask, path, SDS_PATH, request)
+    assert outcome == "OK"
+    return shown
 
 
 def test_a_process_of_another_network_namespace_is_hung_up_on(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from meshwright.apiserver.api import Api
+from meshwright.apiserver.content_rules import content_errors
 from meshwright.apiserver.defaults import at_first, carried, with_defaults
 from meshwright.apiserver.failure import About, Failure, FieldError, bad_request, conflict, invalid
 from meshwright.apiserver.immutable import immutable_errors
@@ -74,7 +75,8 @@ def admit(
     whole = filled
     if findings.unknown and strictness is not Strictness.STRICT:
         whole = pruned(filled, shape)
-    errors = [*findings.errors, *metadata_errors(whole, target), *api.validate(_with_name(whole))]
+    errors = [*findings.errors, *metadata_errors(whole, target), *content_errors(whole, row.kind)]
+    errors += api.validate(_with_name(whole))
     if before is not None:
         errors += immutable_errors(before, whole, row.kind)
     return _judge(target, whole, _Wrong(findings, _each_once(errors), tuple(twice)), strictness)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketState
@@ -27,6 +27,7 @@ from meshwright.apiserver.failure import (
     method_not_allowed,
     no_such_page,
 )
+from meshwright.apiserver.health import Health
 from meshwright.apiserver.negotiation import WHOLE, Form, check_body_type, wanted
 from meshwright.apiserver.openapi import empty_v2
 from meshwright.apiserver.options import Target, flag, parse_target
@@ -48,12 +49,14 @@ _LONGEST_REASON = 100  # a close frame has room for 123 bytes
 def application(api: Api) -> ASGIApp:
     """All paths. Every failure is a Status object; what is not foreseen is 500 and stands in the log."""
     pages = _Pages(api)
+    health = Health(api)
     objects = _Objects(api)
     routes = Starlette(
         routes=[
-            Route("/healthz", _alive),
-            Route("/livez", _alive),
-            Route("/readyz", pages.ready),
+            Route("/", pages.root),
+            Route("/healthz", health.alive),
+            Route("/livez", health.alive),
+            Route("/readyz", health.ready),
             Route("/version", pages.version),
             Route("/api", pages.core),
             Route("/apis", pages.groups),
@@ -109,10 +112,6 @@ async def _broken(request: Request, error: Exception) -> Response:
     return await _failed(request, internal("the log of the control plane has the details"))
 
 
-async def _alive(_request: Request) -> Response:
-    return PlainTextResponse("ok")
-
-
 def refused_to(connection: HTTPConnection, user: User, verb: str, about: About, namespace: str) -> Failure:
     """403 for a user that is known, with a line in the log."""
     where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
@@ -130,10 +129,9 @@ class _Pages:
     async def _user(self, request: Request) -> User:
         return await user_at(request, self._api.authenticate)
 
-    async def ready(self, _request: Request) -> Response:
-        """`ok`, or 500 with what is missing."""
-        missing = self._api.ready()
-        return PlainTextResponse(missing or "ok", HTTPStatus.INTERNAL_SERVER_ERROR if missing else HTTPStatus.OK)
+    async def root(self, request: Request) -> Response:
+        await self._user(request)
+        return _json(discovery.paths(self._api.catalogue))
 
     async def version(self, _request: Request) -> Response:
         minor = KUBERNETES_MINOR

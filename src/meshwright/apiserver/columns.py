@@ -188,14 +188,46 @@ def _node_roles(value: Json, _now: datetime) -> Cell:
     return ",".join(sorted(name.removeprefix(prefix) for name in labels if name.startswith(prefix))) or _NONE
 
 
+def _node_address(kind: str) -> Callable[[Json, datetime], Cell]:
+    def cell(value: Json, _now: datetime) -> Cell:
+        found = list_of(dig(value, "status", "addresses"))
+        return next((str(item.get("address")) for item in found if is_map(item) and item.get("type") == kind), _NONE)
+
+    return cell
+
+
+def _endpoints(value: Json, _now: datetime) -> Cell:
+    """`address:port` of all that are ready, the first three of them."""
+    found: list[str] = []
+    for subset in list_of(value.get("subsets")):
+        ports = [str(port.get("port")) for port in list_of(dig(subset, "ports")) if is_map(port)]
+        for address in list_of(dig(subset, "addresses")):
+            found += [f"{dig(address, 'ip')}:{port}" for port in ports] or [str(dig(address, "ip"))]
+    return _first_three(found) or _NONE
+
+
+def _first_three(found: list[str]) -> str:
+    more = f" + {len(found) - 3} more..." if len(found) > 3 else ""  # noqa: PLR2004 - as kubectl shows them
+    return ",".join(found[:3]) + more
+
+
+def _controller(value: Json, _now: datetime) -> Cell:
+    """The owner of a revision, as `kind.group/name`."""
+    for owner in list_of(dig(value, "metadata", "ownerReferences")):
+        if is_map(owner) and owner.get("controller") is True:
+            group, slash, _ = str(owner.get("apiVersion")).rpartition("/")
+            kind = str(owner.get("kind")).lower() + (f".{group}" if slash else "")
+            return f"{kind}/{owner.get('name')}"
+    return _NONE
+
+
 def _slice_ports(value: Json, _now: datetime) -> Cell:
     return ",".join(str(port.get("port")) for port in list_of(value.get("ports")) if is_map(port)) or "<unset>"
 
 
 def _slice_endpoints(value: Json, _now: datetime) -> Cell:
     found = [str(a) for item in list_of(value.get("endpoints")) for a in list_of(dig(item, "addresses"))]
-    more = f" + {len(found) - 3} more..." if len(found) > 3 else ""  # noqa: PLR2004 - as kubectl shows them
-    return (",".join(found[:3]) + more) or "<unset>"
+    return _first_three(found) or "<unset>"
 
 
 def _event_time(value: Json, now: datetime) -> Cell:
@@ -232,6 +264,7 @@ _COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("IP", _at("status", "podIP"), wide=True),
         Column("Node", _at("spec", "nodeName"), wide=True),
         Column("Nominated Node", _at("status", "nominatedNodeName"), wide=True),
+        Column("Readiness Gates", lambda _value, _now: _NONE, wide=True),
     ),
     "Deployment": (
         _NAME,
@@ -268,7 +301,19 @@ _COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("Roles", _node_roles),
         _AGE,
         Column("Version", _at("status", "nodeInfo", "kubeletVersion", default="")),
+        Column("Internal-IP", _node_address("InternalIP"), wide=True),
+        Column("External-IP", _node_address("ExternalIP"), wide=True),
+        Column("OS-Image", _at("status", "nodeInfo", "osImage", default=_UNKNOWN), wide=True),
+        Column("Kernel-Version", _at("status", "nodeInfo", "kernelVersion", default=_UNKNOWN), wide=True),
+        Column("Container-Runtime", _at("status", "nodeInfo", "containerRuntimeVersion"), wide=True),
     ),
+    "ControllerRevision": (
+        _NAME,
+        Column("Controller", _controller),
+        Column("Revision", _number("revision"), type="integer"),
+        _AGE,
+    ),
+    "Endpoints": (_NAME, Column("Endpoints", _endpoints), _AGE),
     "ConfigMap": (_NAME, Column("Data", _count("data"), type="integer"), _AGE),
     "Secret": (
         _NAME,

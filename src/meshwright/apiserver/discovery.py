@@ -43,6 +43,15 @@ def _groups(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
     return {**named, **{review.group: (review.version,) for review in REVIEWS}}
 
 
+def paths(catalogue: Catalogue) -> Json:
+    """`/`: what can be asked for beside objects."""
+    found = ["/api", "/api/v1", "/apis"]
+    for group, versions in _groups(catalogue).items():
+        found += [f"/apis/{group}", *(f"/apis/{group}/{version}" for version in versions)]
+    found += ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+    return {"paths": sorted(found)}
+
+
 def core_versions() -> Json:
     """`/api`."""
     return {

@@ -19,6 +19,8 @@ def immutable_errors(before: Json, after: Json, kind: str) -> Iterator[FieldErro
         yield from _fixed(before, after, "spec", "serviceName")
     if kind == "EndpointSlice":
         yield from _fixed(before, after, "addressType")
+    if kind == "ControllerRevision":
+        yield from _fixed(before, after, "data")
     if kind in ("ConfigMap", "Secret") and before.get("immutable") is True:
         for name in ("data", "binaryData", "immutable"):
             yield from _fixed(before, after, name)

@@ -116,7 +116,7 @@ class ProxyRunner:
             *("-c", str(inside.bootstrap)),
             *("--concurrency", "1"),
             "--disable-hot-restart",
-            *("--drain-time-s", str(max(1, settings.drain_time // 1000))),
+            *("--drain-time-s", str(max(1, settings.keep_time // 1000))),
             *("--drain-strategy", "immediate"),
             *("--local-address-ip-version", "v4"),
             *("--file-flush-interval-msec", "1000"),

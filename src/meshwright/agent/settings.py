@@ -40,7 +40,8 @@ def same_address(address: str) -> str:
 class AgentSettings:
     """`node_name` and `host_address` are what the downward API shows as spec.nodeName and status.hostIP.
 
-    `drain_time`: how long Envoy keeps serving open connections after it was told to drain. `ready_timeout`: an
+    `drain_time`: how long a pod that leaves waits for its clients before its applications are told to end.
+    `keep_time`: how long connections live on whose listener (or its chain) was changed or removed. `ready_timeout`: an
     Envoy that is not ready by then is started anew. `application_address` maps a pod's address to the one its
     application listens on (another one in the rung `loopback`).
     """
@@ -54,6 +55,7 @@ class AgentSettings:
     host_address: str = "127.0.0.1"
     proxy_log_level: str = "warning"
     drain_time: Milliseconds = Milliseconds(5_000)
+    keep_time: Milliseconds = Milliseconds(300_000)
     parallel_starts: int = 4
     back_off: BackOff = BackOff()
     ready_timeout: Milliseconds = Milliseconds(15_000)

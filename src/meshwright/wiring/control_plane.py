@@ -49,7 +49,7 @@ from meshwright.wiring.status_view import StatusView
 from meshwright.wiring.store_follower import StoreFollower
 
 LOG = logging.getLogger("meshwright")
-DRAIN_BOUND_SECONDS = 5.0
+DRAIN_BOUND_SECONDS = 10.0
 APPLIED = "applied"  # the file that says which documents of `up` are in the store
 
 
@@ -155,7 +155,8 @@ class ControlPlane:
         """The pod is out of every endpoint list, acknowledged by all proxies that listen; bounded."""
         del pod  # its node has reported it as not ready before it asked
         self._mesh.ready(self._nodes.statuses.value)
-        await self._nodes.synced(DRAIN_BOUND_SECONDS)
+        # Not "the newest of everything": while changes follow each other closely there is always something newer.
+        await self._nodes.live_on_all(self._mesh.published.value.change, DRAIN_BOUND_SECONDS)
 
 
 def _now() -> datetime:

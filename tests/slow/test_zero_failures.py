@@ -1,0 +1,160 @@
+"""Constant load over HTTP/1.1, HTTP/2, gRPC and TCP while everything changes: not one request fails."""
+
+import contextlib
+import json
+import random
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.live.mesh import Mesh
+from tests.slow.load.changes import CHANGES, Changes
+from tests.slow.load.world import APPS, Api, Asker, Seen, load, loaded_mesh, traced
+
+pytestmark = pytest.mark.timeout(300)
+GATEWAY = "/apis/apps/v1/namespaces/istio-system/deployments/istio-ingressgateway"
+WORKLOADS = [f"{APPS}/deployments/backend-v1", f"{APPS}/deployments/backend-v2", GATEWAY]
+CHANGING_SECONDS, PER_SECOND = 60, 20
+SCALE_DOWNS = 20
+ASKED = 1000
+V1, V2 = (
+    {"destination": {"host": "backend.load.svc.cluster.local", "port": {"number": 8000}, "subset": name}}
+    for name in ("v1", "v2")
+)
+
+
+def _to(*route: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"route": list(route), **more}
+
+
+def _with(weight: int) -> dict[str, Any]:
+    return _to({**V1, "weight": weight}, {**V2, "weight": 100 - weight})
+
+
+def _tells(number: int) -> dict[str, Any]:
+    headers = {"request": {"set": {"x-rule": f"n{number}"}}, "response": {"set": {"x-answer": f"a{number}"}}}
+    return _to(V2, headers=headers)
+
+
+def _aborts(status: int) -> dict[str, Any]:
+    return _to(V1, fault={"abort": {"httpStatus": status, "percentage": {"value": 100}}})
+
+
+# A rule, and the one answer that it allows: status, version, request header, location, response header.
+RULES: list[tuple[dict[str, Any], str]] = [
+    (_with(100), "200 v1 - - -"),
+    (_with(0), "200 v2 - - -"),
+    (_tells(1), "200 v2 n1 - a1"),
+    (_tells(2), "200 v2 n2 - a2"),
+    (_aborts(418), "418 - - - -"),
+    (_aborts(429), "429 - - - -"),
+    (_to(V1), "200 v1 - - -"),
+    ({"redirect": {"uri": "/there", "redirectCode": 302}}, "302 - - http://HOST/there -"),
+    ({"directResponse": {"status": 410, "body": {"string": "gone"}}}, "410 - - - -"),
+    (_tells(3), "200 v2 n3 - a3"),
+    (_to(V1, rewrite={"uri": "/other"}), "200 v1 - - -"),
+    (_with(0), "200 v2 - - -"),
+]
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Generator[Mesh]:
+    with loaded_mesh() as made:
+        yield made
+
+
+@pytest.fixture
+def api(mesh: Mesh) -> Generator[Api]:
+    with contextlib.closing(Api(mesh)) as made:
+        yield made
+
+
+@contextmanager
+def nothing_fails(mesh: Mesh) -> Generator[Seen]:
+    """The load around a block; afterwards every single answer was right, and every stream was there."""
+    with load(mesh) as seen:
+        time.sleep(1)
+        yield seen
+        time.sleep(1)
+    print(seen.table())
+    assert seen.failed == 0, traced(mesh, seen)
+    assert all(stream["requests"] for stream in seen.streams.values())
+
+
+def at_pace(seconds: float, per_second: float, act: Callable[[], Any]) -> int:
+    """`act` so often; how often it was. What a busy machine cannot do in time is left out, not made up for."""
+    began, done = time.monotonic(), 0
+    while (now := time.monotonic() - began) < seconds:
+        act()
+        done += 1
+        time.sleep(max(0.0, 1 / per_second - (time.monotonic() - began - now)))
+    return done
+
+
+def test_twenty_changes_a_second(mesh: Mesh, api: Api) -> None:
+    """All kinds of changes in random order; connections that were open before stay open, TCP as well."""
+    changes, order = Changes(api), random.Random(4)
+    with nothing_fails(mesh) as seen:
+        done = at_pace(CHANGING_SECONDS, PER_SECOND, lambda: changes.make(order.choice(CHANGES)))
+        changes.restore()
+    print(f"{done} changes while {seen.requests} requests were answered: {dict(changes.made)}")
+    assert set(changes.made) == set(CHANGES)
+    assert {name: seen.streams[name]["reopened"] for name in ("tcp",)} == {"tcp": 6}, "no open connection was ended"
+
+
+def test_rolling_restart_of_every_workload(mesh: Mesh, api: Api) -> None:
+    before = {*api.pods(), *api.pods("istio-system")}
+    with nothing_fails(mesh):
+        for path in WORKLOADS:
+            api.restart(path)
+            mesh.eventually(lambda path=path: api.rolled_out(path), f"{path} is rolled out", 100)
+    after = {*api.pods(), *api.pods("istio-system")}
+    assert before & after == {name for name in before if name.startswith("caller-")}
+
+
+def test_twenty_scale_downs(mesh: Mesh, api: Api) -> None:
+    with nothing_fails(mesh):
+        for _ in range(SCALE_DOWNS):
+            for replicas in (1, 2):
+                api.scale("backend-v1", replicas)
+                path = f"{APPS}/deployments/backend-v1"
+                mesh.eventually(lambda path=path: api.rolled_out(path), f"{replicas} replicas", 100)
+
+
+def apply(mesh: Mesh, rule: dict[str, Any]) -> None:
+    """Inside the mesh and at the gateway the same rule, in one change."""
+    documents = [
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": name, "namespace": "load"},
+            "spec": {"http": [rule], **spec},
+        }
+        for name, spec in (
+            ("backend", {"hosts": ["backend"]}),
+            ("front", {"hosts": ["backend.example.com"], "gateways": ["front"]}),
+        )
+    ]
+    answer = json.loads(
+        mesh.run("apply", "-f", "-", "--wait", "-o", "json", stdin=yaml.safe_dump_all(documents)).stdout
+    )
+    assert answer["receipt"]["live"], answer
+
+
+def test_after_the_receipt_the_old_rule_serves_nobody(mesh: Mesh) -> None:
+    """On connections that were open before the change and on new ones, from a pod and through the gateway."""
+    with contextlib.closing(Asker(mesh)) as inside, contextlib.closing(Asker(mesh, outside=True)) as outside:
+        askers = {"backend:8000": inside, "backend.example.com": outside}
+        for asker in askers.values():
+            asker.ask(len(RULES))  # opens the connections
+        for number, (rule, answer) in enumerate(RULES):
+            apply(mesh, rule)
+            for host, asker in askers.items():
+                seen, wanted = asker.ask(ASKED), answer.replace("HOST", host)
+                assert {name: set(answers) for name, answers in seen.items()} == {name: {wanted} for name in seen}, (
+                    f"change {number}: {rule}: {seen}"
+                )

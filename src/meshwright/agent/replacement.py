@@ -24,6 +24,8 @@ def fingerprint(pod: PlannedPod) -> str:
         template.containers,
         template.hostname,
         template.subdomain,
+        template.volumes,
+        template.restart_policy,
     )
     return blake2b(repr(parts).encode(), digest_size=12).hexdigest()
 

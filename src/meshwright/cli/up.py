@@ -133,7 +133,7 @@ def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool
     for fix in report.fixes:
         click.echo(f"           for a better rung: {fix}")
     with step("configuration read") as current:
-        current.outcome, left_out = _check(run)
+        current.outcome, left_out = _check(replace(run, rung=report.rung))
     with step("processes started"):
         decided = replace(run, rung=report.rung)
         try:
@@ -148,9 +148,11 @@ def _check(run: RunFile) -> tuple[str, int]:
     from meshwright.documents.render import render
     from meshwright.wiring.image_findings import image_findings
     from meshwright.wiring.loading import load
+    from meshwright.wiring.volume_findings import volume_findings
 
     loaded = load((text.file, text.text) for text in run.texts)
-    for found in (*loaded.diagnostics, *image_findings(loaded.objects, loaded.catalogue)):
+    missing = (*image_findings(loaded.objects, loaded.catalogue), *volume_findings(loaded.objects, run.rung))
+    for found in (*loaded.diagnostics, *missing):
         click.echo(render(found, loaded.lines), err=True)
     for sentence in loaded.catalogue_errors:
         click.echo(f"image catalogue: {sentence}", err=True)

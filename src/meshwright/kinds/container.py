@@ -16,6 +16,7 @@ from meshwright.kinds.schema import (
     Text,
     Unsupported,
 )
+from meshwright.kinds.volumes import VOLUME_MOUNTS, read_mount
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import Milliseconds, PortNumber
@@ -91,7 +92,7 @@ _ENV = Object(
     one_of=(("value", "valueFrom"),),
 )
 _OTHERS = frozenset({
-    "imagePullPolicy", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules", "volumeMounts",
+    "imagePullPolicy", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules",
     "volumeDevices", "securityContext", "lifecycle", "stdin", "stdinOnce", "tty", "terminationMessagePath",
     "terminationMessagePolicy",
 })  # fmt: skip
@@ -121,6 +122,7 @@ CONTAINER = Object(
         "readinessProbe": _PROBE,
         "livenessProbe": _PROBE,
         "startupProbe": _PROBE,
+        "volumeMounts": VOLUME_MOUNTS,
     },
     required={"name": "e.g. app", "image": "the image's name"},
     others=_OTHERS,
@@ -144,6 +146,7 @@ def read_container(fields: Fields) -> Container:
         readiness=_read_probe(fields.child("readinessProbe")),
         liveness=_read_probe(fields.child("livenessProbe")),
         startup=_read_probe(fields.child("startupProbe")),
+        mounts=tuple(read_mount(mount) for mount in fields.items("volumeMounts")),
     )
 
 

@@ -4,15 +4,16 @@ from meshwright.kinds import formats
 from meshwright.kinds.container import CONTAINER, read_container
 from meshwright.kinds.fields import Fields
 from meshwright.kinds.metadata import TEMPLATE_METADATA, annotations_of
-from meshwright.kinds.schema import Integer, ListOf, Object, Text
+from meshwright.kinds.schema import Enum, Integer, ListOf, Object, Text
+from meshwright.kinds.volumes import VOLUMES, read_volume
 from meshwright.model.labels import Labels
 from meshwright.model.names import Milliseconds
-from meshwright.model.pod import PodTemplate
+from meshwright.model.pod import PodTemplate, RestartPolicy
 
 _GRACE_SECONDS = 30
 _OTHERS = frozenset({
-    "initContainers", "ephemeralContainers", "volumes", "affinity", "nodeSelector", "nodeName", "tolerations",
-    "securityContext", "serviceAccount", "restartPolicy", "dnsPolicy", "dnsConfig", "hostAliases", "hostNetwork",
+    "initContainers", "ephemeralContainers", "affinity", "nodeSelector", "nodeName", "tolerations",
+    "securityContext", "serviceAccount", "dnsPolicy", "dnsConfig", "hostAliases", "hostNetwork",
     "hostPID", "hostIPC", "hostUsers", "imagePullSecrets", "priority", "priorityClassName", "preemptionPolicy",
     "schedulerName", "schedulingGates", "runtimeClassName", "overhead", "readinessGates", "enableServiceLinks",
     "topologySpreadConstraints", "shareProcessNamespace", "setHostnameAsFQDN", "activeDeadlineSeconds",
@@ -26,6 +27,8 @@ POD_SPEC = Object(
         "hostname": Text(formats.LABEL),
         "subdomain": Text(formats.LABEL),
         "terminationGracePeriodSeconds": Integer(),
+        "restartPolicy": Enum(tuple(RestartPolicy)),
+        "volumes": VOLUMES,
     },
     required={"containers": "a list with `name` and `image`"},
     others=_OTHERS,
@@ -47,6 +50,8 @@ def read_template(metadata: Fields, spec: Fields) -> PodTemplate:
         hostname=spec.text("hostname"),
         subdomain=spec.text("subdomain"),
         termination_grace=Milliseconds(spec.number_or("terminationGracePeriodSeconds", _GRACE_SECONDS) * 1000),
+        volumes=tuple(read_volume(volume) for volume in spec.items("volumes")),
+        restart_policy=RestartPolicy(spec.text("restartPolicy") or "Always"),
     )
 
 

@@ -75,6 +75,7 @@ SNI_TAKEN = Code(
 CREDENTIAL_IGNORED = Code(
     "MW0305", Effect.NOTED, "{0} is not used: mode {1} passes TLS on as it is", "write mode: SIMPLE to end TLS here"
 )
+UNKNOWN_CIPHER = Code("MW0306", Effect.DROPPED, "{0} is no cipher suite of Envoy's, and is left out", "{1}")
 
 SERVICE_TAKEN = Code("MW0401", Effect.DROPPED, "{0} already declares {1}", "remove one of them")
 NO_ENDPOINTS = Code(
@@ -88,6 +89,7 @@ NO_IMAGE_ENTRY = Code(
     "image {0} is not in the image catalogue and the container has no command",
     "add a command, or a ConfigMap labelled meshwright.dev/image-catalogue with an entry for {0}",
 )
+NOT_MOUNTED = Code("MW0406", Effect.NOTED, "volume {0} is not mounted: {1}", "{2}")
 
 POLICY_DENIES = Code("MW0501", Effect.DENIED, "{0}: the workloads it selects now refuse plain text", "{1}")
 POLICY_TAKEN = Code("MW0502", Effect.NOTED, "{0} is older and wins", "remove one of them")
@@ -104,7 +106,7 @@ ALL: tuple[Code, ...] = (
     UNKNOWN_HOST, UNKNOWN_SUBSET, UNKNOWN_PORT, PORT_NEEDED, UNKNOWN_GATEWAY, NEVER_REACHED, HOST_TAKEN,
     FAULT_NEVER_FIRES, HOST_NOT_SERVED, BAD_REGEX, EMPTY_FAULT,
     UNUSED_SUBSET, RULE_TAKEN, RULE_WITHOUT_HOST, CREDENTIAL_UNUSABLE,
-    PORT_TAKEN, NO_GATEWAY_POD, NO_CREDENTIAL, SNI_TAKEN, CREDENTIAL_IGNORED,
-    SERVICE_TAKEN, NO_ENDPOINTS, PORT_CONFLICT, TARGET_PORT_UNKNOWN, NO_IMAGE_ENTRY,
+    PORT_TAKEN, NO_GATEWAY_POD, NO_CREDENTIAL, SNI_TAKEN, CREDENTIAL_IGNORED, UNKNOWN_CIPHER,
+    SERVICE_TAKEN, NO_ENDPOINTS, PORT_CONFLICT, TARGET_PORT_UNKNOWN, NO_IMAGE_ENTRY, NOT_MOUNTED,
     POLICY_DENIES, POLICY_TAKEN, PORT_MODE_NEEDS_SELECTOR, ENVOY_REFUSES,
 )  # fmt: skip

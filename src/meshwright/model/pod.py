@@ -49,6 +49,57 @@ class EnvironmentVariable:
     key: str = ""
 
 
+class VolumeType(StrEnum):
+    """Where the files of a volume come from; `other` is what this mesh does not mount."""
+
+    EMPTY_DIR = "emptyDir"
+    CONFIG_MAP = "configMap"
+    SECRET = "secret"  # noqa: S105 - the name of a kind
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPath:
+    """One key of a ConfigMap or Secret as a file below the volume; `mode` None = the volume's."""
+
+    key: str
+    path: str
+    mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """`source` is the ConfigMap's or Secret's name (of type `other`: the field that says what it is). Without
+    `items` every key is a file.
+    """
+
+    name: str
+    type: VolumeType
+    origin: Origin
+    source: str = ""
+    items: tuple[KeyPath, ...] = ()
+    mode: int = 0o644
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeMount:
+    """Where a container sees a volume, or `sub_path` of it; `path` is absolute and has no slash at its end."""
+
+    volume: str
+    path: str
+    sub_path: str = ""
+    read_only: bool = False
+
+
+class RestartPolicy(StrEnum):
+    """What becomes of a container that has ended."""
+
+    ALWAYS = "Always"
+    ON_FAILURE = "OnFailure"
+    NEVER = "Never"
+
+
 @dataclass(frozen=True, slots=True)
 class Container:
     """One container. `command` and `args` are () when the image decides."""
@@ -64,6 +115,7 @@ class Container:
     readiness: Probe | None = None
     liveness: Probe | None = None
     startup: Probe | None = None
+    mounts: tuple[VolumeMount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +130,8 @@ class PodTemplate:
     subdomain: str = ""
     termination_grace: Milliseconds = Milliseconds(30_000)
     image_pull_hint: str = ""
+    volumes: tuple[Volume, ...] = ()
+    restart_policy: RestartPolicy = RestartPolicy.ALWAYS
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from meshwright.model.image import Catalogue, ImageEntry
 from meshwright.model.meta import Meta
 from meshwright.model.objects import MeshObjects
 from meshwright.model.planned_pod import PlannedPod
+from meshwright.model.pod import VolumeType
 from meshwright.model.proxy import Proxy, Role
 from meshwright.model.settings import MeshSettings
 from meshwright.node.state import Documents
@@ -124,6 +125,9 @@ def references(pods: Iterable[PlannedPod]) -> tuple[frozenset[str], frozenset[st
     variables = [(pod, each) for pod in pods for container in pod.template.containers for each in container.env]
     config_maps = {f"{pod.meta.namespace}/{each.config_map}" for pod, each in variables if each.config_map}
     secrets = {f"{pod.meta.namespace}/{each.secret}" for pod, each in variables if each.secret}
+    volumes = [(pod.meta.namespace, each) for pod in pods for each in pod.template.volumes]
+    config_maps |= {f"{space}/{each.source}" for space, each in volumes if each.type is VolumeType.CONFIG_MAP}
+    secrets |= {f"{space}/{each.source}" for space, each in volumes if each.type is VolumeType.SECRET}
     return frozenset(config_maps), frozenset(secrets)
 
 

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self, TypeVar
@@ -32,6 +33,7 @@ from meshwright.xds.share import Share
 from meshwright.xds.stream import Book, Stream
 from meshwright.xds.subscription import NOTHING, TooManyNamesError
 from meshwright.xds.transport import GrpcConnection
+from meshwright.xds.witness import PretenderError, Witness
 
 LOG = logging.getLogger(__name__)
 ADS_PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
@@ -126,6 +128,8 @@ class _DeltaCall:
     def receive(self, message: bytes, now: float) -> None:
         try:
             self._stream.receive(message, now)
+        except PretenderError as error:
+            raise CallError(Status.PERMISSION_DENIED, str(error)) from None
         except DecodeError:
             raise CallError(Status.INVALID_ARGUMENT, "this is no DeltaDiscoveryRequest") from None
         except SubscriptionError as error:
@@ -251,12 +255,11 @@ class XdsServer:
         return _CheckedConnection(served, lambda path: self._open(served, path), clock, self._heartbeat)
 
     def _open(self, served: _Served, path: str) -> _DeltaCall:
-        if path == ADS_PATH:
-            stream, home = Stream(served.proxy, self._book, self._heard(served)), served.ads
-        elif path == SDS_PATH:
-            stream, home = Stream(served.proxy, self._book, self._heard(served), SECRET), served.sds
-        else:
+        if path not in (ADS_PATH, SDS_PATH):
             raise CallError(Status.UNIMPLEMENTED, f"no such method: {path[:200]}")
+        only, home = (None, served.ads) if path == ADS_PATH else (SECRET, served.sds)
+        witness = Witness(served.proxy, partial(self._secrets.secrets_of, served.proxy))
+        stream = Stream(served.proxy, self._book, self._heard(served), witness, only)
         self.aim(served, stream, asyncio.get_running_loop().time())
         return _DeltaCall(self, served, stream, home)
 

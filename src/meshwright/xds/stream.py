@@ -10,7 +10,7 @@ in the same state; streams that came other ways meet again whenever they have ev
 import math
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
 from weakref import WeakValueDictionary
@@ -21,6 +21,7 @@ from meshwright.model.published import EncodedResource, Resources
 from meshwright.xds.grpc import Framed
 from meshwright.xds.session import Complaint, Session, Timing
 from meshwright.xds.subscription import NOTHING
+from meshwright.xds.witness import Witness
 
 REPLY: Final = "reply"
 NOBODY = ProxyName("")
@@ -63,16 +64,25 @@ class State:
         self.idle_until = math.inf if wake is None else wake
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a request says besides what concerns the state: whose it is, which secrets it names, what was refused."""
+
+    node_id: str
+    secrets: frozenset[str]
+    complaints: tuple[Complaint, ...]
+
+
 class Step:
-    """From one state to the next; on the way `said` goes out, or `complaints` are heard."""
+    """From one state to the next; on the way `said` goes out, or more is `heard` than an acknowledgement."""
 
-    __slots__ = ("at", "complaints", "said", "state")
+    __slots__ = ("at", "heard", "said", "state")
 
-    def __init__(self, state: State, at: float, said: Framed | None, complaints: tuple[Complaint, ...]) -> None:
+    def __init__(self, state: State, at: float, said: Framed | None = None, heard: Heard | None = None) -> None:
         self.state = state
         self.at = at
         self.said = said
-        self.complaints = complaints
+        self.heard = heard
 
 
 class Book:
@@ -95,20 +105,22 @@ class Book:
 
     def aimed(self, state: State, resources: Resources, secrets: Secrets, now: float) -> Step:
         """The newest resources are others."""
-        key = (id(resources), id(secrets))
+        session = state.session.fork(_nobody_hears)
+        session.update({**resources, SECRET: secrets})
+        step = Step(self._known(State(session, resources, secrets), now), now)
+        self._remember(state, (id(resources), id(secrets)), step, now)
+        return step
 
-        def aim(session: Session) -> None:
-            session.update({**resources, SECRET: secrets})
-
-        return self._step(state, key, aim, now, (resources, secrets))
-
-    def told(self, state: State, request: bytes, key: Hashable, now: float) -> Step:
+    def told(self, state: State, request: bytes, now: float) -> Step:
         """A request came. Raises as `Session.receive`, and DecodeError."""
-
-        def tell(session: Session) -> None:
-            session.receive(DeltaDiscoveryRequest.FromString(request))
-
-        return self._step(state, key, tell, now, (state.resources, state.secrets))
+        complaints: list[Complaint] = []
+        said = DeltaDiscoveryRequest.FromString(request)
+        session = state.session.fork(complaints.append)
+        session.receive(said)
+        known = self._known(State(session, state.resources, state.secrets), now)
+        step = Step(known, now, None, _heard(said, session, complaints))
+        self._remember(state, request, step, now)
+        return step
 
     def said(self, state: State, now: float) -> Step | None:
         """The next response, or None; then `state.idle_until` is later than now."""
@@ -121,23 +133,8 @@ class Book:
         message = session.write(answer, nonce, now)
         acknowledgement = DeltaDiscoveryRequest(type_url=answer.url, response_nonce=nonce).SerializeToString()
         said = Framed(message, acknowledgement)
-        step = Step(State(session, state.resources, state.secrets), now, said, ())
+        step = Step(State(session, state.resources, state.secrets), now, said)
         self._remember(state, REPLY, step, now)
-        return step
-
-    def _step(
-        self,
-        state: State,
-        key: Hashable,
-        change: Callable[[Session], None],
-        now: float,
-        given: tuple[Resources | None, Secrets],
-    ) -> Step:
-        complaints: list[Complaint] = []
-        session = state.session.fork(complaints.append)
-        change(session)
-        step = Step(self._known(State(session, *given), now), now, None, tuple(complaints))
-        self._remember(state, key, step, now)
         return step
 
     def _known(self, state: State, now: float) -> State:
@@ -170,12 +167,19 @@ class Book:
 
 
 class Stream:
-    """One delta stream of one proxy. Feed it with `aim` and `receive`, ask it with `reply`."""
+    """One delta stream of one proxy. Feed it with `aim` and `receive`, ask it with `reply`. `node_id` is what the
+    proxy calls itself.
+    """
 
-    __slots__ = ("_book", "_complain", "_node_id", "only", "proxy", "state")
+    __slots__ = ("_book", "_complain", "_witness", "node_id", "only", "proxy", "state")
 
     def __init__(
-        self, proxy: ProxyName, book: Book, complain: Callable[[Complaint], None], only: TypeUrl | None = None
+        self,
+        proxy: ProxyName,
+        book: Book,
+        complain: Callable[[Complaint], None],
+        witness: Witness,
+        only: TypeUrl | None = None,
     ) -> None:
         """`only` is the one type that a stream of another service than ADS carries."""
         self.proxy = proxy
@@ -183,7 +187,8 @@ class Stream:
         self.state = book.blank(only)
         self._book = book
         self._complain = complain
-        self._node_id = ""
+        self._witness = witness
+        self.node_id = ""
 
     def aim(self, resources: Resources, secrets: Secrets, now: float) -> None:
         """The newest of everything. Secrets count as far as they are asked for here."""
@@ -198,15 +203,27 @@ class Stream:
         self.state = step.state
 
     def receive(self, request: bytes, now: float) -> None:
-        """A request. Raises as `Session.receive`, and DecodeError."""
+        """A request. Raises as `Session.receive`, DecodeError, and PretenderError."""
         node, request = _without_node(request)
-        if node and not self._node_id:
-            self._node_id = DeltaDiscoveryRequest.FromString(node).node.id
+        if node:
+            self._named(DeltaDiscoveryRequest.FromString(node).node.id)
         step = self.state.steps.get(request)
         if step is None or now - step.at > REMEMBERED:
-            step = self._book.told(self.state, request, request, now)
+            step = self._book.told(self.state, request, now)
+        if step.heard is not None:
+            self._hear(step.heard)
         self.state = step.state
-        for complaint in step.complaints:
+
+    def _named(self, node_id: str) -> None:
+        self._witness.named(node_id)
+        self.node_id = self.node_id or node_id
+
+    def _hear(self, heard: Heard) -> None:
+        if heard.node_id:
+            self._named(heard.node_id)
+        if heard.secrets:
+            self._witness.asked(heard.secrets)
+        for complaint in heard.complaints:
             self._complain(replace(complaint, proxy=self.proxy))
 
     def reply(self, now: float) -> Framed | None:
@@ -225,11 +242,6 @@ class Stream:
     # ------------------------------------------------------------ what is known
 
     @property
-    def node_id(self) -> str:
-        """What the proxy calls itself."""
-        return self._node_id or self.state.session.node_id
-
-    @property
     def synced(self) -> bool:
         """Whether the proxy runs everything it should; see `Session.synced`."""
         return self.state.synced
@@ -245,6 +257,15 @@ class Stream:
 
 def _nobody_hears(complaint: Complaint) -> None:
     raise AssertionError(f"nobody listens to {complaint}")
+
+
+def _heard(said: DeltaDiscoveryRequest, session: Session, complaints: list[Complaint]) -> Heard | None:
+    asked = frozenset[str]()
+    if SECRET in (session.only, said.type_url):
+        asked = frozenset((*said.resource_names_subscribe, *said.initial_resource_versions))
+    if not (asked or complaints or said.HasField("node")):
+        return None
+    return Heard(said.node.id, asked, tuple(complaints))
 
 
 def _without_node(request: bytes) -> tuple[bytes, bytes]:

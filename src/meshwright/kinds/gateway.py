@@ -1,6 +1,7 @@
 """Gateway documents."""
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from meshwright.kinds import formats
 from meshwright.kinds.fields import Fields
@@ -88,10 +89,25 @@ def _certificates(tls: Fields) -> Iterator[Diagnostic]:
     if mode is ServerTlsMode.MUTUAL and files and not tls.text("caCertificates"):
         example = "the file of the CA that signs the clients"
         yield Diagnostic(codes.MISSING_FIELD, tls.origin.field("caCertificates"), ("`caCertificates`", example))
+    for index, cipher in enumerate(tls.texts("cipherSuites")):
+        if cipher not in CIPHERS:
+            near = get_close_matches(cipher, CIPHERS, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]}?" if near else f"use some of {', '.join(sorted(CIPHERS))}"
+            yield Diagnostic(codes.UNKNOWN_CIPHER, tls.origin.field("cipherSuites").item(index), (cipher, hint))
     if mode in (ServerTlsMode.PASSTHROUGH, ServerTlsMode.AUTO_PASSTHROUGH) and (named or files):
         used = "credentialName" if named else files[0]
         yield Diagnostic(codes.CREDENTIAL_IGNORED, tls.origin.field(used), (used, mode.value))
 
+
+CIPHERS = frozenset({
+    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA", "ECDHE-RSA-AES256-SHA",
+    "AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA", "DES-CBC3-SHA",
+})  # fmt: skip
+"""Suites up to TLS 1.2 that Envoy's library has. One that it has not makes it refuse the certificate, too late for
+anybody to know which listener asked for it.
+"""
 
 _SERVER = Object(
     fields={
@@ -164,7 +180,7 @@ def _read_tls(fields: Fields | None) -> ServerTls | None:
         subject_alt_names=fields.texts("subjectAltNames"),
         min_version=_version(fields.text("minProtocolVersion")),
         max_version=_version(fields.text("maxProtocolVersion")),
-        cipher_suites=fields.texts("cipherSuites"),
+        cipher_suites=tuple(name for name in fields.texts("cipherSuites") if name in CIPHERS),
     )
 
 

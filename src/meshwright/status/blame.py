@@ -15,13 +15,14 @@ from google.protobuf.json_format import Error
 from meshwright.envoyapi.pool import class_of_url, to_json_dict
 from meshwright.model.origin import Origin
 from meshwright.model.published import EncodedResource
-from meshwright.status.subjects import key_of
+from meshwright.status.subjects import SERVICES, key_of
 from meshwright.store.names import Key
 
 _SHORTEST = 3  # characters that a quoted value must have to mean anything
 _QUOTING = 4  # how much more a text counts that is no plain word
 _NAMED_LISTS = ("virtual_hosts",)
 _TOKEN = re.compile(r"[^\s'\"`,;]+")
+_WORD = re.compile(r"[a-z0-9]+")
 _MESSAGE_FIELD = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
@@ -47,9 +48,29 @@ def blame(resource: EncodedResource, words: str, unproven: Collection[Key]) -> B
         if (key := key_of(origin.object)) is not None:
             quoted.setdefault(key, origin.path)
     suspects = [key for key in concerned if key in unproven]
+    rules = [key for key in suspects if key.resource != SERVICES]  # a service has few ways to be wrong
     fresh = {key: path for key, path in quoted.items() if key in unproven}
-    chosen = fresh or {key: quoted.get(key, "") for key in suspects} or quoted
+    chosen = fresh or {key: quoted.get(key, "") for key in rules or suspects} or quoted
+    if len(chosen) == 1:
+        [(key, path)] = chosen.items()
+        return Blame(((key, path or _likeliest(resource, words, key)),))
     return Blame(tuple(sorted(chosen.items())))
+
+
+def _likeliest(resource: EncodedResource, words: str, culprit: Key) -> str:
+    """The field of a known culprit that has most words in common with Envoy's, whatever their case."""
+    said = _words(words)
+    best, found = 0, ""
+    for path, value in _leaves(_tree(resource), ""):
+        score = sum(map(len, said & _words(value)))
+        origin = _nearest(resource, path) if score > best else None
+        if origin is not None and key_of(origin.object) == culprit:
+            best, found = score, origin.path
+    return found
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.lower()))
 
 
 def concerned_by(resource: EncodedResource) -> frozenset[Key]:

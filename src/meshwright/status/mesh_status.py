@@ -7,6 +7,7 @@ different from what stands in the store. Nothing queues; a status is what is tru
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -15,9 +16,9 @@ from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ProxyName
 from meshwright.model.published import Published
 from meshwright.node.progress import ProxyProgress
-from meshwright.status.quarantine import Quarantine, Suspicion, held
+from meshwright.status.quarantine import Quarantine, Suspicion
 from meshwright.status.refusals import Refused, refusals
-from meshwright.status.register import Entry, Register
+from meshwright.status.register import Entry, Hold, Register
 from meshwright.status.standing import Refusal, Standing
 from meshwright.status.subjects import key_of, shown
 from meshwright.status.writer import Said, StatusWriter
@@ -137,6 +138,16 @@ class MeshStatus:
         except TimeoutError:
             return self.standing_of(key)
 
+    async def settled(self, seconds: float) -> None:
+        """Until nobody is suspected any more, or so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    seen = self.news.value
+                    if not self._quarantine.has_trials and not self._unsettled:
+                        return
+                    await self.news.newer_than(seen)
+
     # ------------------------------------------------------------ the loop
 
     async def run(self) -> None:
@@ -180,11 +191,9 @@ class MeshStatus:
     async def _look_for_ever(self) -> None:
         while True:
             timeout = PATIENCE_SECONDS if self._is_restless else None
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
             self._wake.clear()
             await self._look_bravely()
             await asyncio.sleep(PAUSE_SECONDS)
@@ -235,7 +244,7 @@ class MeshStatus:
 
     def _note_hold(self, suspicion: Suspicion, good: bytes | None) -> None:
         entry = self._register.entries[suspicion.key]
-        entry.hold = held(good, suspicion)
+        entry.hold = Hold(good, suspicion.refusal)
         entry.good, entry.is_good_known = good, True
         self._unsettled.add(suspicion.key)
         if suspicion.refusal is not None:
@@ -260,11 +269,13 @@ class MeshStatus:
         return bool(done)
 
     def _is_calm(self, refused: Iterable[Refused], progress: Mapping[ProxyName, ProxyProgress]) -> bool:
-        if self._quarantine.suspicions(refused):
+        """Whether everybody whose word counts runs what is published, and nobody is to be held back for it."""
+        if any(map(self._quarantine.is_our_business, refused)):
             return False
         newest = self._mesh.published.value.change
+        said = [each for name in self._quarantine.witnesses if (each := progress.get(name)) is not None]
         waited = self._clock() - self._stepped
-        return waited > STUCK_SECONDS or all(each.change >= newest for each in progress.values() if each.connected)
+        return waited > STUCK_SECONDS or all(each.change >= newest for each in said if each.connected)
 
     def _swap(self, swaps: Sequence[Swap]) -> frozenset[Key]:
         if not swaps:
@@ -294,7 +305,7 @@ class MeshStatus:
         moved = {key for key in work if self._look_at(key, troubles.get(key, NO_TROUBLE), progress)}
         self._unsettled = {key for key in work if self._is_open(key)}
         self._unsaid |= moved
-        if moved:
+        if moved or not self._unsettled:
             self.news.set(self.news.value + 1)
 
     def _troubles(self, refused: Iterable[Refused]) -> "dict[Key, _Trouble]":

@@ -93,7 +93,8 @@ class StoreFollower:
 
 
 def _is_other(event: Event) -> bool:
-    return event.before is None or event.before.body is not event.version.body
+    """Whether more than the status is different: an event of a status alone must not undo a swap."""
+    return event.before is None or event.before.body.text != event.version.body.text
 
 
 def _with_address(version: Version) -> bytes:

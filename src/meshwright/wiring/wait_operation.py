@@ -12,18 +12,18 @@ from meshwright.store.names import Key, Resource
 from meshwright.store.store import Store
 
 LONGEST_SECONDS = 3600
-REFUSAL_SECONDS = 0.3  # how long the blame for a refusal may take
+REFUSAL_SECONDS = 2.0  # at most: how long the blame for a refusal may take
 
 
 async def refusal_notes(status: MeshStatus, keys: Iterable[Key]) -> list[str]:
     """What Envoy refuses of objects that were just changed, one line each."""
-    notes: list[str] = []
-    for key in keys:
-        if key.resource in SUBJECTS:
-            standing = await status.wait(key, REFUSAL_SECONDS)
-            if standing is not None and standing.refusal is not None:
-                notes.append(f"{shown(key)} {refused(standing.refusal)}")
-    return notes
+    await status.settled(REFUSAL_SECONDS)
+    standings = [(key, status.standing_of(key)) for key in keys]
+    return [
+        f"{shown(key)} {refused(standing.refusal)}"
+        for key, standing in standings
+        if standing is not None and standing.refusal is not None
+    ]
 
 
 class WaitOperation:

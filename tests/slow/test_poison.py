@@ -1,0 +1,157 @@
+"""40 objects that cannot work beside 200 good ones, in one change: every good one is live, every culprit named."""
+
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.mesh import Mesh, certificates, fill_in, new_mesh
+from tests.slow.poison import GATEWAYS, SERVICES, Culprit, culprits, good, rule
+
+pytestmark = pytest.mark.timeout(240)
+KUBECTL = Path(sys.executable).parent / "kubectl"
+ASK_ALL = """
+import http.client, json, sys
+for number in range(int(sys.argv[1])):
+    connection = http.client.HTTPConnection("echo", 8000, timeout=10)
+    connection.request("GET", "/", headers={"Host": f"good-{number}:8000"})
+    print(connection.getresponse().read().decode())
+"""
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Generator[Mesh]:
+    made = new_mesh()
+    try:
+        made.up(fill_in(made, ["base"]))
+        yield made
+    finally:
+        made.run("down", "--purge", check=False)
+        shutil.rmtree(made.programs.parent, ignore_errors=True)
+
+
+def kubectl(mesh: Mesh, *words: str, stdin: str = "") -> str:
+    environment = {**os.environ, "KUBECONFIG": str(mesh.data / "kubeconfig"), "HOME": str(mesh.programs)}
+    done = subprocess.run(
+        [str(KUBECTL), *words], input=stdin, capture_output=True, text=True, timeout=120, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def objects(mesh: Mesh, *words: str) -> list[dict[str, Any]]:
+    return json.loads(kubectl(mesh, "get", *words, "-A", "-o", "json"))["items"]
+
+
+def condition(thing: dict[str, Any], kind: str) -> dict[str, Any]:
+    found = [each for each in thing.get("status", {}).get("conditions", []) if each["type"] == kind]
+    current = [each for each in found if each["observedGeneration"] == thing["metadata"]["generation"]]
+    return current[0] if current else {"status": "Unknown", "reason": "", "message": ""}
+
+
+def is_named(thing: dict[str, Any], culprit: Culprit) -> bool:
+    """Whether its status names the field, and who found it."""
+    live = condition(thing, "Live")
+    if culprit.said == "Envoy":
+        return live["reason"] == "Refused" and f"{culprit.field}: Envoy refuses" in live["message"]
+    told = f"{culprit.field}: " in condition(thing, "PassedAnalysis")["message"]
+    fields = [each.get("field") for each in thing["status"].get("validationMessages", [])]
+    return told and (thing["kind"] == "Service" or culprit.field in fields)
+
+
+def unnamed(mesh: Mesh) -> list[str]:
+    """Culprits of which the status does not say what is wrong, with what it says."""
+    things = {
+        (each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]): each
+        for each in objects(mesh, "vs,dr,gateway,serviceentry,svc")
+    }
+    missing = [
+        (culprit, things[culprit.kind, culprit.namespace, culprit.name])
+        for culprit in culprits()
+        if not is_named(things[culprit.kind, culprit.namespace, culprit.name], culprit)
+    ]
+    return [f"{culprit.kind} {culprit.name}: {thing.get('status')}" for culprit, thing in missing]
+
+
+def answers(mesh: Mesh) -> list[str]:
+    """What every good rule answers inside of the mesh."""
+    return mesh.exec("deploy/client.live", sys.executable, "-c", ASK_ALL, str(SERVICES)).stdout.split()
+
+
+def served(mesh: Mesh, host: str) -> str:
+    """What the gateway serves for a host, over TLS."""
+    context = ssl.create_default_context(cafile=str(mesh.programs / "ca.pem"))
+    raw = socket.create_connection(("127.0.0.1", mesh.host_tls_port), timeout=10)
+    with raw, context.wrap_socket(raw, server_hostname=host) as secure:
+        secure.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        received = b""
+        while chunk := secure.recv(4096):
+            received += chunk
+    return received.decode().rpartition("\r\n")[2]
+
+
+def test_every_good_object_is_live_and_every_culprit_named(mesh: Mesh) -> None:
+    hosts = [f"gate-{number}.example.com" for number in range(GATEWAYS)]
+    values = certificates(mesh.programs, hosts)
+    fine = good(values["gateway_certificate"], values["gateway_key"])
+    broken = "\n---\n".join(each.text for each in culprits())
+    assert len(culprits()) == 40
+    assert sum(each.said == "Envoy" for each in culprits()) == 14
+    mesh.run("apply", "-f", "-", stdin=f"{fine}\n---\n{broken}")
+
+    kubectl(mesh, "wait", "--for=condition=Live", "svc,vs", "-n", "live", "-l", "set=good", "--timeout=60s")
+    kubectl(
+        mesh, "wait", "--for=condition=Live", "gateway,vs", "-n", "istio-system", "-l", "set=gate", "--timeout=60s"
+    )
+    found = objects(mesh, "svc,vs,gateway", "-l", "set in (good, gate)")
+    assert len(found) == 2 * SERVICES + 2 * GATEWAYS
+    mesh.eventually(lambda: not unnamed(mesh), "every culprit is named", 30)
+    assert answers(mesh) == [f"good-{number}" for number in range(SERVICES)]
+    assert [served(mesh, host) for host in hosts] == [host.partition(".")[0] for host in hosts]
+
+    happened = objects(mesh, "events")
+    warned = {each["involvedObject"]["name"] for each in happened if each["reason"] == "Refused"}
+    assert warned == {each.name for each in culprits() if each.said == "Envoy"}
+
+
+def test_the_last_good_effect_stays_and_the_cured_object_is_live(mesh: Mesh) -> None:
+    plain = "- directResponse: {status: 200, body: {string: good-7}}"
+    kubectl(mesh, "apply", "-f", "-", stdin=rule("good-7", plain))
+    poisoned = f"- headers: {{request: {{set: {{x-a: '%PROTOCOL(y)%'}}}}}}\n    {plain[2:]}-poisoned"
+    done = mesh.run("apply", "--wait", "-f", "-", check=False, stdin=rule("good-7", poisoned.replace("}}-", "}}")))
+    assert done.returncode == 1
+    assert "refused by" in done.stderr
+    waited = mesh.run("wait", "vs/good-7", "-n", "live", "--timeout", "5s", check=False)
+    assert waited.returncode == 1
+    assert "spec.http[0].headers.request: Envoy refuses" in waited.stderr
+    assert answers(mesh)[7] == "good-7"
+
+    other = "- directResponse: {status: 200, body: {string: good-8-is-newer}}"
+    mesh.run("apply", "--wait", "-f", "-", stdin=rule("good-8", other))
+    assert answers(mesh)[7:9] == ["good-7", "good-8-is-newer"]
+
+    mesh.run("apply", "--wait", "-f", "-", stdin=rule("good-7", plain.replace("good-7", "good-7-again")))
+    kubectl(mesh, "wait", "--for=condition=Live", "vs/good-7", "-n", "live", "--timeout=10s")
+    assert answers(mesh)[7] == "good-7-again"
+
+
+def test_a_new_control_plane_says_the_same_and_lets_no_poison_through(mesh: Mesh) -> None:
+    def versions() -> dict[str, str]:
+        names = objects(mesh, "vs,gateway,svc", "-l", "set in (good, gate)")
+        return {each["metadata"]["uid"]: each["metadata"]["resourceVersion"] for each in names}
+
+    mesh.eventually(lambda: versions() == versions(), "nothing is written any more")
+    before = versions()
+    state = json.loads((mesh.data / "run" / "supervisor.json").read_text())
+    os.kill(state["children"]["control-plane"]["pid"], 9)
+    mesh.eventually(lambda: not unnamed(mesh), "every culprit is still named", 30)
+    assert answers(mesh)[0] == "good-0"
+    assert versions() == before

@@ -353,6 +353,13 @@ def test_exec_with_input_output_and_exit_codes(kubectl: Kubectl) -> None:
     assert b"bootstrap.json" in done.stdout or kubectl.mesh.wrapper
 
 
+def sleeping(kubectl: Kubectl) -> bool:
+    """Whether the sleep runs in the shop's pod."""
+    script = "for each in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $each; echo; done 2>/dev/null"
+    lines = kubectl.run("exec", "deploy/shop", "--", "sh", "-c", script).stdout.splitlines()
+    return any(line.startswith(b"sleep 900") for line in lines)
+
+
 def test_exec_with_a_terminal(kubectl: Kubectl) -> None:
     words = kubectl.command("exec", "-it", "deploy/shop", "--", "sh")
     pid, outer = pty.fork()
@@ -360,21 +367,21 @@ def test_exec_with_a_terminal(kubectl: Kubectl) -> None:
         os.execvpe(words[0], words, kubectl.environment)
     signal.alarm(HANG)
     try:
-        said = b""
         termios.tcsetwinsize(outer, (33, 99))
         os.kill(pid, signal.SIGWINCH)
         for typed, awaited in (
             (b"", b"$ "),
-            (b"echo $((6*7)) > /dev/tty\r", b"\n42\r"),
-            (b"while test \"$(stty size)\" != '33 99'; do sleep 0.1; done; echo si''zed\r", b"sized"),
+            (b"echo $((6*7)) > /dev/tty\r", b"\n42\r\n$ "),
+            (b"while test \"$(stty size)\" != '33 99'; do sleep 0.1; done; echo si''zed\r", b"sized\r\n$ "),
             (b"sleep 900\r", b"900\r\n"),
-            (b"\x03", b"$ "),
         ):
-            said = b"" if typed == b"\x03" else said
             os.write(outer, typed)
+            said = b""
             while awaited not in said:
                 said += os.read(outer, 65536)
-                print(said)
+        kubectl.mesh.eventually(lambda: sleeping(kubectl), "the sleep has begun")
+        os.write(outer, b"\x03")  # ^C ends the sleep, not the shell
+        kubectl.mesh.eventually(lambda: not sleeping(kubectl), "the sleep has ended")
         os.write(outer, b"exit 5\r")
         _, status = os.waitpid(pid, 0)
         assert os.waitstatus_to_exitcode(status) == 5

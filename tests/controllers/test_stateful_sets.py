@@ -1,6 +1,6 @@
 """StatefulSets: numbers, order, and replacing from the last to the first."""
 
-from meshwright.controllers.resources import PODS, STATEFUL_SETS
+from meshwright.controllers.resources import CONTROLLER_REVISIONS, PODS, STATEFUL_SETS
 from meshwright.store.names import Json, Key
 from tests.controllers.cluster import Cluster, image_of, names, scenario, template
 
@@ -92,3 +92,46 @@ async def test_a_pod_of_somebody_else_with_its_name_is_not_taken(world: Cluster)
     await world.delete(Key(PODS, "default", "db-0"))
     await world.settle()
     assert (await world.there(Key(PODS, "default", "db-0"))).controller is not None
+
+
+async def revisions(world: Cluster) -> list[tuple[int, str]]:
+    """Number and image of every template that is remembered."""
+    found = [(each.value["revision"], each.value["data"]["spec"]) for each in await world.all(CONTROLLER_REVISIONS)]
+    return sorted((number, image_of(spec["template"])) for number, spec in found)
+
+
+@scenario()
+async def test_templates_are_remembered_and_one_that_comes_back_is_the_newest(world: Cluster) -> None:
+    await world.put(DB, stateful_set())
+    await world.roll()
+    for image in ("app:2", "app:1"):
+        await world.change(DB, template=template(image, "db"))
+        await world.roll()
+    assert await revisions(world) == [(2, "app:2"), (3, "app:1")]
+    status = (await world.there(DB)).status
+    assert status["currentRevision"] == status["updateRevision"]
+    named = {each.name for each in await world.all(CONTROLLER_REVISIONS)}
+    assert {pod.labels["controller-revision-hash"] for pod in await world.all(PODS)} <= named
+
+
+@scenario("memory")
+async def test_only_so_many_templates_are_remembered_beside_those_in_use(world: Cluster) -> None:
+    await world.put(DB, stateful_set(1, revisionHistoryLimit=1))
+    await world.roll()
+    for number in range(2, 5):
+        await world.change(DB, template=template(f"app:{number}", "db"))
+        await world.roll()
+    assert await revisions(world) == [(3, "app:3"), (4, "app:4")]
+
+
+@scenario("memory")
+async def test_a_lost_pod_below_the_partition_comes_back_as_it_was(world: Cluster) -> None:
+    partition = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
+    await world.put(DB, stateful_set(updateStrategy=partition))
+    await world.roll()
+    await world.change(DB, template=template("app:2", "db"))
+    await world.roll()
+    await world.delete(Key(PODS, "default", "db-0"))
+    await world.roll()
+    images = {pod.name: image_of(pod.value) for pod in await world.all(PODS)}
+    assert images == {"db-0": "app:1", "db-1": "app:1", "db-2": "app:2"}

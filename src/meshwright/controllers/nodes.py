@@ -3,13 +3,14 @@
 from meshwright.controllers.decision import NO_KEYS, NOTHING, Decision, Happening
 from meshwright.controllers.machine import MachineFacts
 from meshwright.controllers.resources import NODES, PODS
-from meshwright.controllers.values import condition, same, timestamp
+from meshwright.controllers.values import condition, moment, same, timestamp
 from meshwright.controllers.world import Object, World
 from meshwright.store.names import EpochMilliseconds, Json, Key, Owner, Uid
 from meshwright.store.writes import Create, Update, UpdateStatus, Write
 
 OWNER = Owner("controller/node")
 MOST_PODS = 500
+HEARTBEAT_MILLISECONDS = 300_000
 _RUNTIME = "meshwright"
 _MET = ("Ready", "True", "AgentReady", "pods can be run")
 _QUIET = (
@@ -48,10 +49,11 @@ class Nodes:
         status = self._status(node.value, now)
         if not same(status, _own_part(node.value)):
             writes.append(UpdateStatus(key, status, OWNER, uid=Uid(node.uid)))
-        return Decision(tuple(writes))
+        return Decision(tuple(writes), again=EpochMilliseconds(now + HEARTBEAT_MILLISECONDS))
 
     def _labels(self) -> Json:
         return {
+            "node-role.kubernetes.io/control-plane": "",
             "kubernetes.io/hostname": self._key.name,
             "kubernetes.io/os": "linux",
             "kubernetes.io/arch": self._facts.architecture,
@@ -91,7 +93,13 @@ def _condition(before: Json, said: tuple[str, str, str, str], now: EpochMillisec
     old = condition(before, kind)
     since = old.get("lastTransitionTime") if old.get("status") == status else None
     made = {"type": kind, "status": status, "reason": reason, "message": message}
-    return {**made, "lastTransitionTime": since or timestamp(now)}
+    return {**made, "lastHeartbeatTime": _heartbeat(old, now), "lastTransitionTime": since or timestamp(now)}
+
+
+def _heartbeat(old: Json, now: EpochMilliseconds) -> str:
+    """When it was last looked at; written anew every few minutes only."""
+    last = old.get("lastHeartbeatTime")
+    return str(last) if last and now - moment(last) < HEARTBEAT_MILLISECONDS else timestamp(now)
 
 
 def _own_part(value: Json) -> Json:

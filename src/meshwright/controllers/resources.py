@@ -10,6 +10,7 @@ from meshwright.store.names import Key, Resource
 DEPLOYMENTS = Resource("apps", "deployments")
 REPLICA_SETS = Resource("apps", "replicasets")
 STATEFUL_SETS = Resource("apps", "statefulsets")
+CONTROLLER_REVISIONS = Resource("apps", "controllerrevisions")
 PODS = Resource("", "pods")
 SERVICES = Resource("", "services")
 ENDPOINTS = Resource("", "endpoints")
@@ -21,10 +22,11 @@ SERVICE_ACCOUNTS = Resource("", "serviceaccounts")
 
 READ_WHOLE = frozenset({
     DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, PODS, SERVICES, ENDPOINTS, ENDPOINT_SLICES, NAMESPACES, NODES, EVENTS,
+    CONTROLLER_REVISIONS,
 })  # fmt: skip
 """Of all other kinds, Secrets among them, controllers keep the metadata only."""
 
-MEANINGLESS = frozenset({PODS, REPLICA_SETS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, NODES})
+MEANINGLESS = frozenset({PODS, REPLICA_SETS, CONTROLLER_REVISIONS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, NODES})
 """Made by controllers from other objects: no entries in the history, and nothing to undo."""
 
 REVISION = "deployment.kubernetes.io/revision"

@@ -7,8 +7,9 @@ from meshwright.controllers import pods
 from meshwright.controllers.claim import claim, fits_itself, misfit, owners_concerned
 from meshwright.controllers.decision import NO_KEYS, NOTHING, Decision
 from meshwright.controllers.replica_sets import min_ready_seconds, replicas
-from meshwright.controllers.resources import PODS, STATEFUL_SETS
-from meshwright.controllers.values import compact, dig, map_of, number, same, text_hash
+from meshwright.controllers.resources import CONTROLLER_REVISIONS, PODS, STATEFUL_SETS
+from meshwright.controllers.template_history import History, history
+from meshwright.controllers.values import compact, dig, map_of, number, same
 from meshwright.controllers.world import Object, World
 from meshwright.store.names import EpochMilliseconds, Json, Key, Owner, Uid
 from meshwright.store.writes import Create, UpdateStatus, Write
@@ -21,12 +22,27 @@ INDEX_LABEL = "apps.kubernetes.io/pod-index"
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A StatefulSet, its pods by number, and the name of its template."""
+    """A StatefulSet, its pods by number, and the templates it had."""
 
     owner: Object
     mine: dict[int, Object]
-    revision: str
+    history: History
     now: EpochMilliseconds
+
+    @property
+    def revision(self) -> str:
+        """The name of the template as it is."""
+        return self.history.newest
+
+    @property
+    def current(self) -> str:
+        """The name of the template that was rolled out last."""
+        return str(self.owner.status.get("currentRevision") or self.revision)
+
+    @property
+    def partition(self) -> int:
+        """The first number that gets a new template."""
+        return self.first + number(dig(self.owner.spec, "updateStrategy", "rollingUpdate", "partition"), 0)
 
     @property
     def first(self) -> int:
@@ -58,6 +74,8 @@ class StatefulSets:
     def concerns(self, world: World, thing: Object) -> set[Key]:
         if thing.key.resource == STATEFUL_SETS:
             return {thing.key}
+        if thing.key.resource == CONTROLLER_REVISIONS:
+            return owners_concerned(world, thing, STATEFUL_SETS)
         if thing.key.resource != PODS:
             return set()
         # also where the pod is somebody else's: it may have the name that one of ours waits for
@@ -73,10 +91,15 @@ class StatefulSets:
         claimed = claim(world, owner, PODS)
         if claimed.writes:
             return Decision(claimed.writes)
+        past = history(world, owner)
+        if past.writes:
+            return Decision(past.writes)
         numbered = {index: pod for pod in claimed.mine if (index := _index(owner, pod)) is not None}
-        revision = f"{owner.name}-{text_hash(owner.spec.get('template'))}"
-        seen = _Seen(owner, numbered, revision, now)
+        seen = _Seen(owner, numbered, past, now)
         writes = [] if owner.leaving else _steps(world, seen)
+        if not writes and not owner.leaving:
+            used = {seen.current, *(pod.labels.get(REVISION_LABEL, "") for pod in claimed.mine)}
+            writes += past.surplus(owner, used)
         counts = pods.count(numbered.values(), min_ready_seconds(owner), now)
         status = _status(seen, counts)
         if not same(status, {name: item for name, item in owner.status.items() if name != "conditions"}):
@@ -127,10 +150,9 @@ def _replaced(seen: _Seen) -> Sequence[Write]:
     strategy = map_of(seen.owner.spec.get("updateStrategy"))
     if strategy.get("type") == "OnDelete":
         return ()
-    partition = number(dig(strategy, "rollingUpdate", "partition"), 0)
     for index in sorted(seen.wanted, reverse=True):
         pod = seen.mine.get(index)
-        if pod is None or pod.leaving or index - seen.first < partition:
+        if pod is None or pod.leaving or index < seen.partition:
             return ()
         if not seen.is_new(pod):
             return (pods.deleted(pod),)
@@ -142,10 +164,12 @@ def _replaced(seen: _Seen) -> Sequence[Write]:
 def _pod(seen: _Seen, index: int) -> Create:
     owner = seen.owner
     name = f"{owner.name}-{index}"
-    template = map_of(owner.spec.get("template"))
+    revision, template = seen.revision, map_of(owner.spec.get("template"))
+    if index < seen.partition and (before := seen.history.template(seen.current)) is not None:
+        revision, template = seen.current, before
     network = {"hostname": name, "subdomain": owner.spec.get("serviceName")}
     spec: Json = {**map_of(template.get("spec")), **{field: text for field, text in network.items() if text}}
-    labels = {NAME_LABEL: name, INDEX_LABEL: str(index), REVISION_LABEL: seen.revision}
+    labels = {NAME_LABEL: name, INDEX_LABEL: str(index), REVISION_LABEL: revision}
     return pods.new_pod(owner, {**template, "spec": spec}, name, labels)
 
 
@@ -154,8 +178,7 @@ def _status(seen: _Seen, counts: pods.Counts) -> Json:
     updated = sum(map(seen.is_new, active))
     wanted = len(seen.wanted)
     done = updated == len(active) == wanted == counts.available
-    before = seen.owner.status.get("currentRevision") or seen.revision
-    current = seen.revision if done else str(before)
+    current = seen.revision if done else seen.current
     fields = {
         "observedGeneration": seen.owner.generation,
         "replicas": counts.total,

@@ -11,7 +11,7 @@ import click
 
 from meshwright.cli.failure import Failure, UnreachableFailure, UsageFailure
 from meshwright.cli.mesh_option import running_mesh
-from meshwright.processes.client import Client, Disconnected, RemoteError, connected
+from meshwright.processes.client import Disconnected, RemoteError, Unanswered, answer_of
 from meshwright.wiring.local_mesh import LocalMesh
 
 PATIENCE_SECONDS = 2.0  # for a control plane that is there and does not answer
@@ -26,6 +26,9 @@ def ask(data: Path | None, operation: str, **fields: Any) -> dict[str, Any]:
         if error.code == "usage":
             raise UsageFailure(str(error)) from None
         raise Failure(str(error)) from None
+    except Unanswered as error:
+        doubt = "whether it has done what was asked is not known" if error.asked else "nothing was asked of it"
+        raise UnreachableFailure(f"the control plane of {mesh.data.root} shows no life; {doubt}") from None
     except (Disconnected, OSError) as error:
         raise UnreachableFailure(f"the mesh in {mesh.data.root} does not answer: {error}") from None
 
@@ -40,12 +43,7 @@ def proxies_as_compiled(mesh: LocalMesh) -> dict[str, dict[str, Any]] | None:
 
 
 async def _ask(mesh: LocalMesh, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
-    async with connected(mesh.mesh_socket) as client:
-        return await _call(client, operation, fields)
-
-
-async def _call(client: Client, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
-    result, _ = await client.call(operation, fields)
+    result, _ = await answer_of(mesh.mesh_socket, operation, fields)
     return result.values
 
 

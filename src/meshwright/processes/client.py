@@ -18,6 +18,7 @@ from meshwright.processes.messages import LONGEST_LINE, Fields, encode
 _CHUNK = 65_536
 _MOST_DESCRIPTORS = 16
 _MOST_EVENTS = 10_000
+LIFE_SECONDS = 10.0  # without any answer, after which a process is taken to be stopped or stuck
 
 
 class RemoteError(Exception):
@@ -30,6 +31,14 @@ class RemoteError(Exception):
 
 class Disconnected(Exception):  # noqa: N818 - a state of the connection more than an error
     """The other side has gone. Connect again and ask it what it has."""
+
+
+class Unanswered(Disconnected):
+    """The other side is there and says nothing; `asked` tells whether it may have heard the question."""
+
+    def __init__(self, path: Path, *, asked: bool) -> None:
+        super().__init__(f"what listens at {path} is stopped or stuck")
+        self.asked = asked
 
 
 class Client:
@@ -164,3 +173,48 @@ async def connected(path: Path) -> AsyncGenerator[Client]:
         yield client
     finally:
         client.close()
+
+
+async def answer_of(
+    path: Path, operation: str, fields: dict[str, Any] | None = None, patience: float = LIFE_SECONDS
+) -> tuple[Fields, list[int]]:
+    """One question on a connection of its own, to a process that lives: the answer may take as long as it likes.
+
+    Raises RemoteError and Disconnected as `Client.call` does, Unanswered when the process shows no life for
+    `patience` seconds. It is asked only when it has shown some.
+    """
+    if not await _lives(path, patience):
+        raise Unanswered(path, asked=False)
+    outcome: tuple[Fields, list[int]] | RemoteError | Disconnected
+    async with connected(path) as client, asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(_close_when_dead(client, path, patience))
+        try:
+            outcome = await client.call(operation, fields)
+        except (RemoteError, Disconnected) as error:
+            outcome = Unanswered(path, asked=True) if watching.done() else error
+        watching.cancel()
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+async def _lives(path: Path, patience: float) -> bool:
+    """Whether a process answers at all; that it does not know the question is an answer."""
+    try:
+        async with asyncio.timeout(patience), connected(path) as client:
+            await client.call("ping")
+    except RemoteError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _close_when_dead(client: Client, path: Path, patience: float) -> None:
+    """Look after the process while a question waits; nothing is heard from a client that is closed."""
+    try:
+        while await _lives(path, patience):
+            await asyncio.sleep(patience / 2)
+    except Disconnected:
+        return  # it has gone; so has the connection of the question
+    client.close()

@@ -47,6 +47,10 @@ def kubectl(mesh: Mesh, *words: str, stdin: str = "") -> str:
     return done.stdout
 
 
+def answered(mesh: Mesh) -> bool:
+    return mesh.run("get", "namespaces", check=False).returncode == 0
+
+
 def objects(mesh: Mesh, *words: str) -> list[dict[str, Any]]:
     return json.loads(kubectl(mesh, "get", *words, "-A", "-o", "json"))["items"]
 
@@ -79,6 +83,10 @@ def unnamed(mesh: Mesh) -> list[str]:
         if not is_named(things[culprit.kind, culprit.namespace, culprit.name], culprit)
     ]
     return [f"{culprit.kind} {culprit.name}: {thing.get('status')}" for culprit, thing in missing]
+
+
+def answering(body: str) -> str:
+    return f"- directResponse: {{status: 200, body: {{string: {body}}}}}"
 
 
 def answers(mesh: Mesh) -> list[str]:
@@ -123,10 +131,10 @@ def test_every_good_object_is_live_and_every_culprit_named(mesh: Mesh) -> None:
 
 
 def test_the_last_good_effect_stays_and_the_cured_object_is_live(mesh: Mesh) -> None:
-    plain = "- directResponse: {status: 200, body: {string: good-7}}"
-    kubectl(mesh, "apply", "-f", "-", stdin=rule("good-7", plain))
-    poisoned = f"- headers: {{request: {{set: {{x-a: '%PROTOCOL(y)%'}}}}}}\n    {plain[2:]}-poisoned"
-    done = mesh.run("apply", "--wait", "-f", "-", check=False, stdin=rule("good-7", poisoned.replace("}}-", "}}")))
+    mesh.run("apply", "--wait", "-f", "-", stdin=rule("good-7", answering("good-7")))
+    poison = "\n    headers: {request: {set: {x-a: '%PROTOCOL(y)%'}}}"
+    text = rule("good-7", answering("never") + poison)
+    done = mesh.run("apply", "--wait", "-f", "-", check=False, stdin=text)
     assert done.returncode == 1
     assert "refused by" in done.stderr
     waited = mesh.run("wait", "vs/good-7", "-n", "live", "--timeout", "5s", check=False)
@@ -134,11 +142,10 @@ def test_the_last_good_effect_stays_and_the_cured_object_is_live(mesh: Mesh) -> 
     assert "spec.http[0].headers.request: Envoy refuses" in waited.stderr
     assert answers(mesh)[7] == "good-7"
 
-    other = "- directResponse: {status: 200, body: {string: good-8-is-newer}}"
-    mesh.run("apply", "--wait", "-f", "-", stdin=rule("good-8", other))
+    mesh.run("apply", "--wait", "-f", "-", stdin=rule("good-8", answering("good-8-is-newer")))
     assert answers(mesh)[7:9] == ["good-7", "good-8-is-newer"]
 
-    mesh.run("apply", "--wait", "-f", "-", stdin=rule("good-7", plain.replace("good-7", "good-7-again")))
+    mesh.run("apply", "--wait", "-f", "-", stdin=rule("good-7", answering("good-7-again")))
     kubectl(mesh, "wait", "--for=condition=Live", "vs/good-7", "-n", "live", "--timeout=10s")
     assert answers(mesh)[7] == "good-7-again"
 
@@ -152,6 +159,7 @@ def test_a_new_control_plane_says_the_same_and_lets_no_poison_through(mesh: Mesh
     before = versions()
     state = json.loads((mesh.data / "run" / "supervisor.json").read_text())
     os.kill(state["children"]["control-plane"]["pid"], 9)
+    mesh.eventually(lambda: answered(mesh), "a new control plane answers")
     mesh.eventually(lambda: not unnamed(mesh), "every culprit is still named", 30)
     assert answers(mesh)[0] == "good-0"
     assert versions() == before

@@ -19,7 +19,6 @@ from meshwright.status.subjects import SERVICES, key_of
 from meshwright.store.names import Key
 
 _SHORTEST = 3  # characters that a quoted value must have to mean anything
-_QUOTING = 4  # how much more a text counts that is no plain word
 _NAMED_LISTS = ("virtual_hosts",)
 _TOKEN = re.compile(r"[^\s'\"`,;]+")
 _WORD = re.compile(r"[a-z0-9]+")
@@ -48,9 +47,8 @@ def blame(resource: EncodedResource, words: str, unproven: Collection[Key]) -> B
         if (key := key_of(origin.object)) is not None:
             quoted.setdefault(key, origin.path)
     suspects = [key for key in concerned if key in unproven]
-    rules = [key for key in suspects if key.resource != SERVICES]  # a service has few ways to be wrong
-    fresh = {key: path for key, path in quoted.items() if key in unproven}
-    chosen = fresh or {key: quoted.get(key, "") for key in rules or suspects} or quoted
+    rules = [key for key in suspects if key.resource != SERVICES] or suspects  # a service has few ways to be wrong
+    chosen = {key: quoted[key] for key in rules if key in quoted} or dict.fromkeys(rules, "") or quoted
     if len(chosen) == 1:
         [(key, path)] = chosen.items()
         return Blame(((key, path or _likeliest(resource, words, key)),))
@@ -83,7 +81,7 @@ def _quoted(resource: EncodedResource, words: str) -> list[Origin]:
     """Origins of the elements whose values occur in the words, the best matches only."""
     text = words.replace(str(resource.name), " ")
     tokens = {token.strip("().:[]") for token in _TOKEN.findall(text)} | set(_TOKEN.findall(text))
-    tokens = {token for token in tokens if len(token) >= _SHORTEST}
+    tokens = {token for token in tokens if _tells(token)}
     best, found = 0, list[str]()
     for path, value in _leaves(_tree(resource), ""):
         if path == "name" or path.endswith("@type"):
@@ -105,16 +103,17 @@ def _tree(resource: EncodedResource) -> Any:
 
 
 def _score(value: str, text: str, tokens: set[str]) -> int:
-    """How much of a value is in the words, or of the words in a value."""
+    """How many characters of a value are in the words, or of the words in a value."""
     if len(value) < _SHORTEST:
         return 0
     if value in text:
-        return _weight(value)
-    return max((_weight(token) for token in tokens if token in value), default=0)
+        return len(value) if _tells(value) else 0
+    return max((len(token) for token in tokens if token in value), default=0)
 
 
-def _weight(text: str) -> int:
-    return len(text) * (1 if text.isalpha() else _QUOTING)
+def _tells(text: str) -> bool:
+    """Whether a text is no plain word of a sentence: those occur anywhere."""
+    return len(text) >= _SHORTEST and (not text.isalpha() or text.isupper())
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -1,26 +1,23 @@
 """The whole verb list of the unmodified kubectl on a running mesh, each verb judged by what it did there."""
 
 import contextlib
-import http.client
 import json
 import os
 import pty
 import signal
 import socket
-import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.live.mesh import HANG, Mesh, free_port
+from tests.live.kubectl import Kubectl, ask, forwarded
+from tests.live.mesh import HANG, Mesh
 
-KUBECTL = Path(sys.executable).with_name("kubectl")
 SHOP = """
 apiVersion: v1
 kind: Service
@@ -59,51 +56,8 @@ spec:
 
 
 @dataclass(frozen=True)
-class Kubectl:
+class Shop(Kubectl):
     """kubectl in the namespace of these tests."""
-
-    mesh: Mesh
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "HOME": str(self.mesh.programs)}
-
-    def command(self, *words: str) -> list[str]:
-        return [str(KUBECTL), f"--kubeconfig={self.mesh.data / 'kubeconfig'}", "--namespace=kube", *words]
-
-    def run(self, *words: str, text: str | bytes = b"", **environment: str) -> "subprocess.CompletedProcess[bytes]":
-        return subprocess.run(
-            self.command(*words),
-            input=text.encode() if isinstance(text, str) else text,
-            capture_output=True,
-            timeout=HANG,
-            check=False,
-            env=self.environment | environment,
-        )
-
-    def __call__(self, *words: str, text: str | bytes = b"", **environment: str) -> str:
-        done = self.run(*words, text=text, **environment)
-        assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr.decode()}{done.stdout.decode()}"
-        return done.stdout.decode()
-
-    @contextlib.contextmanager
-    def started(self, *words: str) -> Generator["subprocess.Popen[str]"]:
-        process = subprocess.Popen(
-            self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
-
-    def get(self, *words: str) -> Any:
-        return json.loads(self("get", *words, "-o", "json"))
-
-    def pods(self, app: str = "shop") -> list[str]:
-        """The pods of a Deployment that are not on their way out."""
-        items = self.get("pods", "-l", f"app={app}")["items"]
-        return [pod["metadata"]["name"] for pod in items if "deletionTimestamp" not in pod["metadata"]]
 
     def apply_shop(self) -> None:
         text = SHOP.replace("PYTHON", sys.executable).replace("PROGRAMS", str(self.mesh.programs))
@@ -125,8 +79,8 @@ def sign(name: str, text: str, status: int = 200) -> str:
 
 
 @pytest.fixture(scope="module")
-def shop(mesh: Mesh) -> Iterator[Kubectl]:
-    kubectl = Kubectl(mesh)
+def shop(mesh: Mesh) -> Iterator[Shop]:
+    kubectl = Shop(mesh, "kube")
     kubectl("create", "namespace", "kube")
     kubectl.apply_shop()
     yield kubectl
@@ -134,7 +88,7 @@ def shop(mesh: Mesh) -> Iterator[Kubectl]:
 
 
 @pytest.fixture
-def kubectl(shop: Kubectl) -> Kubectl:
+def kubectl(shop: Shop) -> Shop:
     """The shop as it was written, whatever the test before made of it."""
     shop.apply_shop()
     return shop
@@ -143,7 +97,7 @@ def kubectl(shop: Kubectl) -> Kubectl:
 # ------------------------------------------------------------ writing
 
 
-def test_apply_both_ways_with_a_conflict(kubectl: Kubectl) -> None:
+def test_apply_both_ways_with_a_conflict(kubectl: Shop) -> None:
     assert "created" in kubectl("apply", "-f", "-", text=sign("apply", "one"))
     kubectl.mesh.eventually(lambda: kubectl.says("apply") == (200, "one"), "the route is in force")
     assert "unchanged" in kubectl("apply", "-f", "-", text=sign("apply", "one"))
@@ -161,7 +115,7 @@ def test_apply_both_ways_with_a_conflict(kubectl: Kubectl) -> None:
     assert {"other"} <= managers
 
 
-def test_diff_says_what_apply_would_do(kubectl: Kubectl) -> None:
+def test_diff_says_what_apply_would_do(kubectl: Shop) -> None:
     kubectl("apply", "-f", "-", text=sign("diff", "before"))
     assert kubectl.run("diff", "-f", "-", text=sign("diff", "before")).returncode == 0
     done = kubectl.run("diff", "-f", "-", text=sign("diff", "after"))
@@ -171,7 +125,7 @@ def test_diff_says_what_apply_would_do(kubectl: Kubectl) -> None:
     assert kubectl.says("diff") == (200, "before")
 
 
-def test_patches_of_three_kinds(kubectl: Kubectl) -> None:
+def test_patches_of_three_kinds(kubectl: Shop) -> None:
     kubectl("apply", "-f", "-", text=sign("patch", "text"))
     change = [{"op": "replace", "path": "/spec/http/0/directResponse/status", "value": 418}]
     kubectl("patch", "vs", "patch", "--type=json", "-p", json.dumps(change))
@@ -187,7 +141,7 @@ def test_patches_of_three_kinds(kubectl: Kubectl) -> None:
     kubectl.mesh.eventually(lambda: kubectl.version() == "patched", "the strategic patch is in force")
 
 
-def test_labels_and_annotations(kubectl: Kubectl) -> None:
+def test_labels_and_annotations(kubectl: Shop) -> None:
     [pod] = kubectl.pods()
     kubectl("label", "pod", pod, "shelf=upper")
     assert kubectl("get", "pods", "-l", "shelf=upper", "-o", "name").split() == [f"pod/{pod}"]
@@ -201,14 +155,14 @@ def test_labels_and_annotations(kubectl: Kubectl) -> None:
     assert kubectl.version() == "v1"
 
 
-def test_edit(kubectl: Kubectl) -> None:
+def test_edit(kubectl: Shop) -> None:
     kubectl("apply", "-f", "-", text=sign("edit", "typed"))
     said = kubectl("edit", "vs", "edit", KUBE_EDITOR="sed -i s/typed/edited/")
     assert "edited" in said
     kubectl.mesh.eventually(lambda: kubectl.says("edit") == (200, "edited"), "what was typed is in force")
 
 
-def test_scale_starts_and_ends_pods(kubectl: Kubectl) -> None:
+def test_scale_starts_and_ends_pods(kubectl: Shop) -> None:
     with kubectl.started("get", "deploy", "shop", "--watch", "--no-headers") as watching:
         assert watching.stdout is not None
         assert watching.stdout.readline().split()[1] == "1/1"
@@ -225,7 +179,7 @@ def test_scale_starts_and_ends_pods(kubectl: Kubectl) -> None:
     assert {answer.status for answer in kubectl.mesh.ask("http://shop.kube/", count=20)} == {200}
 
 
-def test_set_env_rolls_out_and_undo_rolls_back(kubectl: Kubectl) -> None:
+def test_set_env_rolls_out_and_undo_rolls_back(kubectl: Shop) -> None:
     [before] = kubectl.pods()
     kubectl("set", "env", "deploy/shop", "VERSION=v2")
     assert "successfully rolled out" in kubectl("rollout", "status", "deploy/shop", "--timeout=60s")
@@ -243,7 +197,7 @@ def test_set_env_rolls_out_and_undo_rolls_back(kubectl: Kubectl) -> None:
     assert len({before, undone, restarted}) == 3
 
 
-def test_wait_and_delete(kubectl: Kubectl) -> None:
+def test_wait_and_delete(kubectl: Shop) -> None:
     kubectl("wait", "--for=condition=Available", "deploy/shop", "--timeout=60s")
     [pod] = kubectl.pods()
     kubectl("wait", "--for=jsonpath={.status.phase}=Running", f"pod/{pod}", "--timeout=60s")
@@ -261,7 +215,7 @@ def test_wait_and_delete(kubectl: Kubectl) -> None:
 # ------------------------------------------------------------ reading
 
 
-def test_get_wide_and_describe(kubectl: Kubectl) -> None:
+def test_get_wide_and_describe(kubectl: Shop) -> None:
     [pod] = kubectl.pods()
     told = kubectl.get("pod", pod)
     line = kubectl("get", "pod", pod, "-o", "wide", "--no-headers").split()
@@ -276,7 +230,7 @@ def test_get_wide_and_describe(kubectl: Kubectl) -> None:
     assert "Endpoints:" in kubectl("describe", "svc", "shop")
 
 
-def test_explain_and_api_resources(kubectl: Kubectl) -> None:
+def test_explain_and_api_resources(kubectl: Shop) -> None:
     assert "directResponse" in kubectl("explain", "vs.spec.http")
     assert "terminationGracePeriodSeconds" in kubectl("explain", "pod.spec")
     listed = kubectl("api-resources", "--no-headers")
@@ -284,7 +238,7 @@ def test_explain_and_api_resources(kubectl: Kubectl) -> None:
         assert any(line.split()[0] == name for line in listed.splitlines())
 
 
-def test_may_i(kubectl: Kubectl) -> None:
+def test_may_i(kubectl: Shop) -> None:
     for verb, kind in (
         ("create", "pods/exec"),
         ("get", "pods/log"),
@@ -297,7 +251,7 @@ def test_may_i(kubectl: Kubectl) -> None:
 # ------------------------------------------------------------ logs
 
 
-def test_logs_of_containers_pods_and_deployments(kubectl: Kubectl) -> None:
+def test_logs_of_containers_pods_and_deployments(kubectl: Shop) -> None:
     [pod] = kubectl.pods()
     listening = kubectl("logs", pod)
     assert listening.count("listening") == 1
@@ -315,7 +269,7 @@ def test_logs_of_containers_pods_and_deployments(kubectl: Kubectl) -> None:
     assert b'previous terminated container "shop"' in refused.stderr
 
 
-def test_logs_are_followed_until_the_container_ends(kubectl: Kubectl) -> None:
+def test_logs_are_followed_until_the_container_ends(kubectl: Shop) -> None:
     text = SHOP.replace("shop", "crier").replace("PYTHON", "sh").replace("PROGRAMS/echo.py", "-c")
     script = "n=0; while [ $n -lt 5 ]; do n=$((n+1)); echo line $n; sleep 0.2; done; exit 3"
     text = text.replace('"8000"', json.dumps(script)).replace("readinessProbe", "# readinessProbe")
@@ -340,7 +294,7 @@ def test_logs_are_followed_until_the_container_ends(kubectl: Kubectl) -> None:
 # ------------------------------------------------------------ exec and cp
 
 
-def test_exec_with_input_output_and_exit_codes(kubectl: Kubectl) -> None:
+def test_exec_with_input_output_and_exit_codes(kubectl: Shop) -> None:
     done = kubectl.run("exec", "deploy/shop", "--", "sh", "-c", "echo $VERSION; echo err >&2; exit 9")
     assert done.returncode == 9
     assert done.stdout == b"v1\n", "the container's own environment"
@@ -353,14 +307,14 @@ def test_exec_with_input_output_and_exit_codes(kubectl: Kubectl) -> None:
     assert b"bootstrap.json" in done.stdout or kubectl.mesh.wrapper
 
 
-def sleeping(kubectl: Kubectl) -> bool:
+def sleeping(kubectl: Shop) -> bool:
     """Whether the sleep runs in the shop's pod."""
     script = "for each in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $each; echo; done 2>/dev/null"
     lines = kubectl.run("exec", "deploy/shop", "--", "sh", "-c", script).stdout.splitlines()
     return any(line.startswith(b"sleep 900") for line in lines)
 
 
-def test_exec_with_a_terminal(kubectl: Kubectl) -> None:
+def test_exec_with_a_terminal(kubectl: Shop) -> None:
     words = kubectl.command("exec", "-it", "deploy/shop", "--", "sh")
     pid, outer = pty.fork()
     if pid == 0:
@@ -390,7 +344,7 @@ def test_exec_with_a_terminal(kubectl: Kubectl) -> None:
         os.close(outer)
 
 
-def test_cp_both_ways(kubectl: Kubectl, tmp_path: Path) -> None:
+def test_cp_both_ways(kubectl: Shop, tmp_path: Path) -> None:
     [pod] = kubectl.pods()
     sent = os.urandom(20_000_000)
     (tmp_path / "sent").write_bytes(sent)
@@ -408,30 +362,11 @@ def test_cp_both_ways(kubectl: Kubectl, tmp_path: Path) -> None:
 # ------------------------------------------------------------ port-forward
 
 
-@contextlib.contextmanager
-def forwarded(kubectl: Kubectl, what: str, port: int) -> Generator[tuple[int, "subprocess.Popen[str]"]]:
-    """A local port that leads to a pod's."""
-    local = free_port()
-    with kubectl.started("port-forward", what, f"{local}:{port}") as process:
-        assert process.stdout is not None
-        assert f"127.0.0.1:{local}" in process.stdout.readline()
-        yield local, process
-
-
-def ask(port: int) -> Any:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request("GET", "/")
-        return json.loads(connection.getresponse().read())
-    finally:
-        connection.close()
-
-
 def note(port: int, answers: list[str]) -> None:
     answers.append(ask(port)["pod"])
 
 
-def test_port_forward_to_pods_deployments_and_services(kubectl: Kubectl) -> None:
+def test_port_forward_to_pods_deployments_and_services(kubectl: Shop) -> None:
     [pod] = kubectl.pods()
     for what, port in ((f"pod/{pod}", 8000), ("deploy/shop", 8000), ("svc/shop", 80)):
         with forwarded(kubectl, what, port) as (local, _):
@@ -445,7 +380,7 @@ def test_port_forward_to_pods_deployments_and_services(kubectl: Kubectl) -> None
             assert answers == [pod] * 10
 
 
-def test_port_forward_carries_half_closed_connections(kubectl: Kubectl) -> None:
+def test_port_forward_carries_half_closed_connections(kubectl: Shop) -> None:
     with forwarded(kubectl, "deploy/shop", 8000) as (local, _), socket.create_connection(("127.0.0.1", local)) as raw:
         raw.settimeout(30)
         raw.sendall(b"GET /counts HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -456,7 +391,7 @@ def test_port_forward_carries_half_closed_connections(kubectl: Kubectl) -> None:
         assert said.startswith(b"HTTP/1.1 200")
 
 
-def test_port_forward_to_a_port_where_nobody_listens(kubectl: Kubectl) -> None:
+def test_port_forward_to_a_port_where_nobody_listens(kubectl: Shop) -> None:
     with forwarded(kubectl, "deploy/shop", 9999) as (local, process):
         with socket.create_connection(("127.0.0.1", local)) as raw:
             raw.settimeout(30)

@@ -1,9 +1,11 @@
 """The demo on each of the three rungs, from `up` to nothing left."""
 
 import os
+from pathlib import Path
 
 import pytest
 
+from tests.live.kubectl import Kubectl, forwarded
 from tests.live.mesh import Mesh
 from tests.slow.bookinfo import (
     NOBODY,
@@ -25,7 +27,7 @@ RUNGS = {
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("rung", RUNGS)
-def test_the_demo_from_up_to_nothing_left(rung: str) -> None:
+def test_the_demo_from_up_to_nothing_left(rung: str, tmp_path: Path) -> None:
     assert os.geteuid() == 0, "this test starts meshes as root and as an ordinary user, so it needs root"
     wrapper, uid = RUNGS[rung]
     before = network_state()
@@ -45,6 +47,7 @@ def test_the_demo_from_up_to_nothing_left(rung: str) -> None:
         assert all(each["synced"] for each in status["proxies"])
         assert len(status["proxies"]) == 7
         assert status["footprint"]["mib"] < 200
+        serves_kubectl(Kubectl(mesh, "default"), tmp_path)
         assert network_state() == before, "the host's own network is untouched"
         mesh.down()
         assert marked(identity) == []
@@ -60,3 +63,20 @@ def serves_bookinfo(mesh: Mesh) -> None:
         assert status == 200, body
         looks.add("red" if 'data-color="red"' in body else "black" if 'data-color="black"' in body else "none")
     assert looks == {"red", "black", "none"}
+
+
+def serves_kubectl(kubectl: Kubectl, folder: Path) -> None:
+    """Logs, exec, cp and port-forward, of the program and of its Envoy."""
+    [pod] = kubectl.pods("productpage")
+    assert "listening" in kubectl("logs", pod, "--timestamps")
+    assert '"GET /reviews/0 HTTP/1.1" 200' in kubectl("logs", pod, "-c", "istio-proxy")
+    assert kubectl.run("exec", pod, "--", "sh", "-c", "exit 7").returncode == 7
+    sent = os.urandom(1_000_000)
+    (folder / "sent").write_bytes(sent)
+    place = f"/tmp/{folder.name}.copy"
+    kubectl("cp", str(folder / "sent"), f"{pod}:{place}")
+    kubectl("cp", f"{pod}:{place}", str(folder / "back"))
+    kubectl("exec", pod, "--", "rm", place)
+    assert (folder / "back").read_bytes() == sent
+    with forwarded(kubectl, "svc/productpage", 9080) as (port, _):
+        assert page(port, "/health")[0] == 200

@@ -152,9 +152,8 @@ class MeshStatus:
 
     async def run(self) -> None:
         """Until cancelled. Raises StorageError."""
-        revision = await self._load()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow_store(revision))
+            tasks.create_task(self.follow())
             tasks.create_task(self._follow(self._proxies.moved))
             tasks.create_task(self._follow(self._mesh.published))
             tasks.create_task(self._look_for_ever())
@@ -164,12 +163,14 @@ class MeshStatus:
         page = await self._store.list(Query(Scope()))
         for version in page.items:
             self._register.load(version, publication, now)
-        self._unsettled.update(key for key, _ in self._register.items())
+        self._register.forget_others({version.key for version in page.items})
+        self._unsettled.update(self._register.entries)
         self._wake.set()
         return page.revision
 
-    async def _follow_store(self, revision: Revision) -> None:
-        watch = await self._store.watch(Scope(), revision)
+    async def follow(self) -> None:
+        """Know all objects, and what becomes of them, until cancelled."""
+        watch = await self._store.watch(Scope(), await self._load())
         while True:
             try:
                 events = await watch.batch()
@@ -375,6 +376,8 @@ class MeshStatus:
     ) -> Standing:
         """Whom it concerns and who runs it; that stays as it was once all do. Who was absent may take its time."""
         before, subject = entry.standing, entry.subject
+        if entry.proven and before is None:  # it was live when this process began
+            return Standing(subject.generation, subject.change, None, len(progress))
         settled = before is not None and before.generation == subject.generation and not before.absent
         if entry.proven and before is not None and settled:
             return before

@@ -1,6 +1,6 @@
 """All subjects as they are: which version of each is known to be good, and how far each has come. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from meshwright.status.standing import Refusal, Standing
@@ -51,8 +51,13 @@ class Register:
         self._entries: dict[Key, Entry] = {}
 
     def load(self, version: Version, publication: int, now: float) -> None:
-        """An object that was there at the start, and is in the first publication."""
-        if version.key.resource in SUBJECTS:
+        """An object that is there when all are listed, and is in that publication."""
+        if version.key.resource not in SUBJECTS:
+            return
+        before = self._entries.get(version.key)
+        if before is not None and before.subject.text == version.body.text:
+            self._touch(before, version)
+        else:
             subject = Subject.of(version, 0)
             self._entries[version.key] = Entry(subject, now, publication, proven=subject.was_live)
 
@@ -83,8 +88,9 @@ class Register:
     def get(self, key: Key) -> Entry | None:
         return self._entries.get(key)
 
-    def items(self) -> Iterator[tuple[Key, Entry]]:
-        yield from self._entries.items()
+    def forget_others(self, keys: Collection[Key]) -> None:
+        """Objects that are not among these are gone."""
+        self._entries = {key: entry for key, entry in self._entries.items() if key in keys}
 
     @property
     def entries(self) -> Mapping[Key, Entry]:

@@ -21,7 +21,7 @@ import uvloop
 
 from meshwright.agent.proxy_access import is_in_namespace
 from meshwright.asynctools.latest import Latest
-from meshwright.ca import certificates
+from meshwright.ca import certificates, requests
 from meshwright.ca.authority import Authority
 from meshwright.ca.leaves import LeafStore
 from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import (
@@ -35,7 +35,7 @@ from meshwright.model.origin import ObjectRef
 from meshwright.model.planned_pod import DesiredState
 from meshwright.model.published import Published
 from meshwright.model.workload import Identity
-from meshwright.node.relay import Relay, TcpAddress
+from meshwright.node.relay import Relay, SigningRefusedError, TcpAddress
 from meshwright.xds.server import ADS_PATH, SDS_PATH, XdsServer
 from tests.node.mesh import ControlPlane, pod, relay, status, until
 from tests.xds.asking import ask
@@ -255,6 +255,29 @@ def test_a_node_cannot_speak_for_the_pods_of_another(caplog: pytest.LogCaptureFi
                 await thief.drained(victim.name)
         assert said(caplog, "node local reports about pods of other nodes")
         assert said(caplog, "node local drains a pod of another node", victim.name)
+
+    with caplog.at_level(logging.WARNING):
+        uvloop.run(run())
+
+
+def test_what_strangers_write_stays_on_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        own, lines = pod("web"), "spiffe://cluster.local/x\nnode far gets everything"
+        with folder() as place:
+            authority = Authority.open(place / "ca", "cluster.local", NOW)
+            plane = ControlPlane(place)
+            plane.sign = lambda identity, csr: authority.sign(csr, identity, NOW)
+            plane.desired.set(DesiredState((own,)))
+            async with plane.running(), relay(place) as thief:
+                for name, uri in (
+                    (ProxyName("ghost\nnode far gets everything"), own.identity.uri),
+                    (own.name, lines),
+                ):
+                    with pytest.raises(SigningRefusedError):
+                        await thief.sign(name, requests.new_request(uri)[0])
+        assert said(caplog, "gets no certificate for 'ghost\\nnode")
+        assert said(caplog, "gets no certificate for 'web.default'", "cluster.local/x\\nnode")
+        assert not [each for each in caplog.records if "\n" in each.getMessage()]
 
     with caplog.at_level(logging.WARNING):
         uvloop.run(run())

@@ -171,3 +171,25 @@ def test_renewal_at_half_life_and_through_an_outage() -> None:
                 assert certificates.validity(on_disk)[1] == newest.not_after
 
     uvloop.run(run())
+
+
+def test_a_full_disk_ends_no_certificate(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        del content
+        raise OSError(28, "No space left on device", str(path))
+
+    async def run() -> None:
+        with folder() as place:
+            plane, _ = signing_plane(place, timedelta(seconds=4))
+            async with plane.running(), relay(place) as node:
+                leaves = RequestedLeaves(node, place / "leaves", clock)
+                monkeypatch.setattr("meshwright.ca.files.write", full)
+                first = await leaves.add(WEB.name, WEB.identity)
+                async with asyncio.TaskGroup() as tasks:
+                    renewing = tasks.create_task(leaves.run())
+                    await until(lambda: leaves.leaf_of(WEB.name) not in {None, first})
+                    renewing.cancel()
+        assert "web.default is not kept on disk" in caplog.text
+
+    with caplog.at_level(logging.ERROR):
+        uvloop.run(run())

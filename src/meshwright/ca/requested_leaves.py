@@ -41,7 +41,7 @@ class RequestedLeaves(LeafShelf):
     async def add(self, proxy: ProxyName, identity: Identity, *, is_gateway: bool = False) -> LeafCertificate:
         """Have a certificate for `proxy`: the one that is kept while it is valid, or a new one, for which this waits.
 
-        Raises ValueError when the authority refuses, OSError when the certificate cannot be written.
+        Raises ValueError when the authority refuses.
         """
         while not self._roots.value:
             await self._roots.newer_than(self._roots.value)
@@ -80,7 +80,7 @@ class RequestedLeaves(LeafShelf):
         except TimeoutError:
             LOG.warning("the certificate of %s cannot be renewed: nobody signs", proxy)
             return False
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             LOG.error("the certificate of %s cannot be renewed: %s", proxy, error)  # noqa: TRY400 - says enough
             return False
         if self._held.get(proxy) is held:
@@ -98,5 +98,8 @@ class RequestedLeaves(LeafShelf):
         if leaf is None:
             raise ValueError("what the authority signed is not what it was asked for")
         if renewed is None or self._held.get(proxy) is renewed:
-            self._write(proxy, leaf)
+            try:
+                self._write(proxy, leaf)
+            except OSError as error:  # it is as good without a copy; a restarted agent asks for another one
+                LOG.error("the certificate of %s is not kept on disk: %s", proxy, error)  # noqa: TRY400 - says enough
         return leaf

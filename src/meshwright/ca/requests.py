@@ -53,7 +53,7 @@ def key_of_request(csr_pem: bytes, uri: str) -> CertificatePublicKeyTypes:
     if not genuine:
         raise RequestError("it is not signed by its own key")
     if names != [x509.UniformResourceIdentifier(uri)]:
-        asked = ", ".join(str(name.value) for name in names)[:300]
+        asked = ", ".join(repr(str(name.value)) for name in names)[:300]  # strangers' words, on one line
         raise RequestError(f"it asks for {asked}, and the pod is {uri}")
     _refuse_weak(key)
     return key

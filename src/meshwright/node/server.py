@@ -319,7 +319,7 @@ class NodeServer:
         try:
             answer = Signed(asked.number, self._signed(session, asked))
         except ValueError as error:
-            LOG.warning("node %s gets no certificate for %s: %s", session.node, asked.pod[:300], error)
+            LOG.warning("node %s gets no certificate for %r: %s", session.node, asked.pod[:300], error)
             answer = Signed(asked.number, b"", str(error)[:1_000])
         session.answer(answer)
 
@@ -337,12 +337,12 @@ class NodeServer:
 
     async def _drain(self, session: NodeSession, asked: DrainAsked) -> None:
         if any(each.name == asked.pod for node in self._others(session) for each in _pods(node)):
-            LOG.warning("node %s drains a pod of another node: %s", session.node, asked.pod[:300])
+            LOG.warning("node %s drains a pod of another node: %r", session.node, asked.pod[:300])
         else:
             try:
                 await self._drained(ProxyName(asked.pod))
             except Exception:
-                LOG.exception("nobody knows whether %s is drained", asked.pod[:300])
+                LOG.exception("nobody knows whether %r is drained", asked.pod[:300])
         self._answer(session, Drained(asked.number))
 
     def session_closed(self, session: NodeSession) -> None:

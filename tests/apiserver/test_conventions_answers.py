@@ -1,4 +1,4 @@
-"""Conventions 1 to 30: how a request is refused or answered, whatever it is about."""
+"""Conventions 1 to 30 and 167: how a request is refused or answered, whatever it is about."""
 
 import re
 
@@ -203,3 +203,8 @@ def test_029_several_warnings_are_several_headers(admin: Client, namespace: str)
 @pytest.mark.parametrize("path", [pods("default", "A"), services("default", "-"), "/api/v1/namespaces/x_y"])
 def test_030_names_that_cannot_exist_are_not_found(admin: Client, path: str) -> None:
     refused(admin.get(path), 404, "NotFound")
+
+
+@pytest.mark.parametrize("path", ["/version/", "/api/", "/apis/", "/api/v1/", "/api/v1/namespaces/", "/apis/apps/"])
+def test_167_a_closing_slash_means_nothing(admin: Client, path: str) -> None:
+    assert admin.get(path).json == admin.get(path.rstrip("/")).json

@@ -346,6 +346,8 @@ def test_164_a_version_is_told_without_a_token(server: Running) -> None:
     nobody = Client(server.port, "", server.admin.tls)
     version = nobody.get("/version").json
     assert (version["major"], version["minor"]) == ("1", "37")
+    wanted = {"gitVersion", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"}
+    assert wanted <= {name for name, text in version.items() if isinstance(text, str)}
 
 
 def test_165_the_namespace_of_a_body_may_be_left_out_but_not_be_another(admin: Client, namespace: str) -> None:

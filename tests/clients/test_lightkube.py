@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap
 from lightkube.types import CascadeType, PatchType
 
-from tests.apiserver.server import Running
+from meshwright.store.limits import Limits
+from tests.apiserver.server import Running, running
 from tests.clients.conftest import Kubectl
 
 _library: Any = generic_resource
@@ -99,3 +101,59 @@ async def _write(client: Any) -> None:
     await client.create(ConfigMap(metadata=ObjectMeta(name="two"), data={}))
     await client.patch(ConfigMap, "two", {"data": {"a": "b"}}, patch_type=PatchType.MERGE)
     await client.delete(ConfigMap, "two")
+
+
+def test_a_watcher_that_was_away_too_long_lists_again(tmp_path: Path, kubectl: Kubectl) -> None:
+    """What a version that is forgotten looks like to a library: 410, and a list is where to go on from."""
+
+    async def work(client: Any) -> None:
+        old = client.list(ConfigMap)
+        assert [item.metadata.name async for item in old] == []
+        for number in range(60):
+            await client.apply(ConfigMap(metadata=ObjectMeta(name="one"), data={"n": str(number)}))
+        with pytest.raises(ApiError) as gone:
+            await _until_deleted(client, old.resourceVersion)
+        assert gone.value.status.code == 410
+        again = client.list(ConfigMap)
+        assert [item.data["n"] async for item in again] == ["59"]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_write(client))
+            seen = await _until_deleted(client, again.resourceVersion)
+        assert seen == [("ADDED", "two"), ("MODIFIED", "two"), ("DELETED", "two")]
+
+    limits = Limits(events=16, window_events=4, window_bytes=4_000, pause_seconds=0)
+    with running(tmp_path, limits) as forgetful:
+        place = Kubectl(kubectl.binary, forgetful.kubeconfig, kubectl.home, "default")
+        run(forgetful, place, work)
+
+
+async def _until_deleted(client: Any, version: str) -> list[tuple[str, str]]:
+    seen: list[tuple[str, str]] = []
+    async for event, item in client.watch(ConfigMap, resource_version=version):
+        seen.append((event, item.metadata.name))
+        if event == "DELETED":
+            break
+    return seen
+
+
+def test_a_watch_that_the_server_ends_is_taken_up_again(server: Running, kubectl: Kubectl) -> None:
+    async def work(client: Any) -> None:
+        listed = client.list(ConfigMap)
+        assert [item.metadata.name async for item in listed] == []
+        seen: list[str] = []
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_write_slowly(client))
+            watched = client.watch(ConfigMap, resource_version=listed.resourceVersion, server_timeout=1)
+            async for event, item in watched:
+                seen.append(f"{event} {item.metadata.name}")
+                if item.metadata.name == "c":
+                    break
+        assert seen == ["ADDED a", "ADDED b", "ADDED c"]
+
+    run(server, kubectl, work)
+
+
+async def _write_slowly(client: Any) -> None:
+    for name in ("a", "b", "c"):
+        await client.create(ConfigMap(metadata=ObjectMeta(name=name), data={}))
+        await asyncio.sleep(0.8)  # longer in all than the server lets a watch live

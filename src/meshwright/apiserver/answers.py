@@ -30,7 +30,13 @@ class Marked:
                 headers.setdefault("Cache-Control", "no-cache, private")
             await send(message)
 
-        await self._inner(scope, receive, marked)
+        await self._inner(_without_slash(scope), receive, marked)
+
+
+def _without_slash(scope: Scope) -> Scope:
+    """Some clients ask for `/version/` and `/apis/`: a closing slash means nothing."""
+    path: str = scope["path"]
+    return {**scope, "path": path.rstrip("/")} if path.endswith("/") and path.strip("/") else scope
 
 
 def _id_of(scope: Scope) -> str:

@@ -139,7 +139,11 @@ class _Pages:
             "major": "1",
             "minor": minor,
             "gitVersion": f"v1.{minor}.0+meshwright",
+            "gitCommit": "",  # clients want all of these to be there
             "gitTreeState": "clean",
+            "buildDate": "1970-01-01T00:00:00Z",
+            "goVersion": "",
+            "compiler": "cpython",
             "platform": "linux/amd64",
         })  # fmt: skip
 

@@ -115,6 +115,16 @@ def _deployment(value: Json) -> Json:
     return {**made, "spec": {**made["spec"], "strategy": strategy}}
 
 
+def _stateful_set(value: Json) -> Json:
+    made = _workload({"replicas": 1, "podManagementPolicy": "OrderedReady", "revisionHistoryLimit": 10})(value)
+    if not is_map(made.get("spec")):
+        return made
+    strategy = _filled(made["spec"].get("updateStrategy"), {"type": "RollingUpdate"})
+    if strategy["type"] == "RollingUpdate":
+        strategy["rollingUpdate"] = _filled(strategy.get("rollingUpdate"), {"partition": 0})
+    return {**made, "spec": {**made["spec"], "updateStrategy": strategy}}
+
+
 def _secret(value: Json) -> Json:
     """`stringData` is only ever written; it is kept encoded, in `data`."""
     plain = value.get("stringData")
@@ -135,6 +145,6 @@ _KINDS: Mapping[str, Callable[[Json], Json]] = {
     "Pod": _pod,
     "Deployment": _deployment,
     "ReplicaSet": _workload({"replicas": 1}),
-    "StatefulSet": _workload({"replicas": 1, "podManagementPolicy": "OrderedReady", "revisionHistoryLimit": 10}),
+    "StatefulSet": _stateful_set,
     "Secret": _secret,
 }

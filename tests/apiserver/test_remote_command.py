@@ -17,7 +17,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from meshwright.apiserver.remote_command import CLOSE, RESIZE, STATUS, STDERR, STDIN, STDOUT, V4, V5
+from meshwright.apiserver.channels import CLOSE, RESIZE, STATUS, STDERR, STDIN, STDOUT, V4, V5
 from tests.apiserver.machine import HostPrograms, running_pod
 from tests.apiserver.objects import Json, pods
 from tests.apiserver.server import READER_TOKEN, Running, running

@@ -25,7 +25,8 @@ class Kubectl:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "HOME": str(self.mesh.programs)}
+        switches = {name: value for name, value in os.environ.items() if name.startswith("KUBECTL_")}
+        return {"PATH": os.environ["PATH"], "HOME": str(self.mesh.programs), **switches}
 
     def command(self, *words: str) -> list[str]:
         return [

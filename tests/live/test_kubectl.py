@@ -380,6 +380,21 @@ def test_port_forward_to_pods_deployments_and_services(kubectl: Shop) -> None:
             assert answers == [pod] * 10
 
 
+def test_clients_without_web_sockets_use_spdy(kubectl: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What kubectl was before it had WebSockets; both switches make it speak SPDY to the server itself."""
+    old = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"}
+    done = kubectl.run("exec", "deploy/shop", "--", "sh", "-c", "echo out; echo err >&2; exit 9", **old)
+    assert (done.returncode, done.stdout) == (9, b"out\n")
+    assert b"err\n" in done.stderr
+    sent = os.urandom(5_000_000)
+    done = kubectl.run("exec", "-i", "deploy/shop", "--", "cat", text=sent, **old)
+    assert (done.returncode, done.stdout) == (0, sent)
+    assert b"not found in pod" in kubectl.run("exec", "deploy/shop", "-c", "none", "--", "ls", **old).stderr
+    monkeypatch.setenv("KUBECTL_PORT_FORWARD_WEBSOCKETS", "false")
+    with forwarded(kubectl, "svc/shop", 80) as (local, _):
+        assert ask(local)["pod"] in kubectl.pods()
+
+
 def test_port_forward_carries_half_closed_connections(kubectl: Shop) -> None:
     with forwarded(kubectl, "deploy/shop", 8000) as (local, _), socket.create_connection(("127.0.0.1", local)) as raw:
         raw.settimeout(30)

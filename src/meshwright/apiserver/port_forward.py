@@ -1,4 +1,4 @@
-"""`pods/portforward` over WebSocket.
+"""`pods/portforward` over WebSocket, or over SPDY itself for older clients.
 
 `SPDY/3.1+portforward.k8s.io` is what kubectl speaks: SPDY frames in binary messages, two streams for each connection
 (`error`, `data`), joined by a request id. `v4.channel.k8s.io` is what other clients speak: a channel byte before
@@ -20,22 +20,23 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from meshwright.apiserver import spdy
 from meshwright.apiserver.access import User
 from meshwright.apiserver.api import Part, Streams
+from meshwright.apiserver.channels import chosen, next_message
 from meshwright.apiserver.discovery import Subresource
 from meshwright.apiserver.failure import bad_request, method_not_allowed
 from meshwright.apiserver.forwarding import Forwarded
 from meshwright.apiserver.options import Target
 from meshwright.apiserver.pod_containers import pod_of
 from meshwright.apiserver.pod_streams import PodStreams
-from meshwright.apiserver.remote_command import chosen
+from meshwright.apiserver.spdy_upgrade import is_spdy
 from meshwright.apiserver.web_sockets import until_gone
 from meshwright.store.store import Store
 
 LOG = logging.getLogger(__name__)
-TUNNEL, CHANNELS = "SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io"
+TUNNEL, PLAIN, CHANNELS = "SPDY/3.1+portforward.k8s.io", "portforward.k8s.io", "v4.channel.k8s.io"
 MOST_CONNECTIONS = 500  # of one client at once
 MOST_PORTS = 64
 _LARGEST_PORT = 65_535
-_UNSUPPORTED, _BAD = 1003, 1002
+_BAD = 1002
 
 
 class PortForward:
@@ -52,11 +53,11 @@ class PortForward:
         return Part(about, http=self._no_socket, socket=self._serve)
 
     async def _no_socket(self, request: Request, target: Target, _user: User) -> Response:
-        """Older clients come here. Raises Failure."""
+        """Those who ask without an upgrade hear what is wrong. Raises Failure."""
         if request.method not in ("GET", "POST"):
             raise method_not_allowed(target.about)
         await self._check(target)
-        raise bad_request(f"portforward needs a WebSocket with {TUNNEL} or {CHANNELS}")
+        raise bad_request(f"portforward needs a WebSocket with {TUNNEL} or {CHANNELS}, or SPDY/3.1")
 
     async def _check(self, target: Target) -> None:
         pod = await pod_of(self._store, target)
@@ -64,12 +65,12 @@ class PortForward:
             raise bad_request(f"unable to forward port because pod is not running. Current status={pod.phase}")
 
     async def _serve(self, websocket: WebSocket, target: Target, _user: User) -> None:
-        protocol = chosen(websocket, (TUNNEL, CHANNELS))
+        protocol = chosen(websocket, (PLAIN,) if is_spdy(websocket.scope) else (TUNNEL, CHANNELS))
         ports = _ports(websocket.query_params) if protocol == CHANNELS else ()
         await self._check(target)
         await websocket.accept(protocol)
         place = _Place(self._machine, target)
-        session = _Tunnel(websocket, place) if protocol == TUNNEL else _Channels(websocket, place, ports)
+        session = _Channels(websocket, place, ports) if protocol == CHANNELS else _Tunnel(websocket, place)
         try:
             async with self._streams.until_stopped():
                 await session.run()
@@ -92,18 +93,6 @@ class _Place:
         target = self.target
         why = await connection.run(lambda: self.machine.dial(target.namespace, target.name, port), say, finish)
         return f"error forwarding port {port} to pod {target.namespace}/{target.name}: {why}" if why else ""
-
-
-async def _message(websocket: WebSocket) -> bytes | None:
-    """The next binary message; None when the client has gone, or sends something else."""
-    message = await websocket.receive()
-    if message["type"] != "websocket.receive":
-        return None
-    data = message.get("bytes")
-    if isinstance(data, bytes):
-        return data
-    await websocket.close(_UNSUPPORTED, "messages are binary")
-    return None
 
 
 async def _until_over(tasks: asyncio.TaskGroup, reading: Coroutine[Any, Any, None], websocket: WebSocket) -> None:
@@ -146,7 +135,7 @@ class _Tunnel:
                     pair.carrying.cancel()
 
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
-        while (message := await _message(self._websocket)) is not None:
+        while (message := await next_message(self._websocket)) is not None:
             try:
                 for frame in self._decoder.feed(message):
                     await self._take(frame, tasks)
@@ -245,7 +234,7 @@ class _Channels:
                 task.cancel()
 
     async def _read(self) -> None:
-        while (message := await _message(self._websocket)) is not None:
+        while (message := await next_message(self._websocket)) is not None:
             number, error = divmod(message[0], 2) if message else (0, 1)
             if not error and number < len(self._ports):
                 await self._connections[number].take(message[1:])

@@ -1,8 +1,8 @@
-"""`pods/exec` and `pods/attach` over WebSocket: `v5.channel.k8s.io`, and `v4.channel.k8s.io` for older clients.
+"""`pods/exec` and `pods/attach`: a program in a pod, and a client with channels to it.
 
-The first byte of every message is its channel: 0 stdin, 1 stdout, 2 stderr, 3 how it ended (a Status), 4 the size of
-the terminal; in v5 channel 255 says which channel the client has closed. Nothing is queued here: what the client does
-not read, the program cannot write, and what the program does not read, the client cannot send.
+Channels are 0 stdin, 1 stdout, 2 stderr, 3 how it ended (a Status), 4 the size of the terminal. Nothing is queued
+here: what the client does not read, the program cannot write, and what the program does not read, the client cannot
+send.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from meshwright.apiserver import pipes
 from meshwright.apiserver.access import User
 from meshwright.apiserver.api import Part, Streams
+from meshwright.apiserver.channels import CLOSE, RESIZE, STATUS, STDERR, STDIN, STDOUT, V4, V5, Channels, accepted
 from meshwright.apiserver.discovery import Subresource
 from meshwright.apiserver.failure import bad_request, method_not_allowed
 from meshwright.apiserver.options import Target, flag
@@ -31,8 +32,6 @@ from meshwright.store.names import Json
 from meshwright.store.store import Store
 
 LOG = logging.getLogger(__name__)
-V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
-STDIN, STDOUT, STDERR, STATUS, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 MOST_WORDS = 4096
 _SILENCE_SECONDS = 0.5  # how long outputs may say nothing after the program's end, where somebody else still has them
 
@@ -66,11 +65,11 @@ class RemoteCommands:
         )
 
     async def _no_socket(self, request: Request, target: Target, _user: User) -> Response:
-        """Older clients come here; newer ones too when their WebSocket was refused, to hear why. Raises Failure."""
+        """Those who ask without an upgrade hear what is wrong. Raises Failure."""
         if request.method not in ("GET", "POST"):
             raise method_not_allowed(target.about)
         await self._check(request.query_params, target)
-        raise bad_request(f"{target.subresource} needs a WebSocket with {V5} or {V4}")
+        raise bad_request(f"{target.subresource} needs a WebSocket (or SPDY/3.1) with {V5} or {V4}")
 
     async def _check(self, query: QueryParams, target: Target) -> tuple[Wanted, PodNow, ContainerRef]:
         wanted = _wanted(query, target.subresource)
@@ -78,13 +77,12 @@ class RemoteCommands:
         return wanted, pod, pod.running(wanted.container)
 
     async def _exec(self, websocket: WebSocket, target: Target, _user: User) -> None:
-        protocol = chosen(websocket, (V5, V4))
         wanted, _, ref = await self._check(websocket.query_params, target)
-        await websocket.accept(protocol)
+        channels = await accepted(websocket)
         streams = open_streams(
             stdin=wanted.stdin, stdout=wanted.stdout, stderr=wanted.stderr, terminal=wanted.terminal
         )
-        session = _Session(websocket, streams)
+        session = _Session(channels, streams)
 
         async def run() -> Json:
             command = Command(wanted.argv, wanted.terminal)
@@ -96,16 +94,15 @@ class RemoteCommands:
                 return failed(f"error executing command in container: {error}")
 
         try:
-            await self._until_over(session, run)
+            await self._until_over(session, websocket, run)
         finally:
             streams.close()
 
     async def _attach(self, websocket: WebSocket, target: Target, _user: User) -> None:
         """What the container's program says from now on; its standard input is closed, Kubernetes' default."""
-        protocol = chosen(websocket, (V5, V4))
         _, pod, ref = await self._check(websocket.query_params, target)
-        await websocket.accept(protocol)
-        session = _Session(websocket, open_streams(stdin=False, stdout=False, stderr=False, terminal=False))
+        channels = await accepted(websocket)
+        session = _Session(channels, open_streams(stdin=False, stdout=False, stderr=False, terminal=False))
         unchanged = same_program(self._store, target, ref, pod)
 
         async def going_on() -> bool:
@@ -114,11 +111,11 @@ class RemoteCommands:
         async def run() -> Json:
             async for piece in self._machine.logs(ref, LogOptions(follow=True, tail=0), going_on):
                 if piece:
-                    await websocket.send_bytes(bytes((STDOUT,)) + piece)
+                    await channels.send(STDOUT, piece)
             return await self._how_it_ended(target, ref)
 
         try:
-            await self._until_over(session, run)
+            await self._until_over(session, websocket, run)
         finally:
             session.streams.close()
 
@@ -127,32 +124,31 @@ class RemoteCommands:
         code = dig(status, "state", "terminated", "exitCode") or dig(status, "lastState", "terminated", "exitCode")
         return exit_status(code if isinstance(code, int) else 0)
 
-    async def _until_over(self, session: "_Session", run: Callable[[], Awaitable[Json]]) -> None:
+    async def _until_over(
+        self, session: "_Session", websocket: WebSocket, run: Callable[[], Awaitable[Json]]
+    ) -> None:
         """Until the program ends (the client is told), the client goes (the program ends), or the server stops."""
 
         async def work() -> None:
             status = await run()
-            await session.websocket.send_bytes(bytes((STATUS,)) + msgspec.json.encode(status))
-            await session.websocket.close()
+            await session.channels.send(STATUS, msgspec.json.encode(status))
+            await session.channels.close()
 
         try:
             async with self._streams.until_stopped(), asyncio.TaskGroup() as tasks:
-                works = [
-                    tasks.create_task(each)
-                    for each in (work(), session.listen(), until_gone(session.websocket.scope))
-                ]
+                works = [tasks.create_task(each) for each in (work(), session.listen(), until_gone(websocket.scope))]
                 await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
                 for task in works:
                     task.cancel()
-        except* (WebSocketDisconnect, RuntimeError):
+        except* (WebSocketDisconnect, RuntimeError, TimeoutError):
             LOG.debug("a client went while something was on its way to it")
 
 
 class _Session:
     """One conversation."""
 
-    def __init__(self, websocket: WebSocket, streams: ProgramStreams) -> None:
-        self.websocket = websocket
+    def __init__(self, channels: Channels, streams: ProgramStreams) -> None:
+        self.channels = channels
         self.streams = streams
         self._heard = asyncio.get_running_loop().time()
 
@@ -176,24 +172,15 @@ class _Session:
         return exit_status(code)
 
     async def _pass(self, channel: int, descriptor: int) -> None:
-        head = bytes((channel,))
         while piece := await pipes.read(descriptor):
             self._heard = float("inf")  # while the client takes its time, nothing is silent
-            await self.websocket.send_bytes(head + piece)
+            await self.channels.send(channel, piece)
             self._heard = asyncio.get_running_loop().time()
 
     async def listen(self) -> None:
         """Pass on what the client says until it goes."""
-        while True:
-            message = await self.websocket.receive()
-            if message["type"] != "websocket.receive":
-                return
-            data = message.get("bytes")
-            if not isinstance(data, bytes):
-                await self.websocket.close(1003, "messages are binary")
-                return
-            if data:
-                await self._take(data[0], data[1:])
+        while (said := await self.channels.receive()) is not None:
+            await self._take(*said)
 
     async def _take(self, channel: int, data: bytes) -> None:
         streams = self.streams
@@ -209,15 +196,6 @@ class _Session:
                 return
             if is_map(size) and isinstance(size.get("Width"), int) and isinstance(size.get("Height"), int):
                 streams.resize(size["Width"], size["Height"])
-
-
-def chosen(websocket: WebSocket, known: tuple[str, ...]) -> str:
-    """The best subprotocol that both sides know. Raises Failure 400."""
-    offered = websocket.scope.get("subprotocols", [])
-    for name in known:
-        if name in offered:
-            return name
-    raise bad_request(f"unable to negotiate a protocol: client offers {offered}, server has {list(known)}")
 
 
 def _wanted(query: QueryParams, subresource: str) -> Wanted:

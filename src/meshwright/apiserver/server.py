@@ -19,6 +19,7 @@ import uvicorn
 
 from meshwright.apiserver.api import Api
 from meshwright.apiserver.application import application
+from meshwright.apiserver.spdy_upgrade import Http
 from meshwright.apiserver.web_sockets import WebSockets
 
 SHUTDOWN_SECONDS = 3
@@ -56,7 +57,7 @@ class ApiServer:
         config = uvicorn.Config(
             application(api),
             loop="none",
-            http="httptools",
+            http=Http,
             ws=WebSockets,
             ws_ping_interval=None,  # a client that reads slowly answers late; the kernel finds those that are gone
             log_level="warning",  # the lines of level info have the commands of `exec` in them

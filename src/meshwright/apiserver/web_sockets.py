@@ -18,7 +18,7 @@ from websockets.datastructures import Headers
 from websockets.server import ServerProtocol
 
 LONGEST_MESSAGE = 4 << 20  # bytes
-_GONE = "meshwright.client_is_gone"
+GONE = "meshwright.client_is_gone"
 _LOOK_SECONDS = 1.0
 _ESTABLISHED = 1  # the first byte of TCP_INFO
 
@@ -37,23 +37,27 @@ class WebSockets(WebSocketsSansIOProtocol):
         self.conn = _Handshake(max_size=LONGEST_MESSAGE, logger=logging.getLogger("uvicorn.error"))
 
     async def run_asgi(self) -> None:
-        cast("dict[str, dict[str, object]]", self.scope)["extensions"][_GONE] = self._is_gone
+        cast("dict[str, dict[str, object]]", self.scope)["extensions"][GONE] = self._is_gone
         await super().run_asgi()
 
     def _is_gone(self) -> bool:
-        """Whether the connection is closed from the other side, although nobody reads it here now."""
-        if self.disconnected or self.transport.is_closing():
-            return True
-        number = self.transport.get_extra_info("socket").fileno()
-        try:
-            with socket.socket(fileno=os.dup(number)) as same:
-                return same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
-        except OSError:
-            return True
+        return self.disconnected or is_gone(self.transport)
+
+
+def is_gone(transport: asyncio.Transport) -> bool:
+    """Whether a TCP connection is closed, or was from the other side although nobody reads it here now."""
+    if transport.is_closing():
+        return True
+    number = transport.get_extra_info("socket").fileno()
+    try:
+        with socket.socket(fileno=os.dup(number)) as same:
+            return same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
+    except OSError:
+        return True
 
 
 async def until_gone(scope: Mapping[str, Any]) -> None:
     """Until the client of a WebSocket has closed its connection, as far as the kernel knows."""
-    ask: Callable[[], bool] | None = scope.get("extensions", {}).get(_GONE)
+    ask: Callable[[], bool] | None = scope.get("extensions", {}).get(GONE)
     while ask is None or not ask():
         await asyncio.sleep(_LOOK_SECONDS)

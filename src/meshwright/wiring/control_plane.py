@@ -50,6 +50,7 @@ from meshwright.wiring.store_follower import StoreFollower
 
 LOG = logging.getLogger("meshwright")
 DRAIN_BOUND_SECONDS = 10.0
+STEP_BOUND_SECONDS = 3.0  # of each step of a change that needs an order among proxies
 APPLIED = "applied"  # the file that says which documents of `up` are in the store
 
 
@@ -94,6 +95,7 @@ class ControlPlane:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; everything else goes on."""
         self._receipts.start(self._follower.change.value)
+        self._follower.acknowledged = partial(self._published_is_live, STEP_BOUND_SECONDS)
         settle()
         async with self._nodes, asyncio.TaskGroup() as tasks:
             await self._nodes.add(NODE, self._mesh.desired, self._mesh.documents, path=self._data.run / NODE_SOCKET)
@@ -155,8 +157,13 @@ class ControlPlane:
         """The pod is out of every endpoint list, acknowledged by all proxies that listen; bounded."""
         del pod  # its node has reported it as not ready before it asked
         self._mesh.ready(self._nodes.statuses.value)
-        # Not "the newest of everything": while changes follow each other closely there is always something newer.
-        await self._nodes.live_on_all(self._mesh.published.value.change, DRAIN_BOUND_SECONDS)
+        await self._published_is_live(DRAIN_BOUND_SECONDS)
+
+    async def _published_is_live(self, timeout: float) -> bool:
+        """What is published now, or newer, runs on every proxy that listens. Not "the newest of everything": while
+        changes follow each other closely there is always something newer.
+        """
+        return await self._nodes.live_on_all(self._mesh.published.value.change, timeout)
 
 
 def _now() -> datetime:

@@ -451,8 +451,7 @@ static void control(Proxy *proxy) {
         if (proxy->header[8]) proxy->may_send_on_stream += by;
         else proxy->may_send += by;
     } else if (type == RESET || type == GOAWAY || (type == HEADERS && flags & END_STREAM)) {
-        fprintf(stderr, "proxies: the server ends stream %d: frame %d\n", proxy->number, type);
-        hung_up++;
+        if (!hung_up++) fprintf(stderr, "proxies: the server ends stream %d: frame %d\n", proxy->number, type);
         return;
     } else {
         return;

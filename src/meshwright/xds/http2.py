@@ -176,6 +176,11 @@ class Http2Connection:
 
     # ------------------------------------------------------------ what the shell does
 
+    @property
+    def has_output(self) -> bool:
+        """Whether `take_output` would give anything."""
+        return bool(self._output)
+
     def take_output(self) -> bytes:
         """All bytes to send; they are given out once."""
         output = b"".join(self._output)

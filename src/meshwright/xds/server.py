@@ -136,7 +136,8 @@ class _DeltaCall:
             raise CallError(Status.INVALID_ARGUMENT, str(error)) from None
         except TooManyNamesError:
             raise CallError(Status.RESOURCE_EXHAUSTED, "too many names are subscribed to") from None
-        self._server.aim(self._served, self._stream, now)
+        if self._stream.state.takes_secrets:
+            self._server.aim(self._served, self._stream, now)  # perhaps it asked for the first one just now
 
     def next_message(self, now: float) -> Framed | None:
         reply = self._stream.reply(now)

@@ -75,14 +75,10 @@ class _Running:
     reader: MessageReader = field(default_factory=lambda: MessageReader(LARGEST_MESSAGE))
 
 
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    """What the peer will most likely send next: the acknowledgement of what was sent last, as `data`."""
-
-    data: bytes
-    stream: int
-    message: bytes
-    running: _Running
+_Expected = tuple[bytes, int, bytes, _Running]
+"""What the peer will most likely send next: the acknowledgement of what was sent last, as a frame; its stream; the
+message in it; whose it is.
+"""
 
 
 class GrpcConnection(asyncio.Protocol):
@@ -127,7 +123,7 @@ class GrpcConnection(asyncio.Protocol):
         now = self._clock()
         self._pulse.heard = now
         expected = self._expected
-        if expected is not None and data == expected.data and self._take_expected(expected, now):
+        if expected is not None and data == expected[0] and self._take_expected(expected, now):
             return
         began = clock()
         try:
@@ -146,13 +142,14 @@ class GrpcConnection(asyncio.Protocol):
         """The short way for the one message that nearly always comes: nothing of it has to be looked at. Only what
         was sent can be acknowledged, so it is not counted as a cost of the client.
         """
-        self._expected, running = None, expected.running
-        if running.reader.kept or not self._http.took_alone(expected.stream, len(expected.data) - FRAME_HEADER):
+        frame, stream, message, running = expected
+        self._expected = None
+        if running.reader.kept or not self._http.took_alone(stream, len(frame) - FRAME_HEADER):
             return False
         try:
-            running.call.receive(expected.message, now)
+            running.call.receive(message, now)
         except CallError as error:
-            self._end(expected.stream, error.status, error.text)
+            self._end(stream, error.status, error.text)
         except Exception:
             LOG.exception("a connection is dropped because of an error of ours")
             self.abort()
@@ -212,8 +209,10 @@ class GrpcConnection(asyncio.Protocol):
     @property
     def waiting(self) -> int:
         """Bytes that the peer has not taken yet."""
-        buffered = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        return buffered + sum(self._http.waiting(stream) for stream in self._calls)
+        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        for stream in self._calls:
+            waiting += self._http.waiting(stream)
+        return waiting
 
     def _hang_up(self) -> None:
         """After what is written; at once when the client does not take that either (its pulse goes on)."""
@@ -251,12 +250,11 @@ class GrpcConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _pump_calls(self) -> None:
-        now, crowded, wake = self._clock(), False, math.inf
+        now, wake = self._clock(), math.inf
         for stream, running in tuple(self._calls.items()):
             call = running.call
             while not self._paused and self._http.waiting(stream) < MOST_WAITING:
-                crowded = self._is_crowded()
-                if crowded:
+                if self._share.is_full:
                     wake = min(wake, now + CROWDED_PAUSE)
                     break
                 try:
@@ -268,11 +266,13 @@ class GrpcConnection(asyncio.Protocol):
                     break
                 self._send(stream, running, message)
                 self._flush()
+                self._note_waiting()
             if (at := call.wake_at(now)) is not None:
                 wake = min(wake, at)
-        self._flush()
+        if self._http.has_output:
+            self._flush()
         if self._noted:
-            self._is_crowded()
+            self._note_waiting()
         if self._timer is not None or wake != math.inf:
             self._set_timer(now, wake)
 
@@ -282,15 +282,14 @@ class GrpcConnection(asyncio.Protocol):
             return
         self._http.send_framed(stream, message)
         if message.acknowledgement:
-            self._expected = _Expected(message.answer_frame(stream), stream, message.acknowledgement, running)
+            self._expected = (message.answer_frame(stream), stream, message.acknowledgement, running)
 
-    def _is_crowded(self) -> bool:
-        """Note what waits here; whether nothing more should be added to what waits for this client."""
+    def _note_waiting(self) -> None:
+        """What waits here counts for all connections of the client, unless it is little."""
         waiting = self.waiting
         if waiting >= LITTLE_WAITING or self._noted:
             self._share.waits(self, waiting)
             self._noted = waiting > 0
-        return self._share.is_full
 
     def _set_timer(self, now: float, wake: float) -> None:
         if self._timer is not None:

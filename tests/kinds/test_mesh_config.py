@@ -25,7 +25,9 @@ def test_all_settings() -> None:
         "accessLogFile: /dev/stdout\naccessLogEncoding: JSON\naccessLogFormat: x\ntrustDomain: td.example\n"
         "trustDomainAliases: [b, a]\noutboundTrafficPolicy: {mode: REGISTRY_ONLY}\nenableAutoMtls: false\n"
         "connectTimeout: 3s\ndnsRefreshRate: 5s\nrootNamespace: mesh-root\nmeshMTLS: {minProtocolVersion: TLSV1_3}\n"
-        "defaultConfig:\n  discoveryAddress: istiod.istio-system.svc:15012\nenablePrometheusMerge: true\n"
+        "defaultConfig:\n  discoveryAddress: istiod.istio-system.svc:15012\n"
+        "  proxyMetadata: {SECRET_TTL: 12h, OTHER: x}\n"
+        "enablePrometheusMerge: true\n"
     )
     assert read.findings == ()
     value = read.value
@@ -33,17 +35,20 @@ def test_all_settings() -> None:
     assert (value.trust_domain, value.trust_domain_aliases) == ("td.example", ("a", "b"))
     assert (value.outbound_mode, value.auto_mutual_tls) == (OutboundMode.REGISTRY_ONLY, False)
     assert (value.connect_timeout, value.dns_refresh_rate) == (3000, 5000)
+    assert value.leaf_lifetime == 12 * 3_600_000
     assert (value.root_namespace, value.min_tls_version) == ("mesh-root", "TLSV1_3")
 
 
 def test_a_wrong_setting_keeps_its_default_and_the_others_count() -> None:
     read = settings_of(
         "conectTimeout: 3s\ndnsRefreshRate: 5\noutboundTrafficPolicy: {mode: DENY}\ntrustDomain: a.b\n"
+        "defaultConfig: {proxyMetadata: {SECRET_TTL: 1s}}\n"
     )
     assert [(finding.code.id, finding.origin.path) for finding in read.findings] == [
         ("MW0003", "data.mesh.conectTimeout"),
         ("MW0002", "data.mesh.dnsRefreshRate"),
         ("MW0007", "data.mesh.outboundTrafficPolicy.mode"),
+        ("MW0006", "data.mesh.defaultConfig.proxyMetadata.SECRET_TTL"),
     ]
     assert read.findings[0].fix == "did you mean `connectTimeout`?"
     assert read.value == MeshSettings(trust_domain="a.b")

@@ -7,7 +7,7 @@ from meshwright.documents.document import Value
 from meshwright.kinds import formats
 from meshwright.kinds.fields import Fields
 from meshwright.kinds.place import Place, origin_of
-from meshwright.kinds.schema import Duration, Enum, Flag, ListOf, Object, Run, Text, refused
+from meshwright.kinds.schema import Duration, Enum, Flag, ListOf, MapOf, Object, Run, Text, refused
 from meshwright.model import codes
 from meshwright.model.config import ConfigMap
 from meshwright.model.diagnostic import Checked, Diagnostic
@@ -22,7 +22,7 @@ _VERSIONS = ("TLS_AUTO", "TLSV1_2", "TLSV1_3")
 _OTHERS = frozenset({
     "proxyListenPort", "proxyInboundListenPort", "proxyHttpPort", "hboneIdleTimeout", "protocolDetectionTimeout",
     "tcpKeepalive", "ingressClass", "ingressService", "ingressControllerMode", "ingressSelector", "enableTracing",
-    "enableEnvoyAccessLogService", "disableEnvoyListenerLog", "defaultConfig", "inboundTrafficPolicy",
+    "enableEnvoyAccessLogService", "disableEnvoyListenerLog", "inboundTrafficPolicy",
     "configSources", "caCertificates", "defaultServiceExportTo", "defaultVirtualServiceExportTo",
     "defaultDestinationRuleExportTo", "localityLbSetting", "zoneAwareLbSetting", "h2UpgradePolicy",
     "inboundClusterStatName", "outboundClusterStatName", "certificates", "serviceSettings", "serviceScopeConfigs",
@@ -30,6 +30,29 @@ _OTHERS = frozenset({
     "discoverySelectors", "pathNormalization", "defaultHttpRetryPolicy", "defaultInboundHttpRetryPolicy",
     "tlsDefaults", "defaultTrafficPolicy", "serviceEntryVisibility",
 })  # fmt: skip
+
+_PROXY_CONFIG_OTHERS = frozenset({
+    "configPath", "binaryPath", "serviceCluster", "tracingServiceName", "drainDuration", "discoveryAddress",
+    "discoveryRefreshDelay", "zipkinAddress", "statsdUdpAddress", "envoyMetricsServiceAddress", "proxyAdminPort",
+    "availabilityZone", "controlPlaneAuthPolicy", "customConfigFile", "statNameLength", "concurrency",
+    "proxyBootstrapTemplatePath", "interceptionMode", "tracing", "sds", "envoyAccessLogService",
+    "envoyMetricsService", "runtimeValues", "statusPort", "extraStatTags", "gatewayTopology",
+    "terminationDrainDuration", "meshId", "readinessProbe", "proxyStatsMatcher", "holdApplicationUntilProxyStarts",
+    "caCertificatesPem", "image", "privateKeyProvider", "proxyHeaders", "fileFlushInterval", "fileFlushMinSizeKb",
+    "statsCompression", "connectionSettings",
+})  # fmt: skip
+_LEAF_LIFETIME = "SECRET_TTL"
+_SHORTEST_LEAF = 2_000
+
+
+class _ProxyMetadata:
+    """Free names and texts; one of them means something here."""
+
+    def check(self, value: Value, place: Place, run: Run) -> None:
+        MapOf(Text()).check(value, place, run)
+        if isinstance(value, dict) and value.get(_LEAF_LIFETIME) is not None:
+            Duration(_SHORTEST_LEAF).check(value[_LEAF_LIFETIME], (place, _LEAF_LIFETIME), run)
+
 
 SCHEMA = Object(
     fields={
@@ -44,6 +67,7 @@ SCHEMA = Object(
         ),
         "enableAutoMtls": Flag(),
         "connectTimeout": Duration(),
+        "defaultConfig": Object(fields={"proxyMetadata": _ProxyMetadata()}, others=_PROXY_CONFIG_OTHERS),
         "defaultProviders": Object(
             fields={"metrics": ListOf(Text(empty=False))}, others=frozenset({"tracing", "accessLogging"})
         ),
@@ -99,6 +123,7 @@ def _counts(fields: Fields) -> bool:
 def _settings(fields: Fields) -> MeshSettings:
     base = MeshSettings()
     mode = fields.child_or_empty("outboundTrafficPolicy").text("mode", base.outbound_mode)
+    metadata = fields.child_or_empty("defaultConfig").child_or_empty("proxyMetadata")
     version = fields.child_or_empty("meshMTLS").text("minProtocolVersion", base.min_tls_version)
     return MeshSettings(
         trust_domain=fields.text("trustDomain") or base.trust_domain,
@@ -112,5 +137,6 @@ def _settings(fields: Fields) -> MeshSettings:
         access_log_format=fields.text("accessLogFormat"),
         access_log_encoding=AccessLogEncoding(fields.text("accessLogEncoding", base.access_log_encoding)),
         metrics=_counts(fields),
+        leaf_lifetime=metadata.duration(_LEAF_LIFETIME),
         min_tls_version=base.min_tls_version if version == "TLS_AUTO" else version,
     )

@@ -36,4 +36,5 @@ class MeshSettings:
     access_log_format: str = ""  # "" = Istio's default text line
     access_log_encoding: AccessLogEncoding = AccessLogEncoding.TEXT
     min_tls_version: str = "TLSV1_2"
+    leaf_lifetime: Milliseconds | None = None  # of workloads' certificates, if shorter than what the authority gives
     metrics: bool = True  # Istio's standard metrics, counted by every proxy

@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -147,7 +147,10 @@ class ControlPlane:
         self._reports.tell(self._nodes.statuses.value, self._mesh.desired.value, self._follower.leaving.value)
 
     def _sign(self, identity: Identity, csr_pem: bytes) -> bytes:
-        return self._authority.sign(csr_pem, identity, _now())
+        assert self._mesh.loaded is not None, "the follower has loaded the store"
+        lifetime = self._mesh.loaded.settings.leaf_lifetime
+        shorter = None if lifetime is None else timedelta(milliseconds=lifetime)
+        return self._authority.sign(csr_pem, identity, _now(), shorter)
 
     async def _all_acknowledged(self, timeout: float) -> bool:
         """Every proxy of the mesh runs the newest of everything; one that is away does not."""

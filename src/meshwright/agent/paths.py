@@ -1,8 +1,8 @@
 """Where a pod's Envoy and the agent meet: one folder per pod, seen from both sides.
 
 In a sandbox Envoy finds the folder of its pod at a fixed place, so that paths in its configuration are the same
-for every pod and short enough for socket addresses. Without a sandbox Envoy works in that folder, and its paths are
-relative to it: a socket address holds 107 bytes, and the agent's own path to a gateway's socket may be longer.
+for every pod and short enough for socket addresses. It works in that folder; without a sandbox its paths are relative
+to it: a socket address holds 107 bytes, and the agent's own path to a gateway's socket may be longer.
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,11 @@ class PodFolder:
         return self.root / "admin.sock"
 
     @property
+    def records(self) -> Path:
+        """Where Envoy writes a line for each request (`compiler.features.metrics.RECORDS`)."""
+        return self.root / "requests.log"
+
+    @property
     def ingress(self) -> Path:
         """The folder of a gateway's listener sockets."""
         return self.root / "ingress"
@@ -56,4 +61,4 @@ class PodPaths:
         here = DataDirectory(data_dir).pod(name)
         if rung is Rung.LOOPBACK:
             return cls(PodFolder(here), PodFolder(Path()), here)
-        return cls(PodFolder(here), PodFolder(INSIDE), Path("/"))
+        return cls(PodFolder(here), PodFolder(INSIDE), INSIDE)

@@ -43,6 +43,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("proxy-status", "How far every Envoy is, or what one of them runs that is not published."),
     Entry("proxy-config", "What an Envoy really runs, and which object each part comes from."),
     Entry("kubeconfig", "Print the path of the kubeconfig, for kubectl."),
+    Entry("dashboard", "Print the address of the console, with what logs in."),
     Entry("doctor", "Check whether this machine can run the mesh, and how well."),
     Entry("version", "Print the versions of meshwright and Envoy."),
     Entry("completion", "Print the completion script of a shell."),

@@ -34,6 +34,7 @@ def _answer(mesh: LocalMesh) -> dict[str, Any]:
     run = mesh.run_file()
     ports = {each.name: each.host_port for each in run.forwards} if run else {}
     memory = mesh.memory()
+    served = mesh.telemetry_ports()
     known = proxies_as_compiled(mesh)
     return {
         "rung": run.rung if run else "",
@@ -45,10 +46,10 @@ def _answer(mesh: LocalMesh) -> dict[str, Any]:
             "http": f"http://localhost:{ports['http']}" if "http" in ports else None,
             "https": f"https://localhost:{ports['https']}" if "https" in ports else None,
         },
-        "console": None,
+        "console": f"http://localhost:{served['console']}" if "console" in served else None,
         "api": f"https://localhost:{run.api_port}" if run else None,
         "xds": None,
-        "prometheus": None,
+        "prometheus": f"http://localhost:{served['metrics']}/metrics" if "metrics" in served else None,
         "pods": [_pod(pod) for pod in insist_on_pods(mesh)],
         "control_plane": "away" if known is None else "running",
         "proxies": [_proxy(each, known) for each in proxies(mesh)],
@@ -81,6 +82,8 @@ def _text(answer: dict[str, Any]) -> str:
     lines += [f"api      {answer['api']} (kubeconfig: {answer['data']}/kubeconfig)"] if answer["api"] else []
     if answer["control_plane"] == "away":
         lines.append("control  the control plane is away: everything goes on as it is, changes wait")
+    lines += [f"console  {answer['console']} (meshwright dashboard logs in)"] if answer["console"] else []
+    lines += [f"metrics  {answer['prometheus']}"] if answer["prometheus"] else []
     footprint = answer["footprint"]
     lines.append(f"ours     {footprint['processes']} processes, {footprint['mib']} MiB")
     states = {each["name"]: proxy_state(each) for each in answer["proxies"]}

@@ -19,7 +19,7 @@ from meshwright.processes import preflight
 from meshwright.processes.sandbox import Rung
 from meshwright.wiring.certificate_settings import CertificateSettingError, times_from
 from meshwright.wiring.local_mesh import PROFILES, CannotStartError, LocalMesh, profile_texts, sample_texts
-from meshwright.wiring.run_file import Forward, RunFile, texts_of
+from meshwright.wiring.run_file import CONSOLE_PORT, METRICS_PORT, Forward, RunFile, texts_of
 
 READY_SECONDS = 120.0
 SILENT_SECONDS, SAID_AGAIN_SECONDS = 5.0, 2.0
@@ -39,11 +39,13 @@ DEMO = "demo"
 @click.option(
     "--port-base",
     type=click.IntRange(1024, 65000),
-    help="Ports: N and N+1 of the ingress (HTTP, HTTPS), N+2 of the API.",
+    help="Ports: N and N+1 of the ingress (HTTP, HTTPS), N+2 of the API, N+3 of the console, N+4 of /metrics.",
 )
 @click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the ingress on 127.0.0.1. [default: 8080]")
 @click.option("--https-port", type=click.IntRange(1, 65535), help="The same for TLS. [default: 8443]")
 @click.option("--api-port", type=click.IntRange(1, 65535), help="Port of the object API (kubectl). [default: 16443]")
+@click.option("--console-port", type=click.IntRange(1, 65535), help="Port of the console. [default: 20001]")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port of /metrics. [default: 15014]")
 @click.option("--rung", type=click.Choice(["root", "user", "loopback"]), help="Use this rung and no better one.")
 @click.option("--single-uid", is_flag=True, help="Rung user: make do with one uid even where there are more.")
 def command(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -55,6 +57,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     http_port: int | None,
     https_port: int | None,
     api_port: int | None,
+    console_port: int | None,
+    metrics_port: int | None,
     rung: Rung | None,
     *,
     detach: bool,
@@ -68,7 +72,16 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     forwards = _forwards(http_port or port_base or 8080, https_port or (port_base + 1 if port_base else 8443))
     texts = _texts(profile, [*names, *more])
     api = api_port or (port_base + 2 if port_base else API_PORT)
-    run = RunFile(rung or "", profile, forwards, texts_of(texts), api, _certificate_times())
+    run = RunFile(
+        rung or "",
+        profile,
+        forwards,
+        texts_of(texts),
+        api,
+        _certificate_times(),
+        console_port or (port_base + 3 if port_base else CONSOLE_PORT),
+        metrics_port or (port_base + 4 if port_base else METRICS_PORT),
+    )
     began, left_out = time.monotonic(), 0
     try:
         if mesh.supervisor() is None:

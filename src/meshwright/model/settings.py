@@ -38,3 +38,4 @@ class MeshSettings:
     min_tls_version: str = "TLSV1_2"
     leaf_lifetime: Milliseconds | None = None  # of workloads' certificates, if shorter than what the authority gives
     metrics: bool = True  # Istio's standard metrics, counted by every proxy
+    records: bool = False  # each request as a line that the telemetry worker reads; on in a mesh that lives

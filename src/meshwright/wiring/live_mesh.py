@@ -93,7 +93,8 @@ class LiveMesh:
             if pod.role is not None
         )
         services = self._with_addresses(objects.services)
-        self.snapshot = assembled(objects, self.loaded.settings, services, workloads, proxies)
+        settings = replace(self.loaded.settings, records=True)
+        self.snapshot = assembled(objects, settings, services, workloads, proxies)
         for kept in (self._services, self._written, self._pods, self._workloads, self._proxies):
             kept.turn()
         self._number += 1

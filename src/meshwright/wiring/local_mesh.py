@@ -25,6 +25,7 @@ DEMO_SAMPLES = ("bookinfo/platform/kube/bookinfo.yaml", "bookinfo/networking/boo
 CHILDREN: Mapping[str, str] = {
     "control-plane": "meshwright.wiring.control_plane",
     "agent": "meshwright.wiring.agent_process",
+    "telemetry": "meshwright.wiring.telemetry_process",
 }
 """What the supervisor keeps running beside holder and forwarder: name -> module."""
 CHILD_STOP_SECONDS = 10.0
@@ -135,6 +136,16 @@ class LocalMesh:
             if isinstance(restarts, int) and restarts >= MANY_RESTARTS:
                 return _last_words(self.data.logs / f"{name}.log")
         return ""
+
+    def telemetry_ports(self) -> Mapping[str, int]:
+        """Ports of `console` and `metrics` as they are really used; empty while nobody serves them."""
+        kept = state.read_json(self.data.run / "telemetry.json")
+        return {name: port for name, port in kept.items() if isinstance(port, int)}
+
+    def console_token(self) -> str:
+        """What logs in to the console; "" before its first start."""
+        path = self.data.root / "console-token"
+        return path.read_text().strip() if path.exists() else ""
 
     def sweep(self) -> list[str]:
         """End what a mesh without its supervisor left running; what was done, in words."""

@@ -33,6 +33,7 @@ from meshwright.wiring.proxy_origins import origins_answer
 from meshwright.wiring.receipts import Receipt, Receipts
 from meshwright.wiring.seeding import objects_of
 from meshwright.wiring.source_lines import FILE, SourceLines
+from meshwright.wiring.topology import topology_operation
 from meshwright.wiring.wait_operation import WaitOperation, refusal_notes
 
 SOCKET = "mesh.sock"
@@ -70,6 +71,7 @@ class MeshControl:
             "proxies": self._proxies,
             "describe": DescribeOperation(store, mesh, receipts, nodes, self._sources).answer,
             "explain": explain_operation(mesh, receipts),
+            "topology": topology_operation(mesh),
             "wait": WaitOperation(status, store).answer,
         }
 

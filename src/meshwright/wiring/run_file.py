@@ -10,6 +10,8 @@ from meshwright.ca.times import DEFAULT_TIMES, CertificateTimes
 from meshwright.wiring.certificate_settings import seconds_of, times_of
 
 RUN_FILE = "mesh.json"
+CONSOLE_PORT, METRICS_PORT = 20001, 15014
+"""Preferred ones: where they are taken, the worker takes others and says which (`wiring.telemetry_process`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class RunFile:
     texts: tuple[SourceText, ...]
     api_port: int
     certificate_times: CertificateTimes = DEFAULT_TIMES
+    console_port: int = CONSOLE_PORT
+    metrics_port: int = METRICS_PORT
 
     def same_configuration(self, other: "RunFile") -> bool:
         """Whether another `up` asks for what already runs."""
@@ -69,6 +73,8 @@ def read_run_file(data_dir: Path) -> RunFile | None:
         tuple(SourceText(**text) for text in kept["texts"]),
         kept["api_port"],
         times_of(kept.get("certificate_times", {})),
+        kept.get("console_port", CONSOLE_PORT),
+        kept.get("metrics_port", METRICS_PORT),
     )
 
 

@@ -80,14 +80,19 @@ def weighted_tcp_proxy(
 
 
 def _request_logs(direction: Direction, settings: MeshSettings) -> tuple[AccessLog, ...]:
-    counted = metrics.request_metrics(SIDES[direction]) if settings.metrics else ()
-    return (*logs(settings), *counted)
+    side = SIDES[direction]
+    counted = metrics.request_metrics(side) if settings.metrics else ()
+    recorded = metrics.request_records(side) if settings.metrics and settings.records else ()
+    return (*logs(settings), *counted, *recorded)
 
 
 def _tcp(proxy: TcpProxy, settings: MeshSettings, direction: Direction) -> Filter:
     """With metrics a connection is logged twice, of which the file takes the end."""
     if settings.metrics:
-        proxy.access_log.extend((*stream_logs(settings), *metrics.connection_metrics(SIDES[direction])))
+        side = SIDES[direction]
+        proxy.access_log.extend((*stream_logs(settings), *metrics.connection_metrics(side)))
+        if settings.records:
+            proxy.access_log.extend(metrics.connection_records(side))
         proxy.access_log_options.flush_access_log_on_connected = True
     else:
         proxy.access_log.extend(logs(settings))

@@ -13,11 +13,13 @@ from functools import cache
 from meshwright.compiler.proto import pack, uint
 from meshwright.envoyapi.envoy.config.accesslog.v3.accesslog_pb2 import AccessLog, AccessLogFilter, LogTypeFilter
 from meshwright.envoyapi.envoy.data.accesslog.v3 import accesslog_pb2
+from meshwright.envoyapi.envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from meshwright.envoyapi.envoy.extensions.access_loggers.stats.v3.stats_pb2 import Config
 from meshwright.envoyapi.envoy.type.v3.scope_pb2 import Scope
 from meshwright.envoyapi.google.protobuf.wrappers_pb2 import UInt64Value
 
 LOGGER = "envoy.access_loggers.stats"
+FILE_LOGGER = "envoy.access_loggers.file"
 PREFIX = "istio"
 MOST_SERIES = 2000
 """Of each kind and listener; what comes beyond is not counted."""
@@ -89,6 +91,51 @@ def connection_metrics(side: Side) -> tuple[AccessLog, ...]:
         _on(Config(stats_scope=_scope(), counters=opened), accesslog_pb2.TcpUpstreamConnected),
         _on(Config(stats_scope=_scope(), counters=closed), accesslog_pb2.TcpConnectionEnd),
     )
+
+
+RECORDS = "requests.log"
+"""In the folder where the proxy works; whoever gathers it cuts it."""
+_RECORD: Mapping[str, str] = {
+    "time": "%START_TIME(%s.%3f)%",
+    "flags": "%RESPONSE_FLAGS%",
+    "details": "%RESPONSE_CODE_DETAILS%",
+    "ms": "%DURATION%",
+    "received": "%BYTES_RECEIVED%",
+    "sent": "%BYTES_SENT%",
+    "upstream": "%UPSTREAM_HOST%",
+    "failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+    "route": "%ROUTE_NAME%",
+    "config": "%METADATA(ROUTE:istio:config)%",
+}
+_REQUEST: Mapping[str, str] = {
+    "method": "%REQ(:METHOD)%",
+    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "authority": "%REQ(:AUTHORITY)%",
+    "id": "%REQ(X-REQUEST-ID)%",
+    "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+}
+
+
+@cache
+def request_records(side: Side) -> tuple[AccessLog, ...]:
+    """One line of JSON for each request, with the tags of its counters."""
+    return (AccessLog(name=FILE_LOGGER, typed_config=pack(_lines(side, {**_HTTP, **_RECORD, **_REQUEST}))),)
+
+
+@cache
+def connection_records(side: Side) -> tuple[AccessLog, ...]:
+    """The same for each connection, when it closes."""
+    ended = AccessLogFilter(log_type_filter=LogTypeFilter(types=[accesslog_pb2.TcpConnectionEnd]))
+    place = Side.DESTINATION if side is Side.DESTINATION else Side.GATEWAY
+    return (AccessLog(name=FILE_LOGGER, filter=ended, typed_config=pack(_lines(place, _RECORD))),)
+
+
+def _lines(side: Side, more: Mapping[str, str]) -> FileAccessLog:
+    formats = {tag.name: tag.value_format for tag in _tags(side, more)}
+    made = FileAccessLog(path=RECORDS)
+    for name, value in formats.items():
+        made.log_format.json_format.fields[name].string_value = value
+    return made
 
 
 def _one(name: str, tags: Iterable[Config.Tag]) -> Config.Counter:

@@ -1,0 +1,1 @@
+"""The console: what a person sees and changes in a browser. It knows no other shell; it is handed functions."""

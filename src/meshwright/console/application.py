@@ -1,0 +1,209 @@
+"""The console's pages and its API: `/api/v1/...`, errors as RFC 9457 problem details."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.resources import files
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from meshwright.console.access import COOKIE, SESSION_SECONDS, Sessions
+from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams
+
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+LONGEST_BODY = 64 * 1024
+PING_SECONDS = 10.0
+LAST_CHANGES = 20
+MOST_REQUESTS = 200
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def application(seams: Seams) -> Starlette:
+    """All paths. Pages are for everybody who reaches this host, the API for sessions."""
+    pages = _Pages(seams)
+    return Starlette(
+        routes=[
+            Route("/api/v1/session", pages.open(pages.session), methods=["POST", "DELETE"]),
+            Route("/api/v1/me", pages.inside(pages.me)),
+            Route("/api/v1/graph", pages.inside(pages.graph)),
+            Route("/api/v1/requests", pages.inside(pages.requests)),
+            Route("/api/v1/changes", pages.inside(pages.changes)),
+            Route("/api/v1/changes/{number:int}/diff", pages.inside(pages.diff)),
+            Route("/api/v1/changes/{number:int}/undo", pages.inside(pages.undo), methods=["POST"]),
+            Route("/api/v1/explain", pages.inside(pages.explain), methods=["POST"]),
+            Route("/api/v1/events", pages.inside(pages.events)),
+            Route("/{name:path}", pages.open(pages.static)),
+        ],
+    )
+
+
+def problem(status: int, code: str, detail: str) -> Response:
+    """A failure as application/problem+json."""
+    body = {"type": "about:blank", "status": status, "code": code, "detail": detail}
+    return JSONResponse(body, status, HEADERS, "application/problem+json")
+
+
+class _Pages:
+    """The handlers."""
+
+    def __init__(self, seams: Seams) -> None:
+        self._seams = seams
+        self._sessions = Sessions(seams.token, seams.allowed_hosts)
+
+    def open(self, handler: Handler) -> Handler:
+        """For everybody on this host."""
+
+        async def answer(request: Request) -> Response:
+            if not self._sessions.is_ours(request):
+                return problem(421, "foreign-host", "this console answers to its own host name and page only")
+            try:
+                return await handler(request)
+            except MeshAwayError as error:
+                return problem(503, "mesh-away", str(error))
+            except MeshRefusesError as error:
+                return problem(409, "refused", str(error))
+
+        return answer
+
+    def inside(self, handler: Handler) -> Handler:
+        """For sessions."""
+
+        async def answer(request: Request) -> Response:
+            if not self._sessions.has(request):
+                return problem(401, "log-in", "log in with the token of this mesh: meshwright dashboard")
+            return await handler(request)
+
+        return self.open(answer)
+
+    # ------------------------------------------------------------ pages and sessions
+
+    async def static(self, request: Request) -> Response:
+        name = request.path_params["name"] or "index.html"
+        ending = name[name.rfind(".") :]
+        file = files("meshwright.console").joinpath("static", name)
+        if "/" in name or ending not in TYPES or not file.is_file():
+            return problem(404, "no-such-page", f"there is no page {name}")
+        return Response(file.read_bytes(), headers={**HEADERS, "content-type": TYPES[ending]})
+
+    async def session(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self._sessions.end(request)
+            answer = Response(status_code=204, headers=HEADERS)
+            answer.delete_cookie(COOKIE)
+            return answer
+        given = await _body(request)
+        name = self._sessions.begin(str(given.get("token", "")))
+        if name is None:
+            return problem(403, "wrong-token", "this is not the token of this mesh: meshwright dashboard prints it")
+        answer = Response(status_code=204, headers=HEADERS)
+        answer.set_cookie(COOKIE, name, max_age=SESSION_SECONDS, httponly=True, samesite="strict")
+        return answer
+
+    async def me(self, request: Request) -> Response:
+        del request
+        return _json({"user": "admin", "version": self._seams.version})
+
+    # ------------------------------------------------------------ values
+
+    async def graph(self, request: Request) -> Response:
+        del request
+        return _json(self._seams.graph())
+
+    async def requests(self, request: Request) -> Response:
+        most = min(_number(request.query_params.get("limit", "50")), MOST_REQUESTS)
+        return _json({"requests": self._seams.requests(request.query_params.get("edge", ""), most)})
+
+    async def changes(self, request: Request) -> Response:
+        limit = min(_number(request.query_params.get("limit", str(LAST_CHANGES))), MOST_REQUESTS)
+        return _json(await self._seams.ask("changes", {"limit": limit}))
+
+    async def diff(self, request: Request) -> Response:
+        number = request.path_params["number"]
+        return _json(await self._seams.ask("diff", {"old": number - 1, "new": number}))
+
+    async def undo(self, request: Request) -> Response:
+        fields = {"change": request.path_params["number"], "author": "console"}
+        return _json(await self._seams.ask("undo", fields))
+
+    async def explain(self, request: Request) -> Response:
+        given = await _body(request)
+        fields = {name: str(given.get(name, usual)) for name, usual in EXPLAIN.items()}
+        headers = [str(each) for each in given.get("headers", [])]
+        return _json(await self._seams.ask("explain", {**fields, "headers": headers}))
+
+    async def events(self, request: Request) -> Response:
+        headers = {**HEADERS, "x-accel-buffering": "no"}
+        return StreamingResponse(self._stream(request), 200, headers, "text/event-stream")
+
+    async def _stream(self, request: Request) -> AsyncIterator[str]:
+        """The graph after every look at the proxies, and the changes whenever there are others."""
+        told: Any = None
+        seen = -1
+        while not await request.is_disconnected():
+            if seen != self._seams.news.value:
+                seen = self._seams.news.value
+                yield _event("graph", self._seams.graph())
+                changes = await self._changes()
+                if changes != told:
+                    told = changes
+                    yield _event("changes", changes)
+            try:
+                async with asyncio.timeout(PING_SECONDS):
+                    await self._seams.news.newer_than(seen)
+            except TimeoutError:
+                yield _event("ping", {})
+
+    async def _changes(self) -> dict[str, Any]:
+        try:
+            return {**await self._seams.ask("changes", {"limit": LAST_CHANGES}), "control_plane": "running"}
+        except MeshAwayError:
+            return {"changes": [], "control_plane": "away"}
+
+
+EXPLAIN = {"caller": "", "url": "", "method": "GET", "namespace": "default"}
+
+
+def _event(name: str, value: object) -> str:
+    return f"event: {name}\ndata: {json.dumps(value)}\n\n"
+
+
+def _json(value: object) -> Response:
+    return JSONResponse(value, headers=HEADERS)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """The JSON object of a request; empty for anything else."""
+    pieces: list[bytes] = []
+    async for piece in request.stream():
+        pieces.append(piece)
+        if sum(map(len, pieces)) > LONGEST_BODY:
+            return {}
+    try:
+        value: object = json.loads(b"".join(pieces) or b"{}")
+    except ValueError:
+        return {}
+    return dict(value) if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

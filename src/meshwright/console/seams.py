@@ -1,0 +1,34 @@
+"""What the console is handed: where its values come from, and who answers its questions."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from meshwright.asynctools.latest import Latest
+
+Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
+"""One operation of the running mesh. Raises MeshRefusesError, MeshAwayError."""
+
+
+class MeshAwayError(Exception):
+    """The control plane does not answer."""
+
+
+class MeshRefusesError(Exception):
+    """The control plane does not do that; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """`graph` gives the live graph, which is another one whenever `news` is; `requests` the last requests of an edge
+    (by its id, newest first, at most so many); `metrics` the text for Prometheus.
+    """
+
+    graph: Callable[[], dict[str, Any]]
+    requests: Callable[[str, int], list[dict[str, Any]]]
+    metrics: Callable[[], str]
+    news: Latest[int]
+    ask: Ask
+    token: str
+    version: str
+    allowed_hosts: frozenset[str]

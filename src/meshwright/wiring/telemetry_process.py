@@ -1,0 +1,217 @@
+"""The telemetry worker: `python -m meshwright.wiring.telemetry_process --data DIR`.
+
+It asks the proxies of this machine what they counted, keeps the totals and the live graph, and serves `/metrics` and
+the console. A process of its own, so that a flood of requests in the mesh delays no push and no probe. Killed at any
+time it loses its totals, which Prometheus takes for a counter that starts anew; the proxies go on counting.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+import sys
+from collections.abc import Generator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+import uvloop
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from meshwright.agent.paths import PodPaths
+from meshwright.agent.settings import Rung
+from meshwright.asynctools.latest import Latest
+from meshwright.console.application import application
+from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams
+from meshwright.model.names import ProxyName
+from meshwright.processes import state
+from meshwright.processes.client import Disconnected, RemoteError, connected
+from meshwright.processes.state import DataDirectory
+from meshwright.telemetry.exposing import TYPE, exposition
+from meshwright.telemetry.facts import NO_FACTS, MeshFacts, PodFacts, ServiceFacts, facts_of
+from meshwright.telemetry.gathering import Gathering, Place
+from meshwright.telemetry.graph import TrafficWindow
+from meshwright.telemetry.graph_values import graph_values
+from meshwright.telemetry.records import RequestRing
+from meshwright.telemetry.totals import Totals
+from meshwright.wiring.machine import run_file_of, settle, stop_on_signals
+from meshwright.wiring.run_file import RunFile
+
+LOG = logging.getLogger("meshwright")
+MESH_SOCKET = "mesh.sock"
+ADDRESS = "127.0.0.1"
+HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+FACTS_SECONDS = 1.0
+TOKEN_FILE = "console-token"  # noqa: S105 - the file's name
+ADDRESSES = "telemetry.json"  # in run/: the ports that are really used
+
+
+class TelemetryProcess:
+    """Gathering, totals, graph and the two servers, wired together."""
+
+    def __init__(self, data: DataDirectory, run: RunFile) -> None:
+        self._data = data
+        self._rung = Rung(run.rung)
+        self._facts = NO_FACTS
+        self._serial = 0
+        self._totals = Totals()
+        self._window = TrafficWindow()
+        self._ring = RequestRing()
+        self._news = Latest(0)
+        self._gathering = Gathering(self._totals, self._window, lambda: self._facts, self._places, self._ring)
+        seams = Seams(
+            graph=self._graph,
+            requests=self._requests,
+            metrics=lambda: exposition(self._totals),
+            news=self._news,
+            ask=self.ask,
+            token=keep_token(data.root / TOKEN_FILE),
+            version=version("meshwright"),
+            allowed_hosts=HOSTS,
+        )
+        self._servers = (
+            _server(application(seams), run.console_port),
+            _server(metrics_application(seams), run.metrics_port),
+        )
+        console, metrics = (listener.getsockname()[1] for _, listener in self._servers)
+        state.write_json(data.run / ADDRESSES, {"console": console, "metrics": metrics})
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set."""
+        settle()
+        async with asyncio.TaskGroup() as tasks:
+            helpers = [
+                tasks.create_task(self._follow_facts()),
+                tasks.create_task(self._gathering.run(self._tell)),
+                *(tasks.create_task(server.serve(sockets=[listener])) for server, listener in self._servers),
+            ]
+            await stop.wait()
+            for server, _ in self._servers:
+                server.should_exit = True
+            for helper in helpers:
+                helper.cancel()
+
+    def _tell(self) -> None:
+        self._news.set(self._news.value + 1)
+
+    def _graph(self) -> dict[str, Any]:
+        now = asyncio.get_running_loop().time()
+        edges, seconds = self._window.edges(now)
+        return graph_values(edges, seconds, self._facts)
+
+    def _requests(self, edge: str, most: int) -> list[dict[str, Any]]:
+        return self._ring.last(edge, most)
+
+    def _places(self) -> Mapping[str, Place]:
+        """The Envoys that run here."""
+        found: dict[str, Place] = {}
+        for name, pod in self._facts.pods.items():
+            here = PodPaths.of(self._data.root, self._rung, ProxyName(name)).here
+            if pod.has_proxy and here.admin_socket.exists():
+                found[name] = Place(here.admin_socket, here.records)
+        return found
+
+    async def _follow_facts(self) -> None:
+        """What the control plane knows; without it what was known stays."""
+        while True:
+            with contextlib.suppress(MeshAwayError, MeshRefusesError):
+                answer = await self.ask("topology", {"seen": self._serial})
+                if answer["serial"] != self._serial:
+                    self._serial = answer["serial"]
+                    self._facts = read_facts(answer, self._facts)
+            await asyncio.sleep(FACTS_SECONDS)
+
+    async def ask(self, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """One operation of the control plane."""
+        try:
+            async with connected(self._data.run / MESH_SOCKET) as client:
+                result, _ = await client.call(operation, fields)
+                return result.values
+        except RemoteError as error:
+            raise MeshRefusesError(str(error)) from None
+        except (Disconnected, OSError) as error:
+            raise MeshAwayError(f"the control plane does not answer: {error}") from None
+
+
+def read_facts(answer: Mapping[str, Any], before: MeshFacts) -> MeshFacts:
+    """The answer of `topology`."""
+    pods = tuple(msgspec.convert(each, PodFacts, strict=False) for each in answer["pods"])
+    services = tuple(ServiceFacts(**each) for each in answer["services"])
+    return facts_of(pods, services, answer["trust_domain"], before)
+
+
+def metrics_application(seams: Seams) -> Starlette:
+    """What a Prometheus on this machine scrapes."""
+
+    async def metrics(request: Request) -> PlainTextResponse:
+        del request
+        return PlainTextResponse(seams.metrics(), headers={"content-type": TYPE})
+
+    return Starlette(routes=[Route("/metrics", metrics)])
+
+
+def keep_token(path: Path) -> str:
+    """The token of this mesh's console, made once; the file is for its owner alone."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(24))
+    return path.read_text().strip()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def _server(app: ASGIApp, port: int) -> tuple[_Server, socket.socket]:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((ADDRESS, port))
+    except OSError:
+        LOG.warning("port %d is taken: another one is used (meshwright status)", port)
+        listener.bind((ADDRESS, 0))
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )
+    return _Server(config), listener
+
+
+async def serve(data_dir: Path) -> None:
+    """Run the worker of a data directory until SIGTERM."""
+    data = DataDirectory(data_dir.resolve())
+    await TelemetryProcess(data, run_file_of(data)).run(stop_on_signals())
+
+
+def main() -> int:
+    """The supervisor starts this."""
+    parser = argparse.ArgumentParser(prog="meshwright-telemetry", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    uvloop.run(serve(given.data))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""From Envoy's text to Istio's series: labels, growth, restarts, bounds."""
+
+from pathlib import Path
+
+from meshwright.telemetry.exposing import exposition
+from meshwright.telemetry.exposition import Sample, samples
+from meshwright.telemetry.facts import UNKNOWN, PodFacts, ServiceFacts, facts_of
+from meshwright.telemetry.graph import TrafficWindow
+from meshwright.telemetry.labels import istio_labels
+from meshwright.telemetry.tailing import CUT_AT, MOST_AT_ONCE, Tail
+from meshwright.telemetry.totals import Totals
+
+WEB = PodFacts("web-1.shop", "shop", "10.0.0.1", "web", "web", "web", "v1", "web", "v1")
+CART = PodFacts(
+    "cart-1.shop", "shop", "10.0.0.2", "cart", "cart", "cart", "v2", "cart", "v2", services={8000: "cart.shop"}
+)
+FACTS = facts_of((WEB, CART), (ServiceFacts("cart.shop", "cart", "shop"),), "cluster.local")
+WEB_URI, CART_URI = "spiffe://cluster.local/ns/shop/sa/web", "spiffe://cluster.local/ns/shop/sa/cart"
+FROM_WEB = {
+    "reporter": "source",
+    "response_flags": "-",
+    "response_code": "200",
+    "grpc_response_status": "",
+    "cluster": "outbound|8000||cart.shop",
+    "workload": "cart;shop;cart;v2;Kubernetes",
+    "source_principal": WEB_URI,
+    "destination_principal": CART_URI,
+}
+AT_CART = {
+    "reporter": "destination",
+    "response_flags": "-",
+    "response_code": "200",
+    "cluster": "inbound|8000||",
+    "peer": "10.0.0.1",
+    "source_principal": WEB_URI,
+    "destination_principal": CART_URI,
+}
+
+
+def labels(own: PodFacts, tags: dict[str, str], metric: str = "istio_requests_total") -> dict[str, str]:
+    return dict(istio_labels(own, metric, tuple(tags.items()), FACTS))
+
+
+def line(value: int, **tags: str) -> str:
+    written = ",".join(f'{name}="{text}"' for name, text in tags.items())
+    return f"envoy_istio_requests_total{{{written}}} {value}\n"
+
+
+def test_both_reporters_name_the_same_ends() -> None:
+    source, destination = labels(WEB, FROM_WEB), labels(CART, AT_CART)
+    differing = {name for name in source if source[name] != destination[name]}
+    assert differing == {"reporter", "connection_security_policy"}
+    assert destination["connection_security_policy"] == "mutual_tls"
+    assert (source["destination_service"], source["destination_service_name"]) == ("cart.shop", "cart")
+    assert (source["source_app"], source["destination_version"]) == ("web", "v2")
+
+
+def test_a_caller_whose_certificate_is_of_somebody_else_is_not_named() -> None:
+    told = labels(CART, {**AT_CART, "source_principal": "spiffe://cluster.local/ns/other/sa/thief"})
+    assert told["source_workload"] == UNKNOWN
+    assert told["source_workload_namespace"] == "other"
+
+
+def test_every_label_is_there_for_those_nobody_knows() -> None:
+    nobody = {**AT_CART, "peer": "192.0.2.1", "source_principal": "", "destination_principal": "-"}
+    told = labels(CART, nobody)
+    assert told["source_workload"] == told["source_principal"] == UNKNOWN
+    assert told["connection_security_policy"] == "none"
+    assert told.keys() == labels(CART, AT_CART).keys()
+
+
+def test_calls_that_reach_nobody_are_named_by_what_was_asked_for() -> None:
+    lost = {**FROM_WEB, "workload": "", "destination_principal": "", "response_flags": "UH", "response_code": "503"}
+    assert labels(WEB, lost)["destination_service"] == "cart.shop"
+    outside = {**lost, "cluster": "PassthroughCluster", "host": "example.com"}
+    assert labels(WEB, outside)["destination_service_name"] == "PassthroughCluster"
+    refused = {**lost, "cluster": "-", "host": "example.com", "refused": "BlackHoleCluster"}
+    assert labels(WEB, refused)["destination_service_name"] == "BlackHoleCluster"
+
+
+def test_protocols() -> None:
+    assert labels(WEB, {**FROM_WEB, "grpc_response_status": "14"})["request_protocol"] == "grpc"
+    tcp = labels(WEB, FROM_WEB, "istio_tcp_sent_bytes_total")
+    assert tcp["request_protocol"] == "tcp"
+    assert "response_code" not in tcp
+
+
+def test_totals_grow_over_restarts_and_ends_of_proxies() -> None:
+    totals = Totals()
+    for said in (3, 5, 2):  # the proxy started anew before it said 2
+        totals.take(WEB, samples(line(said, **FROM_WEB), "istio_"), FACTS)
+    totals.forget(["web-1.shop"])
+    totals.take(WEB, samples(line(1, **FROM_WEB), "istio_"), FACTS)
+    [series] = totals.series["istio_requests_total"].values()
+    assert series.values == {"": 5 + 2 + 1}
+    assert "} 8\n" in exposition(totals)
+
+
+def test_a_histogram_keeps_its_empty_buckets() -> None:
+    totals = Totals()
+    tags = tuple(FROM_WEB.items())
+    metric = "istio_request_duration_milliseconds"
+    said = [Sample(f"{metric}_bucket", tags, bound, value) for bound, value in (("0.5", 0), ("1", 2), ("+Inf", 2))]
+    totals.take(WEB, [*said, Sample(f"{metric}_sum", tags, "", 1.5), Sample(f"{metric}_count", tags, "", 2)], FACTS)
+    text = exposition(totals)
+    assert 'le="0.5"} 0\n' in text
+    assert text.count("_bucket{") == 3
+    assert f"# TYPE {metric} histogram" in text
+
+
+def test_series_beyond_the_bound_are_counted_and_forgotten() -> None:
+    totals = Totals(most=1)
+    text = line(1, **FROM_WEB) + line(1, **{**FROM_WEB, "response_code": "503"})
+    totals.take(WEB, samples(text, "istio_"), FACTS)
+    assert (len(totals.series["istio_requests_total"]), totals.dropped) == (1, 1)
+
+
+def test_each_call_is_on_the_graph_once() -> None:
+    totals, window = Totals(), TrafficWindow(10)
+    both = [*totals.take(WEB, samples(line(4, **FROM_WEB), "istio_"), FACTS)]
+    both += totals.take(CART, samples(line(4, **AT_CART), "istio_"), FACTS)
+    window.take(both, FACTS, 100.0)
+    edges, _ = window.edges(100.0)
+    [(key, counts)] = edges.items()
+    assert (key.source, key.destination, counts.count, counts.encrypted) == (
+        ("shop", "web", "v1"),
+        ("shop", "cart", "v2"),
+        4,
+        4,
+    )
+    window.take([], FACTS, 111.0)
+    assert not window.edges(111.0)[0]
+
+
+def test_a_tail_reads_what_came_and_keeps_the_file_small(tmp_path: Path) -> None:
+    file, tail = tmp_path / "requests.log", Tail(tmp_path / "requests.log")
+    assert not list(tail.read())
+    with file.open("ab", buffering=0) as proxy:
+        proxy.write(b'{"n": 1}\n{"n": 2}\n{"n"')
+        assert [each["n"] for each in tail.read()] == [1, 2]
+        proxy.write(b': 3}\nno json\n{"n": 4}\n')
+        assert [each["n"] for each in tail.read()] == [3, 4]
+        proxy.write(b'{"n": 0, "pad": "' + b"x" * 1000 + b'"}\n' * 1)
+        for _ in range(2 * CUT_AT // MOST_AT_ONCE):
+            proxy.write((b'{"n": 5, "pad": "' + b"x" * 980 + b'"}\n') * (MOST_AT_ONCE // 1000))
+            assert {each["n"] for each in tail.read()} >= {5}
+        assert file.stat().st_size < CUT_AT
+        proxy.write(b'{"n": 6}\n')
+        assert [each["n"] for each in tail.read()] == [6]
+
+
+def test_a_tail_that_falls_behind_skips_to_the_newest(tmp_path: Path) -> None:
+    file, tail = tmp_path / "requests.log", Tail(tmp_path / "requests.log")
+    lines = 3 * MOST_AT_ONCE // 10
+    file.write_bytes(b"".join(b'{"n":%4d}\n' % (number % 1000) for number in range(lines)))
+    read = list(tail.read())
+    assert 0 < len(read) < lines
+    assert read[-1]["n"] == (lines - 1) % 1000
+    assert tail.skipped > 0

@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -71,7 +71,7 @@ class Connection:
 
 
 @contextmanager
-def connected(server: Running, what: str, versions: str, token: str = "") -> Iterator[Connection]:
+def connected(server: Running, what: str, versions: str, token: str = "") -> Generator[Connection]:
     with (
         socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS) as plain,
         server.tls.wrap_socket(plain, server_hostname="127.0.0.1") as tls,

@@ -389,7 +389,7 @@ def test_clients_without_web_sockets_use_spdy(kubectl: Shop, monkeypatch: pytest
     sent = os.urandom(5_000_000)
     done = kubectl.run("exec", "-i", "deploy/shop", "--", "cat", text=sent, **old)
     assert (done.returncode, done.stdout) == (0, sent)
-    assert b"not found in pod" in kubectl.run("exec", "deploy/shop", "-c", "none", "--", "ls", **old).stderr
+    assert b"is not valid for pod" in kubectl.run("exec", "deploy/shop", "-c", "none", "--", "ls", **old).stderr
     monkeypatch.setenv("KUBECTL_PORT_FORWARD_WEBSOCKETS", "false")
     with forwarded(kubectl, "svc/shop", 80) as (local, _):
         assert ask(local)["pod"] in kubectl.pods()

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshwright.apiserver.door import TURNED_AWAY, Sparingly
 from meshwright.apiserver.json_web_tokens import LONGEST, TokenError, TokenKey
@@ -232,6 +235,18 @@ def test_a_key_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
     for broken in (token + "=", token[:-2], token.replace(".", ".."), f"{token}.x", token.replace(".", " .", 1)):
         with pytest.raises(TokenError):
             first.claims(broken)
+
+
+GENUINE = TokenKey(ec.generate_private_key(ec.SECP256R1()))
+
+
+@given(st.one_of(st.text(), st.binary().map(lambda data: data.decode("latin-1"))))
+def test_no_text_but_our_own_is_a_token(text: str) -> None:
+    genuine = GENUINE.sign({"a": 1})
+    for token in (text, f"{genuine}{text}", genuine.replace(".", f".{text}", 1), genuine[: len(text)]):
+        if token != genuine:
+            with pytest.raises(TokenError):
+                GENUINE.claims(token)
 
 
 def test_kubectl_makes_a_token_and_asks_who_it_is(server: Running, admin: Client, namespace: str) -> None:

@@ -1,4 +1,4 @@
-"""What stands on objects: kubectl and `meshwright wait` see when one is live, and what is wrong with one that is not."""
+"""What stands on objects: kubectl and `meshwright wait` see when one is live, and what is wrong with it if not."""
 
 import json
 

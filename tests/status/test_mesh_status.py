@@ -209,6 +209,28 @@ def test_deleting_the_culprit_ends_it(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
+def test_what_was_refused_is_tried_again(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        def refuses(resource: EncodedResource) -> str:
+            both = resource.type_url == ROUTES and b"x-poison" in resource.value and b"x-reason" in resource.value
+            return "x-poison and x-reason do not go together" if both else ""
+
+        world.proxies.refuses = refuses
+        await world.write(rule("s0", "x-reason"))
+        await world.settle()
+        await world.write(rule("s1", "x-poison"))
+        await world.settle()
+        assert (await world.condition("s1"))["reason"] == "Refused"
+        await world.settle(350)
+        assert (await world.condition("s1"))["reason"] == "Refused"
+        assert len([each for each in await world.events() if each["reason"] == "Refused"]) == 1
+        await world.store.delete(Key(RULES, "default", "s0"), ME)
+        await world.settle(700)
+        assert (await world.condition("s1"))["status"] == "True"
+
+    run(tmp_path, scenario)
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(culprits=st.sets(st.integers(0, 11), max_size=4), quoting=st.booleans())
 def test_whoever_it_is_all_culprits_are_found_and_nobody_else_suffers(

@@ -30,6 +30,7 @@ from meshwright.store.store import Store
 LOG = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.05  # between two looks
 PATIENCE_SECONDS = 1.0  # after which "not yet" is worth a write
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 30.0, 600.0  # what was refused is tried again, ever more seldom
 STUCK_SECONDS = 3.0  # after which nobody waits for a proxy that does not answer, to go on with a trial
 _HISTORY = 20
 
@@ -116,6 +117,7 @@ class MeshStatus:
         self._accused: frozenset[Key] = frozenset()
         self._unsettled: set[Key] = set()
         self._unsaid: set[Key] = set()  # their standing may differ from what is in the store
+        self._retries: dict[Key, float] = {}  # when to try again who was refused
         self._stepped = 0.0  # when something was held back or let go last
 
     # ------------------------------------------------------------ for others
@@ -210,7 +212,7 @@ class MeshStatus:
 
     @property
     def _is_restless(self) -> bool:
-        return bool(self._unsettled or self._unsaid) or self._quarantine.has_trials
+        return bool(self._unsettled or self._unsaid or self._retries) or self._quarantine.has_trials
 
     async def look(self) -> None:
         """One look at everything that is not settled, and what follows. Raises StorageError."""
@@ -249,10 +251,15 @@ class MeshStatus:
         entry.good, entry.is_good_known = good, True
         self._unsettled.add(suspicion.key)
         if suspicion.refusal is not None:
-            LOG.warning("%s is held back: %s", shown(suspicion.key), suspicion.refusal.words)
+            if entry.verdict is None:
+                LOG.warning("%s is held back: %s", shown(suspicion.key), suspicion.refusal.words)
+            entry.verdict = suspicion.refusal
+            entry.pause = min(max(2 * entry.pause, FIRST_RETRY_SECONDS), LAST_RETRY_SECONDS)
+            self._retries[suspicion.key] = self._clock() + entry.pause
 
     def _let_go(self, refused: Sequence[Refused], progress: Mapping[ProxyName, ProxyProgress]) -> bool:
         """Try some of the suspects, when all proxies run what is published and nothing of it is refused anew."""
+        self._try_again()
         if not self._quarantine.has_trials or not self._is_calm(refused, progress):
             return False
         group = self._quarantine.next_trial()
@@ -268,6 +275,16 @@ class MeshStatus:
             entries[key].publication = self._mesh.published.value.change
             self._unsettled.add(key)
         return bool(done)
+
+    def _try_again(self) -> None:
+        """What was refused may be taken now: something else may have been the reason, and be gone."""
+        now = self._clock()
+        due = [key for key, moment in self._retries.items() if moment <= now]
+        for key in due:
+            del self._retries[key]
+            entry = self._register.get(key)
+            if entry is not None and entry.hold is not None and entry.hold.refusal is not None:
+                self._quarantine.retry(key)
 
     def _is_calm(self, refused: Iterable[Refused], progress: Mapping[ProxyName, ProxyProgress]) -> bool:
         """Whether everybody whose word counts runs what is published, and nobody is to be held back for it."""
@@ -358,13 +375,15 @@ class MeshStatus:
         if entry.publication is None:
             return False
         before, hold = entry.standing, entry.hold
+        spread = self._spread(entry, entry.publication, trouble.at, progress)
+        if hold is None and spread.reached and trouble.refusal is None:
+            entry.proven, entry.verdict = True, None
         entry.standing = replace(
-            self._spread(entry, entry.publication, trouble.at, progress),
+            spread,
             findings=self._by_object.get(key, ()),
-            refusal=hold.refusal if hold is not None else trouble.refusal,
-            suspected=hold is not None and hold.refusal is None,
+            refusal=entry.verdict or trouble.refusal,
+            suspected=hold is not None and entry.verdict is None,
         )
-        entry.proven = entry.proven or (hold is None and entry.standing.reached and trouble.refusal is None)
         return entry.standing != before
 
     def _spread(
@@ -401,7 +420,7 @@ class MeshStatus:
             entry = self._register.get(key)
             if entry is None:
                 self._unsaid.discard(key)
-            elif entry.standing is not None and (not entry.standing.waiting or entry.since <= late):
+            elif entry.standing is not None and (entry.since <= late or not entry.standing.is_passing):
                 found.append(Said(key, entry.subject.uid, entry.standing, entry.told))
         return found
 

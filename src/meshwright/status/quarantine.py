@@ -82,8 +82,15 @@ class Quarantine:
             return
         entry = self._register.get(picked[0])
         if entry is not None and entry.hold is not None and entry.hold.refusal is not None:
+            entry.verdict = None
+            self.retry(picked[0])
+
+    def retry(self, key: Key) -> None:
+        """Put somebody who is held back on trial again."""
+        entry = self._register.get(key)
+        if entry is not None and entry.hold is not None:
             entry.hold = Hold(entry.hold.instead, None)
-            self._trials.append((picked[0],))
+            self._trials.append((key,))
 
     def _is_suspect(self, key: Key) -> bool:
         entry = self._register.get(key)

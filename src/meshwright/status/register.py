@@ -21,7 +21,8 @@ class Hold:
 class Entry:
     """One object. `publication` is the first that holds this version, None before. `proven`: every proxy that it
     concerns took it; `live` once, live for this version. `good` is the text of the last version that was proven,
-    which `is_good_known` says whether we know it at all. `since` is when this version came, in seconds.
+    which `is_good_known` says whether we know it at all. `since` is when this version came, in seconds. `verdict` is
+    the refusal for which it was held back, until it is proven; it is tried again `pause` seconds after.
     """
 
     subject: Subject
@@ -33,6 +34,8 @@ class Entry:
     hold: Hold | None = None
     standing: Standing | None = None
     told: Refusal | None = None  # an Event said this refusal
+    verdict: Refusal | None = None
+    pause: float = 0.0
 
     @property
     def live(self) -> bool:

@@ -65,6 +65,11 @@ class Standing:
         return self.reached and self.refusal is None and not self.suspected
 
     @property
+    def is_passing(self) -> bool:
+        """Whether it may well be another one in a moment."""
+        return self.suspected or (bool(self.waiting) and self.refusal is None and not self.broken)
+
+    @property
     def live(self) -> bool:
         """Whether the object is in effect as it is written."""
         return self.spread and not self.broken
@@ -119,7 +124,7 @@ def refused(refusal: Refusal) -> str:
 def _spread(standing: Standing) -> tuple[str, str]:
     complete = f"{standing.total - len(standing.waiting) - len(standing.absent)}/{standing.total} complete"
     if standing.refusal is not None:
-        return "refused", complete
+        return "refused", f"Envoy refuses {standing.refusal.resource}"
     return ("complete" if standing.spread else "stillPropagating"), complete
 
 

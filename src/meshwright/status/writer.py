@@ -10,7 +10,7 @@ from meshwright.controllers.events import event_key, event_writes
 from meshwright.controllers.world import Object
 from meshwright.status.standing import ANALYSIS, LIVE, Refusal, Standing, conditions, refused, validation_messages
 from meshwright.status.subjects import SERVICES
-from meshwright.store.errors import StorageError, StoreError
+from meshwright.store.errors import OwnedError, StorageError, StoreError
 from meshwright.store.names import Author, EpochMilliseconds, Json, Key, Owner, Uid
 from meshwright.store.store import Store
 from meshwright.store.version import Version
@@ -54,6 +54,9 @@ class StatusWriter:
         except StorageError:
             raise
         except StoreError as error:
+            if len(said) == 1 and isinstance(error, OwnedError):
+                LOG.warning("the status of %s is another's: %s", said[0].key, error)
+                return {said[0].key}
             if len(said) > 1:  # one of them moved meanwhile: the others need not wait
                 return {key for each in said for key in await self._portion((each,))}
             LOG.info("the status of %s is written later: %s", said[0].key, error)

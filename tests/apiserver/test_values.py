@@ -1,12 +1,14 @@
 """Small pieces: ages, sets of fields, protobuf bodies, kubeconfigs."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from meshwright.apiserver.columns import short_age
 from meshwright.apiserver.field_sets import from_json, readable, to_json
+from meshwright.apiserver.field_texts import TEXTS
 from meshwright.apiserver.kubeconfig import kubeconfig
 from meshwright.apiserver.negotiation import Form, wanted
 from meshwright.apiserver.protobuf import ProtobufError, decode
@@ -83,3 +85,42 @@ def test_a_kubeconfig_is_json_with_one_context() -> None:
     assert json.loads(json.dumps(made)) == made
     assert made["current-context"] == made["contexts"][0]["name"] == made["clusters"][0]["name"]
     assert made["users"][0]["user"] == {"token": "secret"}
+
+
+def test_every_field_of_the_mesh_has_a_text() -> None:
+    catalogue = standard_catalogue()
+    definitions = load(catalogue.rows).definitions
+    silent = [
+        place
+        for row in catalogue.rows
+        if row.shape is not None
+        for place in _silent(definitions[row.definition(row.storage)], row.kind)
+    ]
+    assert silent == []
+
+
+def _silent(node: Any, place: str) -> Iterator[str]:
+    for name, inner in node.get("properties", {}).items():
+        if not inner.get("description"):
+            yield f"{place}.{name}"
+        for part in (inner, inner.get("items"), inner.get("additionalProperties")):
+            if isinstance(part, dict):
+                yield from _silent(part, f"{place}.{name}")
+
+
+def test_no_text_is_for_a_field_that_is_not_there() -> None:
+    catalogue = standard_catalogue()
+    definitions = load(catalogue.rows).definitions
+    names = set[str]()
+    for row in catalogue.rows:
+        if row.shape is not None:
+            _collect(definitions[row.definition(row.storage)], names)
+    assert {key.rpartition(".")[2] for key in TEXTS} <= names
+
+
+def _collect(node: Any, names: set[str]) -> None:
+    for name, inner in node.get("properties", {}).items():
+        names.add(name)
+        for part in (inner, inner.get("items"), inner.get("additionalProperties")):
+            if isinstance(part, dict):
+                _collect(part, names)

@@ -1,5 +1,6 @@
 """The field tables of our own kinds (Istio's API) in the form of OpenAPI 3.0."""
 
+from meshwright.apiserver.field_texts import text_of
 from meshwright.apiserver.resources import ApiResource
 from meshwright.apiserver.values import Json
 from meshwright.kinds.schema import (
@@ -19,6 +20,7 @@ from meshwright.kinds.schema import (
     UnsupportedGuard,
 )
 
+Path = tuple[str, ...]  # the kind, and the fields that lead to a place
 _META_REFERENCE = "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _ANYTHING: Json = {"x-kubernetes-preserve-unknown-fields": True}
 _HEADER: Json = {
@@ -31,7 +33,7 @@ _HEADER: Json = {
 def own_schema(row: ApiResource, version: str) -> Json:
     """The definition of one kind; all served versions have the same fields."""
     assert row.shape is not None, "only kinds with a table of fields"
-    schema = _converted(row.shape)
+    schema = _converted(row.shape, (row.kind,))
     fields = {name: value for name, value in schema["properties"].items() if name not in _HEADER}
     fields["status"] = {"type": "object", **_ANYTHING, "description": "What the mesh says about the object."}
     mark = {"group": row.group, "version": version, "kind": row.kind}
@@ -43,8 +45,8 @@ def own_schema(row: ApiResource, version: str) -> Json:
     }
 
 
-def _object(shape: Object) -> Json:
-    fields = {name: _described(shape, name, inner) for name, inner in shape.fields.items()}
+def _object(shape: Object, path: Path) -> Json:
+    fields = {name: _described(shape, (*path, name), inner) for name, inner in shape.fields.items()}
     others = {name: dict(_ANYTHING, description="Accepted; the mesh does not use it.") for name in shape.others}
     schema: Json = {"type": "object", "properties": {**fields, **dict(sorted(others.items()))}}
     if shape.required:
@@ -52,10 +54,13 @@ def _object(shape: Object) -> Json:
     return schema
 
 
-def _described(shape: Object, name: str, inner: Type) -> Json:
+def _described(shape: Object, path: Path, inner: Type) -> Json:
     """A field, with what its table says about it beyond the type."""
-    schema = _converted(inner)
-    said: list[str] = []
+    schema = _converted(inner, path)
+    name = path[-1]
+    said: list[str] = [text_of(path)]
+    if isinstance(inner, Unsupported | UnsupportedGuard):
+        said.append("This mesh cannot do it yet: what it says is reported, not done.")
     if name in shape.required:
         said.append(f"Required: {shape.required[name]}.")
     said.extend(
@@ -82,14 +87,14 @@ def _number(low: float, high: float, kind: str) -> Json:
     return {"type": kind, "minimum": low, "maximum": high}
 
 
-def _converted(inner: Type) -> Json:  # noqa: PLR0911 - a flat list of the types there are
+def _converted(inner: Type, path: Path) -> Json:  # noqa: PLR0911 - a flat list of the types there are
     match inner:
         case Object():
-            return _object(inner)
+            return _object(inner, path)
         case ListOf(item=item):
-            return {"type": "array", "items": _converted(item)}
+            return {"type": "array", "items": _converted(item, path)}
         case MapOf(value=value):
-            return {"type": "object", "additionalProperties": _converted(value)}
+            return {"type": "object", "additionalProperties": _converted(value, path)}
         case Text() | Duration():
             return {"type": "string"}
         case Enum(values=values, aliases=aliases):

@@ -182,6 +182,7 @@ class XdsServer:
         self._alarm_at = math.inf
         self._served: dict[ProxyName, _Served] = {}
         self._moved = Latest(0)
+        self._ticking = False
         self._tasks = asyncio.TaskGroup()
         self._watchers: list[asyncio.Task[None]] = []
 
@@ -326,7 +327,8 @@ class XdsServer:
 
     def rests(self, stream: Stream) -> None:
         """A stream has nothing to say now."""
-        self.tick()
+        if not self._ticking:
+            self.tick()
         if stream.state.idle_until < self._alarm_at:
             self._set_alarm(stream.state.idle_until)
 
@@ -352,7 +354,13 @@ class XdsServer:
             self._set_alarm(wake)
 
     def tick(self) -> None:
-        """A status may be another one."""
+        """A status may be another one; said once for all that happens before the loop's next turn."""
+        if not self._ticking:
+            self._ticking = True
+            asyncio.get_running_loop().call_soon(self._tick_now)
+
+    def _tick_now(self) -> None:
+        self._ticking = False
         self._moved.set(self._moved.value + 1)
 
     # ------------------------------------------------------------ status

@@ -134,8 +134,9 @@ class Session:
             if place is None:
                 return None
             places.append(place)
-        if self._started is not None and now - self._started >= self._timing.warming:
-            self._started = -math.inf
+        age = 0.0 if self._started is None else now - self._started
+        if not any(self._is_expected(state, age) for state in self._types.values() if not state.known):
+            self._started = None if self._started is None else -math.inf
         self._generation = 0
         self._acknowledged.clear()
         return (*places, self._started)
@@ -218,17 +219,20 @@ class Session:
             return None
         self._release(now)
         warm: bool | None = None
-        for url, state in list(self._types.items()):
+        looked = False
+        for url, state in tuple(self._types.items()):
             if not state.known or not state.has_work:
                 continue
             if url in AFTER_CLUSTERS:
                 warm = self._is_warm(now) if warm is None else warm
                 if not warm:
                     continue
+            looked = True
             plan = self._mine(url).plan(now, self._generation, hold_back=url in HELD_BACK)
             if plan and not self._gathers(self._types[url], now, urgent=plan.urgent):
                 return Answer(url, plan)
-        self._release(now)  # what was noted just now may have nothing to wait for but its bound
+        if looked:
+            self._release(now)  # what was noted just now may have nothing to wait for but its bound
         return None
 
     def write(self, answer: Answer, nonce: str, now: float) -> bytes:

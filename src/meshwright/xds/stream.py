@@ -29,7 +29,7 @@ REMEMBERED = 1.0  # seconds; who comes later works it out again, for clocks run 
 REPLY_REMEMBERED = 0.1  # the bounds of a response begin when it is sent
 MOST_STEPS = 4_096
 MOST_BYTES = 32 << 20  # of responses and requests in what is remembered
-NODE_TAG = 0x0A  # of the field `node`, which is the first one of a request that has it
+NODE_TAG = b"\x0a"  # of the field `node`, which is the first one of a request that has it
 MORE = 0x80
 
 Secrets = Mapping[ResourceName, EncodedResource]
@@ -204,9 +204,10 @@ class Stream:
 
     def receive(self, request: bytes, now: float) -> None:
         """A request. Raises as `Session.receive`, DecodeError, and PretenderError."""
-        node, request = _without_node(request)
-        if node:
-            self._named(DeltaDiscoveryRequest.FromString(node).node.id)
+        if request[:1] == NODE_TAG:
+            node, request = _without_node(request)
+            if node:
+                self._named(DeltaDiscoveryRequest.FromString(node).node.id)
         step = self.state.steps.get(request)
         if step is None or now - step.at > REMEMBERED:
             step = self._book.told(self.state, request, now)
@@ -270,8 +271,6 @@ def _heard(said: DeltaDiscoveryRequest, session: Session, complaints: list[Compl
 
 def _without_node(request: bytes) -> tuple[bytes, bytes]:
     """The part of a request that says who asks, and the rest, which is the same for equal proxies."""
-    if not request or request[0] != NODE_TAG:
-        return b"", request
     length = shift = 0
     for at in range(1, min(6, len(request))):
         length |= (request[at] & ~MORE) << shift

@@ -148,13 +148,17 @@ class GrpcConnection(asyncio.Protocol):
             return False
         try:
             running.call.receive(message, now)
+            if self._paused or self._timer is not None or self._share.is_full:
+                self._pump_calls()
+            elif (answer := running.call.next_message(now)) is not None:
+                self._send(stream, running, answer)
+                self._pump_calls()
         except CallError as error:
             self._end(stream, error.status, error.text)
+            self._flush()
         except Exception:
             LOG.exception("a connection is dropped because of an error of ours")
             self.abort()
-            return True
-        self.pump()
         return True
 
     def eof_received(self) -> bool:
@@ -162,6 +166,7 @@ class GrpcConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
+        self._note_waiting()  # so that small messages that nobody takes count too
         self._read_or_not()
 
     def resume_writing(self) -> None:
@@ -250,10 +255,10 @@ class GrpcConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _pump_calls(self) -> None:
-        now, wake = self._clock(), math.inf
+        now, wake, http = self._clock(), math.inf, self._http
         for stream, running in tuple(self._calls.items()):
             call = running.call
-            while not self._paused and self._http.waiting(stream) < MOST_WAITING:
+            while not self._paused and http.waiting(stream) < MOST_WAITING:
                 if self._share.is_full:
                     wake = min(wake, now + CROWDED_PAUSE)
                     break
@@ -265,11 +270,9 @@ class GrpcConnection(asyncio.Protocol):
                 if message is None:
                     break
                 self._send(stream, running, message)
-                self._flush()
-                self._note_waiting()
             if (at := call.wake_at(now)) is not None:
                 wake = min(wake, at)
-        if self._http.has_output:
+        if http.has_output:
             self._flush()
         if self._noted:
             self._note_waiting()
@@ -277,12 +280,17 @@ class GrpcConnection(asyncio.Protocol):
             self._set_timer(now, wake)
 
     def _send(self, stream: int, running: _Running, message: bytes | Framed) -> None:
-        if not isinstance(message, Framed):
+        if isinstance(message, Framed):
+            self._http.send_framed(stream, message)
+            if message.acknowledgement:
+                self._expected = (message.answer_frame(stream), stream, message.acknowledgement, running)
+            size = message.size
+        else:
             self._http.send_data(stream, prefix(len(message)) + message)
-            return
-        self._http.send_framed(stream, message)
-        if message.acknowledgement:
-            self._expected = (message.answer_frame(stream), stream, message.acknowledgement, running)
+            size = len(message)
+        self._flush()
+        if size >= LITTLE_WAITING or self._http.waiting(stream):
+            self._note_waiting()
 
     def _note_waiting(self) -> None:
         """What waits here counts for all connections of the client, unless it is little."""

@@ -14,12 +14,14 @@ from meshwright.agent.holder_link import Session
 from meshwright.agent.machine import Machine
 from meshwright.agent.probes import ProbeCount, Prober, Verdict
 from meshwright.agent.program import Program, Waiting, finder, named_folders, program
+from meshwright.agent.volumes import mounts_of
 from meshwright.model import image
 from meshwright.model.names import Milliseconds
 from meshwright.model.planned_pod import ContainerStatus, PlannedPod
-from meshwright.model.pod import Container, Probe
+from meshwright.model.pod import Container, Probe, RestartPolicy
 from meshwright.processes.children import Exit
 from meshwright.processes.holder_client import ProcessInfo, RemoteError, SpawnSpec, execute
+from meshwright.processes.messages import MountSpec
 
 _LOOK_AGAIN_SECONDS = 1.0
 _FIRST_READY_SECONDS = 0.2
@@ -28,6 +30,7 @@ _OUTPUT_LIMIT = 4096
 CREATING = "ContainerCreating"
 RUNNING = "Running"
 CRASH_LOOP = "CrashLoopBackOff"
+COMPLETED, FAILED = "Completed", "Error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class ContainerRunner:
         self._memory = memory
         self._restarts = Restarts(memory.restarts if memory else 0)
         self._program: Program | None = None
+        self._mounts: tuple[MountSpec, ...] = ()
         self.status = ContainerStatus(
             container.name, ready=memory.ready if memory else False, restarts=self._restarts.count, reason=CREATING
         )
@@ -73,12 +77,28 @@ class ContainerRunner:
         self._set(ready=False, reason=CREATING, pid=None)
 
     async def run(self, session: Session) -> None:
-        """Keep the container running for as long as the session lives."""
-        while True:
+        """Keep the container running for as long as the session lives, or until it is over."""
+        found = session.process(self._pod.name, self.name)
+        ended = found.exit if found is not None else None
+        while ended is None or not self._is_last(ended):
             process, started = await self._process(session)
             ended = await self._watch(session, process)
-            ran = Milliseconds(self._machine.clock() - started)
-            await self._wait_after(ended, ran)
+            if not self._is_last(ended):
+                await self._wait_after(ended, Milliseconds(self._machine.clock() - started))
+        code = ended.shell_code
+        message = "" if code == 0 else f"ended with exit code {code}"
+        reason = COMPLETED if code == 0 else FAILED
+        self._set(ready=False, reason=reason, message=message, pid=None, exit_code=code)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended for good."""
+        return self.status.reason in (COMPLETED, FAILED)
+
+    def _is_last(self, ended: Exit) -> bool:
+        """Whether the pod's restartPolicy leaves a container that ended so."""
+        policy = self._pod.template.restart_policy
+        return policy is RestartPolicy.NEVER or (policy is RestartPolicy.ON_FAILURE and ended.shell_code == 0)
 
     def _set(self, **values: object) -> None:
         status = replace(self.status, **values)  # pyright: ignore[reportArgumentType] - names are checked by replace
@@ -92,7 +112,7 @@ class ContainerRunner:
         found = session.process(self._pod.name, self.name)
         adopted = found is not None and found.exit is None
         while True:
-            planned = program(self._container, self._pod, self._machine.settings, self._machine.references)
+            planned = self._plan()
             if isinstance(planned, Program):
                 self._program = planned
             if found is not None and adopted:
@@ -110,6 +130,17 @@ class ContainerRunner:
             self._set(reason=RUNNING, message="", pid=process.pid, ready=False)
             return process, self._machine.clock()
 
+    def _plan(self) -> Program | Waiting:
+        """What to start, with its volumes made."""
+        planned = program(self._container, self._pod, self._machine.settings, self._machine.references)
+        if isinstance(planned, Waiting):
+            return planned
+        mounts = mounts_of(self._machine, self._pod, self._container)
+        if isinstance(mounts, Waiting):
+            return mounts
+        self._mounts = mounts
+        return planned
+
     def _spawn(self, planned: Program) -> SpawnSpec:
         return SpawnSpec(
             pod=self._pod.name,
@@ -119,6 +150,7 @@ class ContainerRunner:
             env=dict(planned.env),
             cwd=planned.cwd,
             expose=named_folders(planned.argv),
+            mounts=self._mounts,
         )
 
     async def _wait_after(self, ended: Exit | RemoteError, ran: Milliseconds) -> None:
@@ -230,7 +262,14 @@ class ContainerRunner:
         settings = self._machine.settings
         entry = self._machine.ports.catalogue(self._container.image)
         argv = image.resolve_program(entry, command, python=settings.python, exists=finder(planned.env))
-        spec = SpawnSpec(pod=self._pod.name, name="probe", argv=argv, env=dict(planned.env), cwd=planned.cwd)
+        spec = SpawnSpec(
+            pod=self._pod.name,
+            name="probe",
+            argv=argv,
+            env=dict(planned.env),
+            cwd=planned.cwd,
+            mounts=self._mounts,
+        )
         null, said = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), os.memfd_create("output")
         try:
             code = await execute(self._machine.link.path, spec, (null, said, said))

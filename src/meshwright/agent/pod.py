@@ -16,12 +16,14 @@ from meshwright.agent.pod_memory import Memories, PodMemory
 from meshwright.agent.pod_spec import AnnotationError, applications, pod_spec
 from meshwright.agent.proxy import ProxyRunner
 from meshwright.agent.replacement import fingerprint
+from meshwright.agent.volumes import refresh
 from meshwright.model.names import Milliseconds, ProxyName
 from meshwright.model.planned_pod import ContainerStatus, PlannedPod, PodPhase, PodStatus
 from meshwright.processes.holder_client import Disconnected, RemoteError
 
 _BUILD_AGAIN_SECONDS = 1.0
 _LONGEST_BARRIER_SECONDS = 30.0
+_REFRESH_SECONDS = 2.0
 _KILLED_SECONDS = 10.0
 
 
@@ -96,6 +98,9 @@ class PodRunner:
         phase = PodPhase.PENDING
         if self.stopping:
             phase = PodPhase.TERMINATING
+        elif self._over():
+            failed = any(container.status.exit_code for container in self._containers)
+            phase = PodPhase.FAILED if failed else PodPhase.SUCCEEDED
         elif all(status.pid is not None or status.restarts or status.ready for status in shown):
             phase = PodPhase.RUNNING
         return PodStatus(
@@ -106,6 +111,10 @@ class PodRunner:
             message=self._message,
             started=self._started,
         )
+
+    def _over(self) -> bool:
+        """Whether every container has ended for good."""
+        return bool(self._containers) and all(container.over for container in self._containers)
 
     def _publish(self) -> None:
         status = self._status()
@@ -136,9 +145,9 @@ class PodRunner:
     # ------------------------------------------------------------ life
 
     async def _live(self) -> None:
-        """Build the pod and keep it running; after every loss of the holder once more."""
+        """Build the pod and keep it running, until all it does is done; after every loss of the holder once more."""
         self._remember()
-        while True:
+        while not self._over():
             session = await self._machine.link.session()
             # Nothing may be awaited in an `except*` block: a cancellation there would become part of a group.
             refused = False
@@ -149,6 +158,7 @@ class PodRunner:
             except* (RemoteError, AnnotationError) as errors:
                 refused = True
                 self._say("; ".join(str(error) for error in errors.exceptions))
+            _insist_on_cancellation()
             if refused:
                 await asyncio.sleep(_BUILD_AGAIN_SECONDS)
 
@@ -174,18 +184,37 @@ class PodRunner:
 
     async def _life(self, session: Session) -> None:
         async with asyncio.TaskGroup() as tasks:
+            proxying: asyncio.Task[None] | None = None
             async with self._machine.starts:
                 await self._build(session)
                 if self._proxy is not None:
-                    tasks.create_task(self._proxy.run(session))
+                    proxying = tasks.create_task(self._proxy.run(session))
                     # One Envoy that cannot start must not keep the others from starting.
                     with suppress(TimeoutError):
                         async with asyncio.timeout(self._machine.settings.ready_timeout / 1000):
                             await self._proxy.ready.wait()
             if self._proxy is not None:
                 await self._proxy.ready.wait()
+            helper = tasks.create_task(self._refresh_volumes())
+            await self._run_containers(session)
+            helper.cancel()
+            if proxying is not None and self._proxy is not None:
+                proxying.cancel()
+                await self._proxy.finish(session)
+
+    async def _run_containers(self, session: Session) -> None:
+        """Until all are over, which containers that are always started again never are."""
+        async with asyncio.TaskGroup() as tasks:
             for container in self._containers:
                 tasks.create_task(container.run(session))
+            if not self._containers:
+                await asyncio.Event().wait()
+
+    async def _refresh_volumes(self) -> None:
+        """What ConfigMaps and Secrets say now reaches running containers, as in Kubernetes."""
+        while self.pod.template.volumes:
+            await asyncio.sleep(_REFRESH_SECONDS)
+            refresh(self._machine, self.pod)
 
     # ------------------------------------------------------------ end
 
@@ -226,6 +255,13 @@ class PodRunner:
         await end_applications(session, self.name, self.pod.template.termination_grace)
         if self._proxy is not None:
             await self._proxy.end(session)
+
+
+def _insist_on_cancellation() -> None:
+    """A cancellation that comes together with an error of a group's task is hidden by that error."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def end_applications(session: Session, pod: ProxyName, grace: Milliseconds) -> None:

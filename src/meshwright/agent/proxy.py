@@ -213,6 +213,13 @@ class ProxyRunner:
             await session.terminate(process, signal.SIGKILL)
             await session.exit_of(process)
 
+    async def finish(self, session: Session) -> None:
+        """End the Envoy of a pod whose applications are done; it is not started again."""
+        self.ready.clear()
+        self._set(ready=False, reason="Completed", message="", exit_code=0)
+        await self.end(session)
+        self._set(pid=None)
+
     async def forget(self) -> None:
         """Close the xDS socket."""
         await self._machine.ports.proxies.remove(self._pod.name)

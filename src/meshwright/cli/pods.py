@@ -38,8 +38,17 @@ class PodLine:
 
     @property
     def settled(self) -> bool:
-        """Ready, or waiting for something that only the user can change."""
-        return self.ready or any(each.reason in WAITING_FOR_THE_USER for each in self.containers)
+        """Ready or done, or waiting for something that only the user can change."""
+        return (
+            self.fine
+            or self.phase == "Failed"
+            or any(each.reason in WAITING_FOR_THE_USER for each in self.containers)
+        )
+
+    @property
+    def fine(self) -> bool:
+        """Ready, or all it had to do is done."""
+        return self.ready or self.phase == "Succeeded"
 
     @property
     def why(self) -> str:

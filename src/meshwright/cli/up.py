@@ -197,7 +197,7 @@ class Patience:
             return
         self._next = now + SAID_AGAIN_SECONDS
         waiting = (
-            {pod.name: pod.why for pod in seen if not pod.ready} if seen else {"the agent": "it does not answer yet"}
+            {pod.name: pod.why for pod in seen if not pod.fine} if seen else {"the agent": "it does not answer yet"}
         )
         for name, why in waiting.items():
             if self._told.get(name) != why:
@@ -219,10 +219,10 @@ def _wait(mesh: LocalMesh) -> bool:
             if seen and all(pod.settled for pod in seen):
                 break
             time.sleep(0.05)
-        ready = sum(pod.ready for pod in seen)
+        ready = sum(pod.fine for pod in seen)
         current.outcome = f"{ready} of {len(seen)} pods ready"
     for pod in seen:
-        if not pod.ready:
+        if not pod.fine:
             click.echo(f"           {pod.name}: {pod.why}", err=True)
     return bool(seen) and ready == len(seen)
 

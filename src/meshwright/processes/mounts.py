@@ -1,7 +1,7 @@
 """What a process sees of the file system: folders masked by empty ones, and what is bound back into the view.
 
 `view_for` decides (it only looks), `apply` does it in a mount namespace of the caller's own. Nothing is ever
-created on the host's file systems: only inside folders that a mask has just made.
+created on the host's file systems: only inside folders in memory that stand over them.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from meshwright.processes import syscalls
+from meshwright.processes import places, syscalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,8 @@ def _real(path: Path) -> Path:
 
 def apply(view: View) -> None:
     """Make the calling process's mount namespace, which must be its own and private, look like `view`."""
-    # Sources are opened first: a mask may be about to cover them.
+    places.make_room((bind.target for bind in view.binds), (mask.path for mask in view.masks))
+    # Sources are opened before anything else: a mask may be about to cover them.
     sources = [os.open(bind.source, os.O_PATH | os.O_CLOEXEC) for bind in view.binds]
     masked: list[Path] = []
     for mask in sorted(view.masks, key=lambda mask: len(mask.path.parts)):
@@ -92,7 +93,7 @@ def apply(view: View) -> None:
             _mount_memory(mask)
             masked.append(mask.path)
     for bind, source in sorted(zip(view.binds, sources, strict=True), key=lambda pair: len(pair[0].target.parts)):
-        _bind(bind, source, masked)
+        _bind(bind, source)
     for path in view.hidden:
         if path.is_dir():
             _mount_memory(Mask(path))
@@ -105,9 +106,9 @@ def _mount_memory(mask: Mask) -> None:
     syscalls.mount("tmpfs", str(mask.path), "tmpfs", flags, f"mode={mask.mode:o}")
 
 
-def _bind(bind: Bind, source: int, masked: list[Path]) -> None:
+def _bind(bind: Bind, source: int) -> None:
     if not bind.target.exists():
-        _make_place(bind, source, masked)
+        _make_place(bind, source)
     name = f"/proc/self/fd/{source}"
     syscalls.mount(name, str(bind.target), None, syscalls.MS_BIND | syscalls.MS_REC)
     if bind.read_only:
@@ -121,9 +122,7 @@ def _make_read_only(target: Path) -> None:
     syscalls.mount("none", str(target), None, change | flags)
 
 
-def _make_place(bind: Bind, source: int, masked: list[Path]) -> None:
-    if not any(bind.target.is_relative_to(path) for path in (*masked, Path("/run"))):
-        raise FileNotFoundError(f"{bind.target} does not exist, so nothing can be mounted there")
+def _make_place(bind: Bind, source: int) -> None:
     # By the descriptor: the source's own path may be masked by now.
     if stat.S_ISDIR(os.fstat(source).st_mode):
         bind.target.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -207,6 +207,7 @@ class Pods:
         """The sandbox is about to end, which removes all but the folders."""
         for pod in self._pods.values():
             remove_tree(pod.folder)
+            remove_tree(self._data.volumes(pod.spec.pod))
 
     async def _dismantle(self, pod: Pod) -> None:
         await self._children.stop([child for child in self._children.all(pod.spec.pod) if child.exit is None], 0.0)
@@ -218,6 +219,7 @@ class Pods:
                 await self._tool(("ip", "-force", "-batch", "-"), network.detach_batch(pod.index))
             remove_tree(pod.files)
         remove_tree(pod.folder)
+        remove_tree(self._data.volumes(pod.spec.pod))
         self._pods.pop(pod.spec.pod, None)
 
     async def _end_strays(self, namespace: Path) -> None:

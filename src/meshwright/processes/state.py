@@ -74,6 +74,12 @@ class DataDirectory:
     def pods(self) -> Path:
         return self.root / "pods"
 
+    def volumes(self, pod: str) -> Path:
+        """The folder with a pod's volumes, seen by nobody but its containers. The holder removes it with the pod:
+        what they wrote belongs to uids that only the sandbox may use.
+        """
+        return self.root / "volumes" / pod
+
     def pod(self, pod: str) -> Path:
         """The folder that a pod's Envoy and the agent share: sockets, bootstrap."""
         return self.pods / pod

@@ -42,6 +42,7 @@ _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _SO_PEERPIDFD = 77
+_MNT_DETACH = 2
 
 
 @cache
@@ -86,6 +87,15 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
         options.encode() if options else None,
     )
     _check(result, f"mount {target}")
+
+
+def pivot_root(root: Path) -> None:
+    """Make the mount at `root` the root of the caller's mount namespace, and let go of the old one."""
+    number = {"x86_64": 155}.get(os.uname().machine, 41)
+    os.chdir(root)
+    _check(_libc().syscall(ctypes.c_long(number), b".", b"."), "pivot_root")
+    _check(_libc().umount2(b".", _MNT_DETACH), "umount")  # both stand at one place now; the old one is on top
+    os.chdir("/")
 
 
 def set_parent_death_signal(number: int) -> None:

@@ -64,6 +64,11 @@ class LiveMesh:
         self._compiler = Compiler()
         self._number = time.time_ns() // 1_000_000  # of a publication: larger than any before a restart
 
+    @property
+    def rung(self) -> str:
+        """What its pods run in."""
+        return self._machine.rung.value
+
     def update(self, loaded: LoadedMesh) -> None:
         """Take other objects: plan anew, publish anew."""
         self.loaded = loaded

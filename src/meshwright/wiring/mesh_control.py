@@ -34,6 +34,7 @@ from meshwright.wiring.receipts import Receipt, Receipts
 from meshwright.wiring.seeding import objects_of
 from meshwright.wiring.source_lines import FILE, SourceLines
 from meshwright.wiring.topology import topology_operation
+from meshwright.wiring.volume_findings import volume_findings
 from meshwright.wiring.wait_operation import WaitOperation, refusal_notes
 
 SOCKET = "mesh.sock"
@@ -102,7 +103,8 @@ class MeshControl:
         """Nothing is written when a document is refused; all findings come at once."""
         texts = _texts(fields)
         loaded = load(texts)
-        findings = [(each, render(each, loaded.lines), as_json(each, loaded.lines)) for each in loaded.diagnostics]
+        found = (*loaded.diagnostics, *volume_findings(loaded.objects, self._mesh.rung))
+        findings = [(each, render(each, loaded.lines), as_json(each, loaded.lines)) for each in found]
         answer: dict[str, Any] = {
             "findings": [text for _, text, _ in findings],
             "diagnostics": [value for _, _, value in findings],

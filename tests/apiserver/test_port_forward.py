@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 
-from meshwright.apiserver import spdy
+from meshwright.apiserver import forwarding, spdy
 from meshwright.apiserver.port_forward import CHANNELS, MOST_CONNECTIONS, TUNNEL
 from tests.apiserver.machine import HostPrograms, running_pod
 from tests.apiserver.objects import pods
@@ -258,3 +258,65 @@ def test_what_cannot_be_done_is_refused(server: Running, options: dict[str, str]
         return refused.value.response.status_code
 
     assert asyncio.run(talk()) == status
+
+
+def test_a_pod_that_takes_nothing_is_given_up_and_the_others_go_on(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwarding, "STUCK_SECONDS", 0.5)
+
+    async def talk() -> None:
+        idle, over = asyncio.Event(), asyncio.Event()
+
+        async def never_read(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await idle.wait()
+            writer.transport.abort()
+            over.set()
+
+        async with (
+            await asyncio.start_server(never_read, "127.0.0.1", 0, limit=1000) as listening,
+            echo() as port,
+            connected(server) as socket,
+        ):
+            tunnel = Tunnel(socket)
+            error, data = await tunnel.connect(listening.sockets[0].getsockname()[1], "0")
+            for _ in range(100):  # 100 MB are more than all buffers on the way
+                await socket.send(spdy.data(data, bytes(1_000_000)))
+            _, other = await tunnel.connect(port, "1")
+            await socket.send(spdy.data(other, b"still here", fin=True))
+            await tunnel.until(error, data, other)
+            assert b"it took nothing" in tunnel.said[error]
+            assert tunnel.said[other] == b"still here"
+            idle.set()
+            await over.wait()
+
+    asyncio.run(talk())
+
+
+def test_what_a_client_does_not_read_a_pod_cannot_write(server: Running) -> None:
+    async def talk() -> int:
+        written = 0
+        over = asyncio.Event()
+
+        async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal written
+            with suppress(ConnectionError):
+                while True:
+                    writer.write(bytes(65536))
+                    await writer.drain()
+                    written += 65536
+            writer.close()
+            over.set()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening, connected(server) as socket:
+            tunnel = Tunnel(socket)
+            await tunnel.connect(listening.sockets[0].getsockname()[1], "0")
+            seen = -1
+            while written != seen or not written:
+                seen = written
+                await asyncio.sleep(0.5)
+            socket.transport.abort()
+            await over.wait()
+        return seen
+
+    assert asyncio.run(talk()) < 30_000_000

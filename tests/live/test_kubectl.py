@@ -248,6 +248,15 @@ def test_may_i(kubectl: Shop) -> None:
         assert kubectl("auth", "can-i", verb, kind).strip() == "yes"
 
 
+def test_no_log_of_ours_has_tokens_or_commands(kubectl: Shop) -> None:
+    kubectl("exec", "deploy/shop", "--", "echo", "a-secret-word")
+    token = (kubectl.mesh.data / "api" / "token").read_text().strip()
+    for log in (kubectl.mesh.data / "logs").glob("*.log"):
+        text = log.read_text(errors="replace")
+        assert token not in text
+        assert "a-secret-word" not in text
+
+
 # ------------------------------------------------------------ logs
 
 

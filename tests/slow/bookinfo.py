@@ -95,12 +95,13 @@ class Load:
     """Pages asked one after the other until `end`; statuses in order."""
 
     port: int
+    path: str = "/api/v1/products/0/reviews"
     statuses: list[int] = field(default_factory=list[int])
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         while not self.stopped.is_set():
-            self.statuses.append(page(self.port, "/api/v1/products/0/reviews")[0])
+            self.statuses.append(page(self.port, self.path)[0])
 
     def wait_for(self, more: int) -> None:
         """Until so many further requests are answered."""
@@ -111,8 +112,8 @@ class Load:
 
 
 @contextmanager
-def load(port: int) -> Generator[Load]:
-    running = Load(port)
+def load(port: int, path: str = "/api/v1/products/0/reviews") -> Generator[Load]:
+    running = Load(port, path)
     thread = threading.Thread(target=running.run)
     thread.start()
     try:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshwright.agent.admin import active_requests
+from meshwright.agent.admin import active_requests, client_connections
 from meshwright.agent.back_off import Restarts
 from meshwright.agent.expansion import expand
 from meshwright.agent.http_client import HttpAnswer, HttpError, HttpRequest, exchange
@@ -195,3 +195,19 @@ def test_answers_are_read(raw: bytes, status: int, body: bytes) -> None:
 def test_what_is_no_answer_is_an_error(raw: bytes) -> None:
     with pytest.raises(HttpError):
         asyncio.run(answer_to(raw))
+
+
+def test_open_connections_are_those_of_clients() -> None:
+    text = """listener./run/meshwright/ingress/8080.sock.downstream_cx_active: 2
+listener./run/meshwright/ingress/8080.sock.worker_0.downstream_cx_active: 2
+listener.0.0.0.0_15006.downstream_cx_active: 3
+listener.0.0.0.0_15006.worker_0.downstream_cx_active: 3
+listener.0.0.0.0_8443.downstream_cx_active: 4
+listener.127.66.0.3_15001.downstream_cx_active: 50
+listener.0.0.0.0_15021.downstream_cx_active: 60
+listener.0.0.0.0_15090.downstream_cx_active: 70
+listener.admin.downstream_cx_active: 1
+listener.admin.main_thread.downstream_cx_active: 1
+"""
+    assert client_connections(text) == 9
+    assert client_connections("") == 0

@@ -7,7 +7,7 @@ import pytest
 from meshwright.compiler.envoy.listeners_inbound import rows
 from meshwright.compiler.resolve import services
 from meshwright.compiler.resolve.destination_rules import effective, merge
-from meshwright.compiler.resolve.peer_authentication import policies_of
+from meshwright.compiler.resolve.peer_authentication import Accepted, policies_of
 from meshwright.compiler.resolve.traffic_policy import policy_of
 from meshwright.model.connection_pool import ConnectionPool
 from meshwright.model.destination_rule import DestinationRule, PortPolicy, Subset, TrafficPolicy
@@ -122,13 +122,13 @@ def test_of_services_with_one_host_the_clients_own_then_kubernetes_then_the_olde
 @pytest.mark.parametrize(
     ("protocol", "mode", "chains"),
     [
-        (Protocol.HTTP, STRICT, ["tls+http"]),
+        (Protocol.HTTP, STRICT, ["tls+http", "tls+http"]),
         (Protocol.HTTP, PERMISSIVE, ["tls+http", "raw_buffer http"]),
         (Protocol.HTTP, DISABLE, ["raw_buffer http"]),
-        (Protocol.TCP, STRICT, ["tls+tcp"]),
+        (Protocol.TCP, STRICT, ["tls+tcp", "tls+tcp"]),
         (Protocol.TCP, PERMISSIVE, ["tls+tcp", "tls tcp", "raw_buffer tcp"]),
         (Protocol.TCP, DISABLE, ["raw_buffer tcp"]),
-        (Protocol.AUTO, STRICT, ["tls+http", "tls+tcp"]),
+        (Protocol.AUTO, STRICT, ["tls+http", "tls+tcp", "tls+tcp"]),
         (Protocol.AUTO, PERMISSIVE, ["tls+http", "raw_buffer http", "tls+tcp", "raw_buffer tcp", "tls tcp"]),
         (Protocol.AUTO, DISABLE, ["raw_buffer http", "raw_buffer tcp"]),
     ],
@@ -140,3 +140,22 @@ def test_inbound_chains_follow_the_table(protocol: Protocol, mode: MutualTlsMode
     ]
     assert told == chains
     assert len({(row.transport, row.alpn) for row in rows(protocol, mode)}) == len(told)
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_the_meshs_own_connections_keep_their_chains_from_permissive_to_strict(protocol: Protocol) -> None:
+    """A chain that is another one afterwards ends the connections that it took."""
+    ours = {row for row in rows(protocol, PERMISSIVE) if row.terminates}
+    assert ours
+    assert ours <= set(rows(protocol, STRICT))
+    assert all(row.transport == "tls" and row.terminates for row in rows(protocol, STRICT)), "nothing in plain text"
+
+
+def test_while_policies_change_servers_take_what_either_asks_for() -> None:
+    before, after = (
+        policies_of([], [policy(DISABLE)], is_root=False),
+        policies_of([], [policy(STRICT)], is_root=False),
+    )
+    assert Accepted(before, after).mode(Labels()) is PERMISSIVE
+    assert Accepted(after, after).mode(Labels()) is STRICT
+    assert Accepted(before, before).mode(Labels()) is DISABLE

@@ -226,3 +226,50 @@ def test_a_restarted_forwarder_announces_where_it_did_before() -> None:
                 await second.unforward(listen)
 
     asyncio.run(run())
+
+
+def test_an_address_leads_elsewhere_without_a_pause() -> None:
+    """Connections come all the time while it is changed: none is refused, open ones stay where they are."""
+
+    def speaker(word: bytes) -> Conversation:
+        async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while await reader.readline():
+                writer.write(word + b"\n")
+            writer.close()
+
+        return speak
+
+    async def say(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
+        streams[1].write(b"who\n")
+        return await streams[0].readline()
+
+    async def run() -> None:
+        async with forwarded(speaker(b"old")) as (forwarder, host, port), asyncio.TaskGroup() as tasks:
+            listen = f"{host}:{port}"
+            with tempfile.TemporaryDirectory(prefix="mwf") as name:
+                server = await asyncio.start_unix_server(speaker(b"new"), f"{name}/gw.sock")
+                opened = await asyncio.open_connection(host, port)
+                assert await say(opened) == b"old\n"
+                heard: list[bytes] = []
+
+                async def knock() -> None:
+                    while heard[-20:] != [b"new\n"] * 20:
+                        streams = await asyncio.open_connection(host, port)
+                        heard.append(await say(streams))
+                        streams[1].close()
+                        await streams[1].wait_closed()
+
+                knocking = tasks.create_task(knock())
+                while not heard:
+                    await asyncio.sleep(0)
+                assert await forwarder.forward(listen, f"{name}/gw.sock") == listen
+                await knocking
+                assert set(heard) == {b"old\n", b"new\n"}
+                assert await say(opened) == b"old\n"
+                opened[1].close()
+                await opened[1].wait_closed()
+                await no_connections(forwarder)
+                server.close()
+                await asyncio.sleep(0.05)  # the gateways' ends close as well
+
+    asyncio.run(run())

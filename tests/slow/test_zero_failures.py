@@ -13,7 +13,7 @@ import yaml
 
 from tests.live.mesh import Mesh
 from tests.slow.load.changes import CHANGES, Changes
-from tests.slow.load.world import APPS, Api, Asker, Seen, load, loaded_mesh, traced
+from tests.slow.load.world import APPS, SLOW, Api, Asker, Seen, load, loaded_mesh, traced
 
 pytestmark = pytest.mark.timeout(300)
 GATEWAY = "/apis/apps/v1/namespaces/istio-system/deployments/istio-ingressgateway"
@@ -63,7 +63,7 @@ RULES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.fixture(scope="module")
 def mesh() -> Generator[Mesh]:
-    with loaded_mesh() as made:
+    with loaded_mesh({"DEFAULT_WORKLOAD_CERT_TTL": "30s"}) as made:
         yield made
 
 
@@ -74,9 +74,9 @@ def api(mesh: Mesh) -> Generator[Api]:
 
 
 @contextmanager
-def nothing_fails(mesh: Mesh) -> Generator[Seen]:
-    """The load around a block; afterwards every single answer was right, and every stream was there."""
-    with load(mesh) as seen:
+def nothing_fails(mesh: Mesh, more: list[dict[str, Any]] | None = None) -> Generator[Seen]:
+    """The load (with `more` streams) around a block. Afterwards: each stream was there, each answer was right."""
+    with load(mesh, more) as seen:
         time.sleep(1)
         yield seen
         time.sleep(1)
@@ -108,7 +108,7 @@ def test_twenty_changes_a_second(mesh: Mesh, api: Api) -> None:
 
 def test_rolling_restart_of_every_workload(mesh: Mesh, api: Api) -> None:
     before = {*api.pods(), *api.pods("istio-system")}
-    with nothing_fails(mesh):
+    with nothing_fails(mesh, SLOW):
         for path in WORKLOADS:
             api.restart(path)
             mesh.eventually(lambda path=path: api.rolled_out(path), f"{path} is rolled out", 100)
@@ -143,6 +143,23 @@ def apply(mesh: Mesh, rule: dict[str, Any]) -> None:
         mesh.run("apply", "-f", "-", "--wait", "-o", "json", stdin=yaml.safe_dump_all(documents)).stdout
     )
     assert answer["receipt"]["live"], answer
+
+
+def test_leaves_of_thirty_seconds(mesh: Mesh) -> None:
+    """All tests here run with them; this one sees three exchanges. Connections outlive the leaf they began with."""
+    serials = [leaf(mesh)]
+    with nothing_fails(mesh) as seen:
+        for _ in range(3):
+            mesh.eventually(lambda: leaf(mesh) != serials[-1], "another leaf", 60)
+            serials.append(leaf(mesh))
+    assert len(set(serials)) == 4
+    assert seen.streams["tcp"]["reopened"] == 6
+
+
+def leaf(mesh: Mesh) -> str:
+    """The serial number of the certificate that a backend's Envoy has now."""
+    rows = mesh.run("proxy-config", "secret", "deploy/backend-v1.load").stdout.splitlines()
+    return next(row for row in rows if row.startswith("default ")).split()[-3]
 
 
 def test_after_the_receipt_the_old_rule_serves_nobody(mesh: Mesh) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from meshwright.agent.settings import Rung
-from meshwright.model.names import ROUTES, ProxyName, ResourceName
+from meshwright.model.names import ENDPOINTS, ROUTES, ProxyName, ResourceName
 from meshwright.model.planned_pod import PodPhase, PodStatus
 from meshwright.model.proxy import Interception
 from meshwright.store.history import whole_meaning
@@ -21,6 +21,7 @@ from meshwright.store.store import Store
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.machine import Machine
 from meshwright.wiring.object_book import PODS, ObjectBook
+from meshwright.wiring.run_file import Forward
 from meshwright.wiring.seeding import objects_of, seed
 from meshwright.wiring.store_follower import StoreFollower
 
@@ -58,9 +59,9 @@ ONE = ProxyName("reviews-1.default")
 class Living:
     """Store, follower and mesh of one test."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, forwards: tuple[Forward, ...] = ()) -> None:
         self.store = store
-        self.mesh = LiveMesh(Machine(Rung.ROOT, Interception.UID, folder, ()))
+        self.mesh = LiveMesh(Machine(Rung.ROOT, Interception.UID, folder, forwards))
         self.follower = StoreFollower(store, self.mesh, time.monotonic)
 
     def routes(self) -> bytes:
@@ -74,11 +75,13 @@ class Living:
                 await asyncio.sleep(0)
 
 
-def living(folder: Path, scenario: Callable[[Living], Coroutine[Any, Any, None]]) -> None:
+def living(
+    folder: Path, scenario: Callable[[Living], Coroutine[Any, Any, None]], forwards: tuple[Forward, ...] = ()
+) -> None:
     async def main() -> None:
         store = await Store.open(MemoryEngine(), system_sources(), Limits(), whole_meaning)
         await seed(store, [("a", SERVICE), ("b", POD)], "start")
-        world = Living(store, folder)
+        world = Living(store, folder, forwards)
         await world.follower.load()
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(world.follower.run())
@@ -160,3 +163,83 @@ def test_a_broken_security_object_still_fails_closed() -> None:
     [policy] = book.loaded.objects.peer_authentications
     assert policy.mode == "STRICT"
     assert book.loaded.refused
+
+
+def gateway(number: int) -> str:
+    return f"""
+apiVersion: v1
+kind: Pod
+metadata:
+  name: gw-{number}
+  namespace: istio-system
+  labels: {{istio: ingressgateway}}
+  annotations: {{inject.istio.io/templates: gateway}}
+spec:
+  containers: [{{name: istio-proxy, image: auto}}]
+"""
+
+
+def test_the_hosts_ports_lead_to_a_gateway_that_is_ready(tmp_path: Path) -> None:
+    """While one gateway follows another the new one is no use yet, and the old one is none any more."""
+
+    async def scenario(world: Living) -> None:
+        def target() -> str:
+            [forward] = world.mesh.desired.value.forwards
+            return forward.pod
+
+        await seed(world.store, [("g", f"{gateway(1)}---{gateway(2)}")], "gateways")
+        await world.settled(2)
+        for ready in ("gw-1", "gw-2"):
+            world.mesh.ready({ProxyName(f"{ready}.istio-system"): READY})
+            assert target() == f"{ready}.istio-system"
+        await world.store.delete(Key(PODS, "istio-system", "gw-2"), ME)
+        await world.settled(3)
+        assert target() == "gw-1.istio-system"
+
+    living(tmp_path, scenario, (Forward("http", 18080, 8080),))
+
+
+POLICY = """
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: default}
+spec: {mtls: {mode: DISABLE}}
+"""
+
+
+def test_clients_change_their_tls_between_two_changes_of_the_servers(tmp_path: Path) -> None:
+    """What servers take and whether clients encrypt, as published before each acknowledgement and at the end."""
+
+    async def scenario(world: Living) -> None:
+        world.mesh.ready({ONE: READY})
+        seen: list[tuple[str, bool]] = []
+
+        def look() -> None:
+            resources = world.mesh.published.value.resources_of(ONE)
+            assert resources is not None
+            key = world.mesh.published.value.proxies[ONE]
+            members = resources[ENDPOINTS][ResourceName("outbound|9080||reviews.default.svc.cluster.local")].value
+            seen.append((key.inbound[0].mode.value, b"tlsMode" in members))
+
+        async def acknowledged() -> None:
+            look()
+
+        world.follower.acknowledged = acknowledged
+        look()
+        await seed(world.store, [("p", POLICY)], "disable")
+        await world.settled(2)
+        look()
+        await seed(world.store, [("p", POLICY.replace("DISABLE", "STRICT"))], "strict")
+        await world.settled(3)
+        look()
+        assert seen == [
+            ("PERMISSIVE", True),
+            ("PERMISSIVE", True),
+            ("PERMISSIVE", False),
+            ("DISABLE", False),
+            ("PERMISSIVE", False),
+            ("PERMISSIVE", True),
+            ("STRICT", True),
+        ]
+
+    living(tmp_path, scenario)

@@ -17,6 +17,9 @@ from meshwright.model.workload import Workload
 class Snapshot:
     """Objects keep their identity from one snapshot to the next when they did not change: that is what
     the compiler's memo lives on. Order of the tuples has no meaning; the compiler sorts.
+
+    Clients follow `peer_authentications`. While these change, servers go on to take what clients may still send:
+    `also_accepted` are the others that some clients follow; None when there are none.
     """
 
     settings: MeshSettings = MeshSettings()
@@ -27,6 +30,7 @@ class Snapshot:
     destination_rules: tuple[DestinationRule, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     peer_authentications: tuple[PeerAuthentication, ...] = ()
+    also_accepted: tuple[PeerAuthentication, ...] | None = None
     secrets: tuple[SecretRef, ...] = ()
     proxies: tuple[Proxy, ...] = ()
     envoy_version: str = "1.40.0"

@@ -13,6 +13,7 @@ from meshwright.asynctools.latest import Latest
 from meshwright.compiler.compile import Compiler
 from meshwright.documents.lines import Lines
 from meshwright.model.names import PortNumber, ProxyName
+from meshwright.model.peer_authentication import PeerAuthentication
 from meshwright.model.planned_pod import DesiredState, HostForward, PlannedPod, PodStatus
 from meshwright.model.pod import Pod
 from meshwright.model.proxy import Interception, Proxy, Role
@@ -37,6 +38,8 @@ PodFacts = tuple[str, Role | None, str]  # address, role, trust domain
 ProxyFacts = tuple[Role, Interception, str]  # role, interception, folder of the ingress sockets
 INGRESS_LABEL, INGRESS_VALUE = "istio", "ingressgateway"
 
+AlsoAccepted = tuple[PeerAuthentication, ...] | None  # see model/snapshot.py
+
 
 class LiveMesh:
     """`update` with objects, `ready` with the pods' statuses; read `published`, `desired` and `documents`.
@@ -51,6 +54,7 @@ class LiveMesh:
         self.documents: Latest[Documents] = Latest({})
         self.snapshot = Snapshot()
         self.loaded: LoadedMesh | None = None
+        self.also_accepted: AlsoAccepted = None
         self._machine = machine
         self._statuses: Mapping[ProxyName, PodStatus] = {}
         self._pod_addresses = AddressBook(machine.data_dir / "addresses" / "pods.json", network)
@@ -69,10 +73,21 @@ class LiveMesh:
         """What its pods run in."""
         return self._machine.rung.value
 
-    def update(self, loaded: LoadedMesh) -> None:
-        """Take other objects: plan anew, publish anew."""
+    def update(self, loaded: LoadedMesh, also: AlsoAccepted = None) -> None:
+        """Take other objects: plan anew, publish anew. Servers take what clients under policies `also` send, too."""
         self.loaded = loaded
+        self.also_accepted = also
         self._publish()
+
+    def steps(self, loaded: LoadedMesh) -> tuple[tuple[LoadedMesh, AlsoAccepted], ...]:
+        """What to `update` with, one after the other, each acknowledged before the next, so that no client and server
+        ever disagree about TLS: servers take both before the first client changes, and until the last one has.
+        """
+        before = self.loaded.objects.peer_authentications if self.loaded is not None else ()
+        after = loaded.objects.peer_authentications
+        if self.loaded is None or before == after:
+            return ((loaded, None),)
+        return ((self.loaded, after), (loaded, before), (loaded, None))
 
     def ready(self, statuses: Mapping[ProxyName, PodStatus]) -> None:
         """Take the pods' statuses; nothing is published when no readiness changed."""
@@ -99,7 +114,8 @@ class LiveMesh:
         )
         services = self._with_addresses(objects.services)
         settings = replace(self.loaded.settings, records=True)
-        self.snapshot = assembled(objects, settings, services, workloads, proxies)
+        snapshot = assembled(objects, settings, services, workloads, proxies)
+        self.snapshot = replace(snapshot, also_accepted=self.also_accepted)
         for kept in (self._services, self._written, self._pods, self._workloads, self._proxies):
             kept.turn()
         self._number += 1

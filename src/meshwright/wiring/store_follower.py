@@ -1,7 +1,7 @@
 """The store's events reach the living mesh: objects are read as they change, proxies get what follows."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from meshwright.asynctools.latest import Latest
 from meshwright.status.mesh_status import Swap
@@ -18,11 +18,13 @@ MARK = b'"deletionTimestamp"'
 class StoreFollower:
     """`load` once, then `run`. `change` is the number of the newest change that is in what the mesh published;
     `since` is when (by the clock given) the first of those that came with it was seen; `leaving` are the pods that
-    are marked for deletion, with their uids.
+    are marked for deletion, with their uids. `acknowledged` waits, for a bounded time, until all proxies run what the
+    mesh published last; changes that need an order among proxies are made in steps of it.
     """
 
     def __init__(self, store: Store, mesh: LiveMesh, clock: Callable[[], float]) -> None:
         self.change: Latest[int] = Latest(0)
+        self.acknowledged: Callable[[], Awaitable[object]] = _at_once
         self.since = 0.0
         self.leaving: Latest[Mapping[Key, str]] = Latest({})
         self._store = store
@@ -44,7 +46,7 @@ class StoreFollower:
         """Follow for ever, several events at once when they come fast."""
         watch = await self._store.watch(Scope(), self._revision)
         while True:
-            self._take(await watch.batch())
+            await self._take(await watch.batch())
 
     def swap(self, swaps: Iterable[Swap]) -> frozenset[Key]:
         """Let the mesh read other texts of objects than those that are stored, until their next version, and publish.
@@ -55,10 +57,10 @@ class StoreFollower:
         for swap in done:
             news |= self._book.remove(swap.key) if swap.after is None else self._book.put(swap.key, swap.after)
         if news:
-            self._mesh.update(self._book.loaded)
+            self._mesh.update(self._book.loaded, self._mesh.also_accepted)
         return frozenset(swap.key for swap in done)
 
-    def _take(self, events: Iterable[Event]) -> None:
+    async def _take(self, events: Iterable[Event]) -> None:
         began = self._clock()
         news, newest = False, 0
         for event in events:
@@ -69,10 +71,17 @@ class StoreFollower:
                 news |= self._put(event.version)
             newest = max(newest, event.change or 0)
         if news:
-            self._mesh.update(self._book.loaded)
+            await self._bring_about()
         if newest:
             self.since = began
             self.change.set(newest)
+
+    async def _bring_about(self) -> None:
+        *first, (loaded, also) = self._mesh.steps(self._book.loaded)
+        for earlier, accepted in first:
+            self._mesh.update(earlier, accepted)
+            await self.acknowledged()
+        self._mesh.update(loaded, also)
 
     def _put(self, version: Version) -> bool:
         """A pod that is marked for deletion is not to run any more; other objects hold until they are gone."""
@@ -90,6 +99,10 @@ class StoreFollower:
         now = rest if uid is None else {**rest, key: uid}
         if now != self.leaving.value:
             self.leaving.set(now)
+
+
+async def _at_once() -> None:
+    """Nobody listens yet."""
 
 
 def _is_other(event: Event) -> bool:

@@ -28,7 +28,8 @@ class Changes:
         self._api = api
         self._random = random.Random(3)
         self._services: list[str] = []
-        self._third = self._mutual = self._strict = False
+        self._third = self._mutual = False
+        self._mode = ""
 
     def make(self, kind: str) -> None:
         getattr(self, kind)()
@@ -40,8 +41,8 @@ class Changes:
             self.subsets()
         if self._mutual:
             self.client_tls()
-        if self._strict:
-            self.server_tls()
+        if self._mode:
+            self._set_mode("")
         while self._services:
             self._remove_service()
         self._api.patch(BACKEND_ROUTES, {"spec": {"http": shared(50), "tcp": shared(50)}})
@@ -88,29 +89,32 @@ class Changes:
 
     def client_tls(self) -> None:
         """The clients' rule says mutual TLS, or nothing (and it is chosen for them)."""
+        if self._mode == "DISABLE":
+            return  # mutual TLS asked for where servers refuse it: a mistake, not a change
         self._mutual = not self._mutual
         policy = {"tls": {"mode": "ISTIO_MUTUAL"}} if self._mutual else None
         self._api.patch(BACKEND_RULES, {"spec": {"trafficPolicy": policy}})
 
     def server_tls(self) -> None:
-        """PERMISSIVE, which is the default, or STRICT."""
-        self._strict = not self._strict
-        if not self._strict:
-            self._api.delete(f"{SECURITY}/peerauthentications/default")
-            return
-        self._api.create(
-            f"{SECURITY}/peerauthentications",
-            {
-                "apiVersion": "security.istio.io/v1",
-                "kind": "PeerAuthentication",
-                "metadata": {"name": "default", "namespace": "load"},
-                "spec": {"mtls": {"mode": "STRICT"}},
-            },
-        )
+        """PERMISSIVE, which is the default, STRICT or DISABLE; the latter only while no rule asks for mutual TLS."""
+        modes = ("", "STRICT") if self._mutual else ("", "STRICT", "DISABLE")
+        self._set_mode(self._random.choice([mode for mode in modes if mode != self._mode]))
 
     def both_tls(self) -> None:
-        self.server_tls()
+        self._set_mode("" if self._mode else "STRICT")
         self.client_tls()
+
+    def _set_mode(self, mode: str) -> None:
+        before, self._mode = self._mode, mode
+        path = f"{SECURITY}/peerauthentications"
+        if not mode:
+            self._api.delete(f"{path}/default")
+        elif before:
+            self._api.patch(f"{path}/default", {"spec": {"mtls": {"mode": mode}}})
+        else:
+            meta = {"name": "default", "namespace": "load"}
+            kind = {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication"}
+            self._api.create(path, {**kind, "metadata": meta, "spec": {"mtls": {"mode": mode}}})
 
     def _remove_service(self) -> None:
         self._api.delete(f"{CORE}/services/{self._services.pop(0)}")

@@ -123,6 +123,12 @@ IN_MESH = [
     {"name": "tcp", "kind": "tcp", "port": 7000, "connections": 6, "rate": 5},
     {"name": "tcpnew", "kind": "tcpnew", "port": 7000, "connections": 2, "rate": 5},
 ]
+SLOW = [
+    {"name": "slow h1", "kind": "h1", "port": 8000, "connections": 4, "wait": 1500},
+    {"name": "slow h2", "kind": "h2", "port": 8080, "connections": 4, "wait": 1500},
+    {"name": "slower h1", "kind": "h1", "port": 8000, "connections": 2, "wait": 7000},  # longer than pods drain
+    {"name": "slower h2", "kind": "h2", "port": 8080, "connections": 2, "wait": 7000},
+]
 OUTSIDE = [
     {"name": "gateway h1", "kind": "h1", "connections": 3, "rate": 10, "authority": "backend.example.com"},
     {"name": "gateway h1new", "kind": "h1new", "connections": 1, "rate": 5, "authority": "backend.example.com"},
@@ -162,10 +168,10 @@ class Seen:
 
 
 @contextlib.contextmanager
-def load(mesh: Mesh) -> Generator[Seen]:
-    """The load, from a pod and through the gateway; `Seen` is filled in when the block is left."""
+def load(mesh: Mesh, more: list[dict[str, Any]] | None = None) -> Generator[Seen]:
+    """The load, from a pod (with `more` streams) and through the gateway; `Seen` is filled in when it has ended."""
     stop = mesh.programs.parent / f"stop{time.monotonic_ns()}"
-    inside = {"stop": str(stop), "streams": [{"host": "backend", **each} for each in IN_MESH]}
+    inside = {"stop": str(stop), "streams": [{"host": "backend", **each} for each in [*IN_MESH, *(more or [])]]}
     outside = {
         "stop": str(stop),
         "streams": [{"host": "127.0.0.1", "port": mesh.host_port, **each} for each in OUTSIDE],

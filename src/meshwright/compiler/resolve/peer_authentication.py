@@ -44,6 +44,25 @@ class Policies:
         return () if own is None else tuple(sorted(port for port, _ in own.port_modes))
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What servers of a namespace take while clients pass from `one` set of policies to the `other`: both, where the
+    two differ.
+    """
+
+    one: Policies
+    other: Policies
+
+    def mode(self, labels: Labels, port: PortNumber | None = None) -> MutualTlsMode:
+        """As `Policies.mode`."""
+        modes = {self.one.mode(labels, port), self.other.mode(labels, port)}
+        return modes.pop() if len(modes) == 1 else MutualTlsMode.PERMISSIVE
+
+    def special_ports(self, labels: Labels) -> tuple[PortNumber, ...]:
+        """As `Policies.special_ports`."""
+        return tuple(sorted({*self.one.special_ports(labels), *self.other.special_ports(labels)}))
+
+
 def policies_of(
     root: Iterable[PeerAuthentication], namespace: Iterable[PeerAuthentication], *, is_root: bool
 ) -> Policies:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from meshwright.compiler.resolve.endpoints import target_port
-from meshwright.compiler.resolve.peer_authentication import Policies
+from meshwright.compiler.resolve.peer_authentication import Accepted, Policies
 from meshwright.compiler.visibility.conditions import label_conditions
 from meshwright.model import codes
 from meshwright.model.destination_rule import DestinationRule
@@ -22,7 +22,7 @@ NOT_A_SERVICE = PortNumber(0)
 def sidecar_class(
     proxy: Proxy,
     services: Iterable[Service],
-    policies: Policies,
+    policies: Accepted,
     rules: Iterable[DestinationRule],
     virtual_services: Iterable[VirtualService],
     envoy_version: str,
@@ -71,7 +71,7 @@ def router_class(
 
 
 def inbound_ports(
-    workload: Workload, services: Iterable[Service], policies: Policies
+    workload: Workload, services: Iterable[Service], policies: Accepted | Policies
 ) -> Checked[tuple[InboundPort, ...]]:
     """What the workload's sidecar takes: one entry per target port, the oldest service's; and ports for which a
     policy of the workload's own says something though no service has them.

@@ -9,7 +9,7 @@ from heapq import merge
 
 from meshwright.compiler.resolve import destination_rules, peer_authentication, services
 from meshwright.compiler.resolve.endpoints import Endpoint, Surroundings, endpoints_of, selected
-from meshwright.compiler.resolve.peer_authentication import Policies
+from meshwright.compiler.resolve.peer_authentication import Accepted, Policies
 from meshwright.compiler.tracked import Derived, Ledger, Source
 from meshwright.compiler.visibility.buckets import BUCKETS, bucket_of
 from meshwright.compiler.visibility.classes import router_class, sidecar_class
@@ -71,11 +71,13 @@ class Mesh:
         self._workloads = Source[tuple[str, ...], Workload](ledger, _workload_keys)
         self._rules = Source[tuple[str, str], DestinationRule](ledger, _rule_keys, _age)
         self._policies = Source[str, PeerAuthentication](ledger, lambda policy: (ALL, policy.meta.namespace))
+        self._also_accepted = Source[str, PeerAuthentication](ledger, lambda policy: (ALL, policy.meta.namespace))
         self._virtual_services = Source[tuple[str, ...], VirtualService](ledger, _virtual_service_keys, _age)
         self._gateways = Source[str, Gateway](ledger, lambda _: (ALL,), _age)
         self._secrets = Source[str, SecretRef](ledger, lambda secret: (secret.meta.namespace,))
         self._proxies = Source[int | str, Proxy](ledger, _proxy_keys)
         self.policies = Derived[str, Policies](ledger, self._policies_of)
+        self.accepted = Derived[str, Accepted](ledger, self._accepted_in)
         self.hosts = Derived[int, tuple[Hostname, ...]](ledger, self._hosts_of)
         self.backing = Derived[ServiceKey, tuple[Endpoint, ...]](ledger, self._backing_of)
         self.endpoints = Derived[ServiceKey, tuple[Endpoint, ...]](ledger, self._endpoints_of)
@@ -111,6 +113,8 @@ class Mesh:
         self._workloads.feed(snapshot.workloads)
         self._rules.feed(snapshot.destination_rules)
         self._policies.feed(snapshot.peer_authentications)
+        also = snapshot.also_accepted
+        self._also_accepted.feed(snapshot.peer_authentications if also is None else also)
         self._virtual_services.feed(snapshot.virtual_services)
         self._gateways.feed(snapshot.gateways)
         self._secrets.feed(snapshot.secrets)
@@ -245,9 +249,14 @@ class Mesh:
     # ---------------------------------------------------------------- derived
 
     def _policies_of(self, namespace: str) -> Policies:
+        return self._policies_among(self._policies, namespace)
+
+    def _accepted_in(self, namespace: str) -> Accepted:
+        return Accepted(self.policies(namespace), self._policies_among(self._also_accepted, namespace))
+
+    def _policies_among(self, source: Source[str, PeerAuthentication], namespace: str) -> Policies:
         root = self.settings.root_namespace
-        own = self._policies.get(namespace)
-        return peer_authentication.policies_of(self._policies.get(root), own, is_root=namespace == root)
+        return peer_authentication.policies_of(source.get(root), source.get(namespace), is_root=namespace == root)
 
     def _hosts_of(self, bucket: int) -> tuple[Hostname, ...]:
         return tuple(sorted({service.host for service in self._buckets.get(bucket)}))
@@ -367,7 +376,7 @@ class Mesh:
             chosen = (one for one in self.gateways() if workload.labels.includes(one.selector))
             return self._same(router_class(proxy, serving, chosen, rules, self.envoy_version))
         conditional = self.conditional(namespace)
-        policies = self.policies(namespace)
+        policies = self.accepted(namespace)
         return self._same(sidecar_class(proxy, serving, policies, rules, conditional, self.envoy_version))
 
     def _same(self, proxy_class: ProxyClass) -> ProxyClass:

@@ -1,9 +1,10 @@
 """A constant load that looks at every single answer: `caller.py JSON`, prints one JSON object at the end.
 
-The argument: `stop` (a file whose appearance ends the load), `streams`: each with name, kind (h1, h1new, h2, grpc,
-tcp, tcpnew), host, port, authority (the Host that is asked for), connections, rate (requests per second of each
-connection). The answer: per stream the numbers of requests, by version and by rule, connections that the other side
-closed in order, and every failure with its time (seconds since the epoch), id, what happened and the headers.
+The argument: `stop` (a file whose appearance ends the load), `streams`: each with name, kind (h1, h1new, h2, h2new,
+grpc, tcp, tcpnew), host, port, authority (the Host that is asked for), connections, rate (requests per second of each
+connection), wait (how many milliseconds the backend thinks about each). The answer: per stream the numbers of
+requests, by version and by rule, connections that the other side closed in order, and every failure with its time
+(seconds since the epoch), id, what happened and the headers.
 """
 
 # pyright: basic
@@ -49,6 +50,7 @@ class Stream:
         self.host: str = spec["host"]
         self.port: int = spec["port"]
         self.authority: str = spec.get("authority", f"{self.host}:{self.port}")
+        self.path = f"/wait/{spec['wait']}/" if "wait" in spec else "/"
         self.pause = 1.0 / spec.get("rate", 10)
         self.requests = 0
         self.versions: Counter[str] = Counter()
@@ -116,7 +118,8 @@ class Http1:
             self.close()
             self.reader, self.writer = await asyncio.open_connection(self.stream.host, self.stream.port)
         assert self.writer is not None
-        request = f"GET /{number} HTTP/1.1\r\nHost: {self.stream.authority}\r\nx-request-id: {number}\r\n\r\n"
+        fields = f"Host: {self.stream.authority}\r\nx-request-id: {number}\r\n"
+        request = f"GET {self.stream.path}{number} HTTP/1.1\r\n{fields}\r\n"
         self.writer.write(request.encode())
         try:
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -154,7 +157,7 @@ class Http2:
             (":method", "GET"),
             (":scheme", "http"),
             (":authority", self.stream.authority),
-            (":path", f"/{number}"),
+            (":path", f"{self.stream.path}{number}"),
             ("x-request-id", number),
         ]
         connection = self.connection

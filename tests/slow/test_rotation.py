@@ -18,6 +18,8 @@ import pytest
 from meshwright.ca import certificates
 from tests.live.mesh import HANG, Mesh
 from tests.slow.bookinfo import bookinfo_mesh, load, pids
+from tests.slow.load.world import load as protocols
+from tests.slow.load.world import loaded_mesh
 
 pytestmark = pytest.mark.timeout(240)
 TIMES = {
@@ -118,6 +120,24 @@ def test_everything_is_exchanged_under_load(mesh: Mesh) -> None:
     assert all(pod["restarts"] == 0 for pod in mesh.status()["pods"])
     kubeconfig_still_works(mesh)
     files_are_their_owners_alone(mesh)
+
+
+def test_no_protocol_notices() -> None:
+    """HTTP/1.1, HTTP/2, gRPC and TCP, over connections that stay and over new ones."""
+    with loaded_mesh(TIMES) as mesh:
+        roots, issuers = roots_and_issuers(mesh)
+        with protocols(mesh) as seen:
+            end = time.monotonic() + HANG
+            while len(roots) < 4 or len(issuers) < 8:
+                assert time.monotonic() < end, f"{len(roots)} roots and {len(issuers)} issuers were seen"
+                time.sleep(0.5)
+                more_roots, more_issuers = roots_and_issuers(mesh)
+                roots |= more_roots
+                issuers |= more_issuers
+    print(seen.table())
+    assert seen.failed == 0, seen.failures[:10]
+    assert all(stream["requests"] for stream in seen.streams.values())
+    assert seen.streams["tcp"]["cut"] == 0, "no open connection was ended"
 
 
 def kubeconfig_still_works(mesh: Mesh) -> None:

@@ -249,6 +249,8 @@ def test_whoever_it_is_all_culprits_are_found_and_nobody_else_suffers(
         await world.settle(120)
         reasons = {number: (await world.condition(f"s{number}"))["reason"] for number in range(12)}
         assert reasons == {number: "Refused" if number in culprits else "Live" for number in range(12)}
+        warned = {each["involvedObject"]["name"] for each in await world.events() if each["reason"] == "Refused"}
+        assert warned == {f"s{number}" for number in culprits}
         for number in range(12):
             assert (await world.condition(f"s{number}", resource=SERVICES))["status"] == "True"
 

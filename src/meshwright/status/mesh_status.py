@@ -381,7 +381,7 @@ class MeshStatus:
         entry.standing = replace(
             spread,
             findings=self._by_object.get(key, ()),
-            refusal=entry.verdict or trouble.refusal,
+            refusal=entry.verdict or (trouble.refusal if hold is None else None),
             suspected=hold is not None and entry.verdict is None,
         )
         return entry.standing != before

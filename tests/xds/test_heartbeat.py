@@ -117,6 +117,21 @@ def test_who_reads_slowly_is_kept() -> None:
 
 
 @LOOPS
+def test_who_connects_and_says_nothing_is_hung_up_on(run: Any) -> None:
+    async def main() -> None:
+        with folder() as place:
+            async with serving(place) as (server, client):
+                reader, writer = await asyncio.open_unix_connection(place / "xds")
+                async with asyncio.timeout(20):
+                    await reader.read()
+                writer.close()
+                assert server.status_of(PROXY).connected, "who answers is kept"
+                assert client.pings
+
+    run(main())
+
+
+@LOOPS
 def test_the_time_that_we_were_stopped_ourselves_does_not_count(run: Any) -> None:
     async def main() -> None:
         with folder() as place:

@@ -20,7 +20,6 @@ PATIENCE = 0.3
 @contextlib.asynccontextmanager
 async def serving(path: Path, stuck: asyncio.Event) -> AsyncGenerator[None]:
     """`slow` answers after a while, `never` not at all; while `stuck` is set nothing answers."""
-
     over = asyncio.Event()
 
     async def handle(connection: Connection, operation: str, fields: Fields) -> Answer:

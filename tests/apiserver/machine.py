@@ -13,6 +13,8 @@ from meshwright.wiring.pod_logs import read_log
 from tests.apiserver.objects import Json, pods
 from tests.apiserver.server import Client
 
+LOST = "lost"  # the last word of a command whose end nobody hears of
+
 
 @dataclass
 class HostPrograms:
@@ -42,8 +44,15 @@ class HostPrograms:
         except OSError as error:
             raise StreamError(f"{command.argv[0]}: {error.strerror}") from None
         self.started.append(process.pid)
+
+        async def ended() -> int:
+            code = await process.wait()
+            if command.argv[-1] == LOST:
+                raise StreamError("the machine is gone")
+            return code
+
         try:
-            yield process.wait
+            yield ended
         finally:
             with suppress(ProcessLookupError):
                 process.kill()

@@ -18,7 +18,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from meshwright.apiserver.channels import CLOSE, RESIZE, STATUS, STDERR, STDIN, STDOUT, V4, V5
-from tests.apiserver.machine import HostPrograms, running_pod
+from tests.apiserver.machine import LOST, HostPrograms, running_pod
 from tests.apiserver.objects import Json, pods
 from tests.apiserver.server import READER_TOKEN, Running, running
 
@@ -126,6 +126,12 @@ def test_a_program_that_is_not_there_is_told(here: Here) -> None:
     _, status = asyncio.run(ran(here, "no-such-program", stdout="1"))
     assert status["reason"] == "InternalError"
     assert "no-such-program" in status["message"]
+
+
+def test_a_program_that_is_lost_is_told(here: Here) -> None:
+    said, status = asyncio.run(ran(here, "echo", LOST, stdout="1"))
+    assert said[STDOUT] == b"lost\n"
+    assert status["message"] == "Internal error occurred: the machine is gone"
 
 
 def test_a_program_ends_when_its_client_goes(here: Here) -> None:

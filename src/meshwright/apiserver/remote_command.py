@@ -21,7 +21,7 @@ from meshwright.apiserver.access import User
 from meshwright.apiserver.api import Part, Streams
 from meshwright.apiserver.channels import CLOSE, RESIZE, STATUS, STDERR, STDIN, STDOUT, V4, V5, Channels, accepted
 from meshwright.apiserver.discovery import Subresource
-from meshwright.apiserver.failure import bad_request, method_not_allowed
+from meshwright.apiserver.failure import bad_request, method_not_allowed, unavailable
 from meshwright.apiserver.options import Target, flag
 from meshwright.apiserver.pod_containers import PodNow, pod_of, same_program
 from meshwright.apiserver.pod_streams import Command, ContainerRef, LogOptions, PodStreams, StreamError
@@ -78,14 +78,23 @@ class RemoteCommands:
 
     async def _exec(self, websocket: WebSocket, target: Target, _user: User) -> None:
         wanted, _, ref = await self._check(websocket.query_params, target)
-        channels = await accepted(websocket)
-        streams = open_streams(
-            stdin=wanted.stdin, stdout=wanted.stdout, stderr=wanted.stderr, terminal=wanted.terminal
-        )
-        session = _Session(channels, streams)
+        try:
+            streams = open_streams(
+                stdin=wanted.stdin, stdout=wanted.stdout, stderr=wanted.stderr, terminal=wanted.terminal
+            )
+        except OSError as error:
+            raise unavailable(f"no command can be started now: {error.strerror}") from None
+        try:
+            await self._converse(websocket, streams, ref, Command(wanted.argv, wanted.terminal))
+        finally:
+            streams.close()
+
+    async def _converse(
+        self, websocket: WebSocket, streams: ProgramStreams, ref: ContainerRef, command: Command
+    ) -> None:
+        session = _Session(await accepted(websocket), streams)
 
         async def run() -> Json:
-            command = Command(wanted.argv, wanted.terminal)
             try:
                 async with self._machine.execute(ref, command, streams.inner) as ended:
                     streams.give_away()
@@ -93,10 +102,7 @@ class RemoteCommands:
             except StreamError as error:
                 return failed(f"error executing command in container: {error}")
 
-        try:
-            await self._until_over(session, websocket, run)
-        finally:
-            streams.close()
+        await self._until_over(session, websocket, run)
 
     async def _attach(self, websocket: WebSocket, target: Target, _user: User) -> None:
         """What the container's program says from now on; its standard input is closed, Kubernetes' default."""
@@ -160,7 +166,10 @@ class _Session:
                 for channel, descriptor in ((STDOUT, self.streams.stdout), (STDERR, self.streams.stderr))
                 if descriptor >= 0
             ]
-            code = await ended()
+            try:
+                status = exit_status(await ended())
+            except StreamError as error:
+                status = failed(str(error))
             self._heard = asyncio.get_running_loop().time()
             while pending := [task for task in outputs if not task.done()]:
                 quiet = asyncio.get_running_loop().time() - self._heard
@@ -169,7 +178,7 @@ class _Session:
                 await asyncio.wait(pending, timeout=_SILENCE_SECONDS - quiet)
             for task in outputs:
                 task.cancel()
-        return exit_status(code)
+        return status
 
     async def _pass(self, channel: int, descriptor: int) -> None:
         while piece := await pipes.read(descriptor):

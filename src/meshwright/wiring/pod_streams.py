@@ -18,6 +18,7 @@ from meshwright.processes.state import DataDirectory
 from meshwright.wiring.commands import DEFAULT_PATH, resolved
 from meshwright.wiring.pod_logs import read_log
 
+MOST_COMMANDS = 100  # at once: each has a connection to the holder, which takes a bounded number of them
 _CONNECT_SECONDS = 10.0
 _LOCALHOST = "127.0.0.1"
 _TERMINAL = "xterm"
@@ -29,6 +30,7 @@ class LocalPods:
     def __init__(self, data: DataDirectory, rung: Rung) -> None:
         self._data = data
         self._rung = rung
+        self._commands = 0
 
     def logs(
         self, ref: ContainerRef, options: LogOptions, going_on: Callable[[], Awaitable[bool]]
@@ -41,8 +43,21 @@ class LocalPods:
         self, ref: ContainerRef, command: Command, streams: tuple[int, int, int]
     ) -> AsyncGenerator[Ended]:
         pod = f"{ref.pod}.{ref.namespace}"
+        if self._commands >= MOST_COMMANDS:
+            raise StreamError(f"{MOST_COMMANDS} commands run already; try again when some have ended")
+        self._commands += 1
         try:
-            spec = await self._spec(pod, ref.container, command)
+            async with self._started(pod, ref.container, command, streams) as ended:
+                yield ended
+        finally:
+            self._commands -= 1
+
+    @asynccontextmanager
+    async def _started(
+        self, pod: str, container: str, command: Command, streams: tuple[int, int, int]
+    ) -> AsyncGenerator[Ended]:
+        try:
+            spec = await self._spec(pod, container, command)
             client = Client.open(self._data.holder_socket)
         except (RemoteError, Disconnected, OSError) as error:
             raise StreamError(str(error)) from None

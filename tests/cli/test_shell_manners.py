@@ -59,9 +59,11 @@ def test_waiting_says_what_for_once_per_reason(capsys: pytest.CaptureFixture[str
     patience.look([pod], 5.0)
     assert "waiting for slow.demo: app: Running (the readiness probe fails)" in capsys.readouterr().err
     patience.look([pod], 5.5)
-    patience.look([pod], 9.0)
+    patience.look([pod], 12.0)
     assert not capsys.readouterr().err
-    patience.look([], 12.0)
+    patience.look([pod, pod], 20.0)
+    assert "(and 1 more of 2 pods)" in capsys.readouterr().err
+    patience.look([], 30.0)
     assert "waiting for the agent" in capsys.readouterr().err
 
 

@@ -18,7 +18,7 @@ READ = frozenset({"/config_dump", "/clusters", "/listeners", "/certs", "/server_
 CHANGE = frozenset({"/logging"})  # nothing that affects traffic
 LONGEST_TARGET = 1000
 _QUERY = re.compile(r"[A-Za-z0-9_.,:=&%|*+-]*")
-_SECONDS = 30.0
+_SECONDS = 15.0
 _HEADERS = (("Host", "envoy-admin"),)
 
 

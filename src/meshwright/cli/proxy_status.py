@@ -92,6 +92,8 @@ def _one(envoy: Envoy, output: str) -> None:
     facts = facts_of(envoy.mesh, envoy.pod)
     if not facts["role"] and not facts["connected"]:
         raise Failure(f"{envoy.pod} has no proxy")
+    if output == "table":
+        click.echo(table(HEAD, [_row(facts)]) + "\n")  # at once: an Envoy that is stuck lets us wait
     compared = compare(facts, envoy.dump())
     differences = [each for kind in compared for each in kind.differences]
     if output != "table":
@@ -101,7 +103,6 @@ def _one(envoy: Envoy, output: str) -> None:
         }
         click.echo(form(value, output))
     else:
-        click.echo(table(HEAD, [_row(facts)]) + "\n")
         for kind in compared:
             if not kind.differences:
                 click.echo(f"{kind.type} match: {kind.equal} as published")

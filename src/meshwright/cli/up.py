@@ -22,7 +22,7 @@ from meshwright.wiring.local_mesh import PROFILES, CannotStartError, LocalMesh, 
 from meshwright.wiring.run_file import CONSOLE_PORT, METRICS_PORT, Forward, RunFile, texts_of
 
 READY_SECONDS = 120.0
-SILENT_SECONDS, SAID_AGAIN_SECONDS = 5.0, 2.0
+SILENT_SECONDS, SAID_AGAIN_SECONDS = 5.0, 5.0
 HTTP_LISTENER, HTTPS_LISTENER = 8080, 8443
 API_PORT = 16443
 DEMO = "demo"
@@ -185,24 +185,23 @@ def _insist_on_same(mesh: LocalMesh, run: RunFile) -> None:
 
 
 class Patience:
-    """Says what is waited for: after `first` (seconds of a monotonic clock), then whenever that is something else."""
+    """Says what is waited for: after `first` (seconds of a monotonic clock), then now and then, if it is another."""
 
     def __init__(self, first: float) -> None:
         self._next = first
-        self._told: dict[str, str] = {}
+        self._told = ""
 
     def look(self, seen: Sequence[PodLine], now: float) -> None:
-        """Print what pods that are not ready wait for, once per reason."""
+        """Print, in one line, which pods are not ready and why the first of them is not."""
         if now < self._next:
             return
         self._next = now + SAID_AGAIN_SECONDS
-        waiting = (
-            {pod.name: pod.why for pod in seen if not pod.fine} if seen else {"the agent": "it does not answer yet"}
-        )
-        for name, why in waiting.items():
-            if self._told.get(name) != why:
-                click.echo(f"           waiting for {name}: {why}", err=True)
-        self._told = waiting
+        waiting = [pod for pod in seen if not pod.fine]
+        first = f"{waiting[0].name}: {waiting[0].why}" if waiting else "the agent: it does not answer yet"
+        more = f" (and {len(waiting) - 1} more of {len(seen)} pods)" if len(waiting) > 1 else ""
+        if self._told != first + more and (waiting or not seen):
+            click.echo(f"           waiting for {first}{more}", err=True)
+        self._told = first + more
 
 
 def _wait(mesh: LocalMesh) -> bool:

@@ -272,18 +272,17 @@ class Session:
         """Removals become due when the proxy runs all that came with them."""
         if self._started is None:
             self._started = now
+        leaving = [url for url in HELD_BACK if (state := self._types.get(url)) is not None and state.leaving]
+        if not leaving:
+            return
         after = [state for url in AFTER_CLUSTERS if (state := self._types.get(url)) is not None]
         for state in after:
             if state.quiet and (state.known or not self._is_expected(state, now - self._started)):
                 self._acknowledged[state.url] = self._generation
-        acknowledged: int | None = None
-        for url in HELD_BACK:
-            state = self._types.get(url)
-            if state is not None and state.leaving:
-                if acknowledged is None:
-                    each = (self._acknowledged.get(other.url, 0) for other in after)
-                    acknowledged = min(each, default=self._generation)
-                self._mine(url).release(acknowledged, now + self._timing.removal)
+        each = (self._acknowledged.get(state.url, 0) for state in after)
+        acknowledged = min(each, default=self._generation)
+        for url in leaving:
+            self._mine(url).release(acknowledged, now + self._timing.removal)
 
     def _is_expected(self, state: Subscription, age: float) -> bool:
         """Whether a type that was not asked for yet will be, on a stream that is `age` seconds old."""

@@ -26,7 +26,7 @@ from meshwright.xds.witness import Witness
 REPLY: Final = "reply"
 NOBODY = ProxyName("")
 REMEMBERED = 1.0  # seconds; who comes later works it out again, for clocks run in a session
-REPLY_REMEMBERED = 0.1  # the bounds of a response begin when it is sent
+REPLY_REMEMBERED = 0.5  # the bounds of a response begin when it is worked out
 MOST_STEPS = 4_096
 MOST_BYTES = 32 << 20  # of responses and requests in what is remembered
 NODE_TAG = b"\x0a"  # of the field `node`, which is the first one of a request that has it

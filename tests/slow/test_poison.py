@@ -141,6 +141,7 @@ def test_the_last_good_effect_stays_and_the_cured_object_is_live(mesh: Mesh) -> 
     done = mesh.run("apply", "--wait", "-f", "-", check=False, stdin=text)
     assert done.returncode == 1
     assert "refused by" in done.stderr
+    assert "<stdin>:10: VirtualService live/good-7 spec.http[0].headers.request: Envoy refuses" in done.stderr
     waited = mesh.run("wait", "vs/good-7", "-n", "live", "--timeout", "5s", check=False)
     assert waited.returncode == 1
     assert "spec.http[0].headers.request: Envoy refuses" in waited.stderr

@@ -38,7 +38,8 @@ def command(data: Path | None, words: Sequence[str], namespace: str, timeout: st
     elif answer["live"]:
         click.echo(f"{answer['object']}: {answer['message']}")
     if not answer["live"]:
-        raise Failure(f"{answer['object']} is not live: {answer['message']}")
+        place = f"{answer['place']}: " if answer["place"] else ""
+        raise Failure(f"{place}{answer['object']} is not live: {answer['message']}")
 
 
 def milliseconds(duration: str) -> int:

@@ -23,9 +23,14 @@ def key_of(ref: ObjectRef) -> Key | None:
     return None if resource is None else Key(resource, ref.namespace, ref.name)
 
 
+def ref_of(key: Key) -> ObjectRef:
+    """The object as findings name it."""
+    return ObjectRef(SUBJECTS.get(key.resource, key.resource.plural), key.namespace, key.name)
+
+
 def shown(key: Key) -> str:
     """As people write it: VirtualService default/reviews."""
-    return str(ObjectRef(SUBJECTS.get(key.resource, key.resource.plural), key.namespace, key.name))
+    return str(ref_of(key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Secrets are looked into before the compiler trusts them: a listener whose certificate never comes waits for ever."""
+"""Secrets are looked into before the compiler trusts them: a listener without its certificate waits for ever."""
 
 from dataclasses import replace
 

@@ -73,7 +73,7 @@ class MeshControl:
             "describe": DescribeOperation(store, mesh, receipts, nodes, self._sources).answer,
             "explain": explain_operation(mesh, receipts),
             "topology": topology_operation(mesh),
-            "wait": WaitOperation(status, store).answer,
+            "wait": WaitOperation(status, store, self._sources.find).answer,
         }
 
     async def serve(self) -> None:
@@ -153,7 +153,7 @@ class MeshControl:
         keys = [key for key, _ in done.actions]
         notes = await self._notes({(key.namespace, key.name) for key in keys})
         if receipt is not None and receipt.refused:
-            notes += await refusal_notes(self._status, keys)
+            notes += await refusal_notes(self._status, keys, self._sources.find)
         return {"objects": objects, "change": done.change, "receipt": _receipt(receipt), "notes": notes}
 
     async def _notes(self, touched: set[tuple[str, str]]) -> list[str]:

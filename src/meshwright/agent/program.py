@@ -146,8 +146,14 @@ def downward(path: str, pod: PlannedPod, settings: AgentSettings) -> str | None:
 def named_folders(argv: tuple[str, ...]) -> tuple[str, ...]:
     """Folders of the files that a command names by absolute path: a pod sees them even where it has its own (/tmp).
 
-    A program of the user's may lie anywhere; what the system has is visible anyway.
+    A program of the user's may lie anywhere; what the system has is visible anyway. Of a program in a `bin` all that
+    lies beside it is meant too: an interpreter has its library there, and a virtual environment its packages.
     """
-    files = (Path(word) for word in argv if word.startswith("/"))
-    folders = {path.parent for path in files if path.is_file()}
+    files = [path for word in argv if word.startswith("/") and (path := Path(word)).is_file()]
+    folders = {_home(path) for path in files} | {_home(path.resolve()) for path in files}
     return tuple(sorted(str(folder) for folder in folders if folder.parts[1:2] and folder.parts[1] not in SYSTEM))
+
+
+def _home(file: Path) -> Path:
+    """The folder that a file needs around it."""
+    return file.parent.parent if file.parent.name == "bin" else file.parent

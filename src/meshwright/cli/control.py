@@ -42,6 +42,14 @@ def proxies_as_compiled(mesh: LocalMesh) -> dict[str, dict[str, Any]] | None:
     return {each["name"]: each for each in answer["proxies"]}
 
 
+def planned_pods(mesh: LocalMesh) -> int | None:
+    """How many pods the control plane wants to run; None while it does not answer."""
+    try:
+        return len(asyncio.run(_ask(mesh, "topology", {}))["pods"])
+    except (RemoteError, Disconnected, OSError):
+        return None
+
+
 async def _ask(mesh: LocalMesh, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
     result, _ = await answer_of(mesh.mesh_socket, operation, fields)
     return result.values

@@ -29,6 +29,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("status", "What runs: addresses, pods, proxies, memory."),
     Entry("logs", "Print a pod's output."),
     Entry("exec", "Run a command inside a pod."),
+    Entry("run", "Put a program of your own into the mesh."),
     Entry("compile", "Print the Envoy configuration of a proxy, offline."),
     Entry("explain", "Where a request would go, and why; of a mesh, or of files alone."),
     Entry("apply", "Create or change objects; says when every proxy runs the change."),

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from meshwright.ca.times import CertificateTimes
+from meshwright.cli.control import planned_pods
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option, local_mesh
 from meshwright.cli.pods import PodLine, pods, proxies, refusals
@@ -215,7 +216,7 @@ def _wait(mesh: LocalMesh) -> bool:
             patience.look(seen, time.monotonic())
             if not seen and (trouble := mesh.trouble()):
                 raise Failure(f"the mesh does not start: {trouble}")
-            if seen and all(pod.settled for pod in seen):
+            if all(pod.settled for pod in seen) and (seen or planned_pods(mesh) == 0):
                 break
             time.sleep(0.05)
         ready = sum(pod.fine for pod in seen)
@@ -223,7 +224,7 @@ def _wait(mesh: LocalMesh) -> bool:
     for pod in seen:
         if not pod.fine:
             click.echo(f"           {pod.name}: {pod.why}", err=True)
-    return bool(seen) and ready == len(seen)
+    return ready == len(seen) and (bool(seen) or planned_pods(mesh) == 0)
 
 
 def _summary(forwards: Sequence[Forward], profile: str, *, bookinfo: bool, seconds: float) -> None:

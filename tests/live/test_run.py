@@ -1,0 +1,95 @@
+"""`meshwright run`: programs that know nothing of a mesh join it, and call each other over mutual TLS."""
+
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.mesh import Mesh, new_mesh
+
+SERVER = """
+import http.server, os, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        said = (sys.argv[1] + " " + self.headers.get("x-forwarded-client-cert", "nobody")).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+NODE = """
+const http = require("http")
+http.createServer((_, answer) => {
+  http.get("http://shop:8000/", (got) => got.pipe(answer)).on("error", (error) => answer.end(String(error)))
+}).listen(process.env.PORT)
+"""
+SPLIT = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: shop}
+spec:
+  hosts: [shop]
+  http:
+  - route:
+    - {destination: {host: shop, subset: v1}, weight: 50}
+    - {destination: {host: shop, subset: v2}, weight: 50}
+"""
+COUNT = 400
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Iterator[Mesh]:
+    made = new_mesh()
+    try:
+        made.up([], profile="minimal")
+        yield made
+    finally:
+        made.run("down", "--purge", check=False)
+        shutil.rmtree(made.programs.parent, ignore_errors=True)
+
+
+def node() -> str:
+    """The Node of the environment (a type checker brings it), else the machine's."""
+    found = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
+    assert found, "the tests need Node: make setup installs it"
+    return found
+
+
+@pytest.mark.timeout(120)
+def test_python_node_and_shell_join_and_a_second_version_shares_the_traffic(mesh: Mesh) -> None:
+    programs = mesh.programs
+    (programs / "shop.py").write_text(SERVER)
+    (programs / "web.js").write_text(NODE)
+    shop = [sys.executable, str(programs / "shop.py")]
+    told = mesh.run("run", "shop", "--port", "8000", "--", *shop, "v1").stdout
+    assert "kind: Deployment" in told
+    assert "shop v1 is ready" in told
+    told = mesh.run("run", "shop", "--port", "8000", "--version", "v2", "--", *shop, "v2").stdout
+    assert "name: v1" in told, "a second version joins as a subset beside the first"
+    mesh.run("run", "web", "--port", "8001", "--", node(), str(programs / "web.js"))
+    loop = f"while :; do {sys.executable} -m http.server $PORT; done"
+    mesh.run("run", "files", "--port", "8002", "--", "sh", "-c", loop)
+    assert mesh.one("http://files:8002/", "deploy/web-v1.default").status == 200
+    body = mesh.one("http://web:8001/", "deploy/files-v1.default").body
+    assert "URI=spiffe://cluster.local/ns/default/sa/web" in body, "the shop sees who calls, over mutual TLS"
+    (programs / "split.yaml").write_text(SPLIT)
+    mesh.run("apply", "-f", str(programs / "split.yaml"), "--wait")
+    answers = mesh.ask("http://shop:8000/", "deploy/files-v1.default", count=COUNT)
+    seen = Counter(answer.body.split()[0] for answer in answers)
+    assert seen.keys() == {"v1", "v2"}
+    assert abs(seen["v1"] - COUNT / 2) < 5 * (COUNT / 4) ** 0.5  # five standard deviations
+
+
+def test_what_cannot_run_is_told(mesh: Mesh) -> None:
+    done = mesh.run("run", "shop", "--port", "8000", "--", "no-such-program", check=False)
+    assert done.returncode == 2
+    assert "no-such-program" in done.stderr
+    done = mesh.run("run", "ends", "--port", "8000", "--", "sh", "-c", "exit 3", check=False)
+    assert done.returncode == 1
+    assert "exit code 3" in done.stderr

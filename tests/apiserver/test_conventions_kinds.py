@@ -1,4 +1,4 @@
-"""Conventions 126 to 166: discovery, schemas, and rules of single kinds."""
+"""Conventions 126 to 166 and 168: discovery, schemas, and rules of single kinds."""
 
 import base64
 from typing import Any
@@ -355,3 +355,10 @@ def test_165_the_namespace_of_a_body_may_be_left_out_but_not_be_another(admin: C
     assert admin.must(admin.post(config_maps(namespace), value))["metadata"]["namespace"] == namespace
     value["metadata"] = {"name": "two", "namespace": "default"}
     refused(admin.post(config_maps(namespace), value), 400, "BadRequest")
+
+
+@pytest.mark.parametrize("address", ["here", "300.1.1.1", "10.0.0.0/8"])
+def test_168_the_address_of_a_service_is_an_address(admin: Client, namespace: str, address: str) -> None:
+    value = service()
+    value["spec"]["clusterIP"] = address
+    assert "spec.clusterIP" in fields(refused(admin.post(services(namespace), value), 422, "Invalid"))

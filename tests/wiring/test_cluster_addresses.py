@@ -1,6 +1,7 @@
 """Cluster IPs are given inside of the write: once, to one Service only, and for good."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from meshwright.store.store import Store
 from meshwright.store.writes import Create, Delete, Update
 from meshwright.wiring.addresses import Network
 from meshwright.wiring.cluster_addresses import SERVICES, cluster_addresses
+from meshwright.wiring.seeding import seed
 
 ME = Author("test")
 SMALL = Network("240.240.0.0/16", 16, 19)  # four addresses
@@ -103,10 +105,8 @@ def test_headless_and_external_services_have_none() -> None:
     run(work)
 
 
-def test_what_is_no_address_is_refused_and_a_rehearsal_keeps_nothing() -> None:
+def test_a_rehearsal_keeps_nothing() -> None:
     async def work(store: Store) -> None:
-        with pytest.raises(FieldRefusedError, match="must be an IP address"):
-            await store.create(key(), service(clusterIP="here"), ME)
         first = await store.rehearse([Create(key("a"), service())], ME)
         again = await store.rehearse([Create(key("a"), service())], ME)
         addresses = [spec_of(done.written[0].version)["clusterIP"] for done in (first, again)]
@@ -114,6 +114,27 @@ def test_what_is_no_address_is_refused_and_a_rehearsal_keeps_nothing() -> None:
         assert await store.find(key("a")) is None
 
     run(work)
+
+
+def test_up_starts_with_what_can_be_used() -> None:
+    """Two Services with one address in the files, and later one that asks for another than it has."""
+
+    async def work(store: Store) -> None:
+        asked = {name: service(clusterIP="10.9.9.9") for name in "ab"}
+        await seed(store, [(name, json.dumps(named(value, name))) for name, value in asked.items()], "up")
+        first, second = [spec_of(await store.get(key(name)))["clusterIP"] for name in "ab"]
+        assert first == "10.9.9.9"
+        assert second.startswith("240.240.")
+        await seed(store, [("b", json.dumps(named(service(clusterIP="10.7.7.7"), "b")))], "up")
+        assert spec_of(await store.get(key("b")))["clusterIP"] == second
+        await seed(store, [("c", json.dumps(named(service(clusterIP="here"), "c")))], "up")
+        assert spec_of(await store.get(key("c")))["clusterIP"] == "here", "told by the readers"
+
+    run(work)
+
+
+def named(value: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**value, "metadata": {"name": name}}
 
 
 def test_other_kinds_and_broken_services_pass() -> None:

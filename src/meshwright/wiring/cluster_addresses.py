@@ -4,7 +4,6 @@ The address follows from the name, so a Service that comes back has the one it h
 next free one. It is an address that nothing else uses (240.0.0.0/4 is routed nowhere), and the one the mesh answers.
 """
 
-import ipaddress
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, cast
 
@@ -81,11 +80,7 @@ class _Addresses:
             raise self._refused(f"Internal error: failed to allocate an address: {full}") from None
 
     def _check(self, address: str) -> None:
-        """Raises FieldRefusedError for what is no address, and for one that another Service has."""
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
-            raise self._refused(f'Invalid value: "{address[:80]}": must be an IP address or None') from None
+        """Raises FieldRefusedError for one that another Service has. What is no address is told by the readers."""
         for version in self._naming(address):
             if address_of(_spec_of(version.body.value())) == address:
                 holder = f"{version.key.namespace}/{version.key.name}"

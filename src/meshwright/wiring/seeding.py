@@ -1,7 +1,9 @@
 """The documents that `up` was given become objects of the store, as one change; what is there already stays."""
 
 import json
+import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, cast
 
@@ -9,10 +11,12 @@ from meshwright.apiserver.defaults import with_defaults
 from meshwright.documents.document import Document
 from meshwright.documents.reader import read
 from meshwright.kinds.table import KINDS, Kind
+from meshwright.store.errors import FieldRefusedError
 from meshwright.store.names import Author, Key, Owner, Resource
 from meshwright.store.store import Store
 from meshwright.store.writes import Create, Update, UpdateStatus, Write
 
+LOG = logging.getLogger(__name__)
 AUTHOR = Author("meshwright up")
 OWNER = Owner("up")
 PODS = Resource("", "pods")
@@ -39,15 +43,34 @@ def objects_of(texts: Iterable[tuple[str, str]]) -> dict[Key, dict[str, Any]]:
 
 
 async def seed(store: Store, texts: Iterable[tuple[str, str]], message: str) -> None:
-    """Write what differs, all or nothing."""
+    """Write what differs, as one change. A Service whose cluster IP another one has gets an address of its own: what
+    can be used is used, as with everything else that `up` is given.
+    """
     writes: list[Write] = []
     for key, value in objects_of(texts).items():
         kept = await store.find(key)
         writes.append(Create(key, value) if kept is None else Update(key, value))
         if key.resource == PODS and (address := _address(value)):
             writes.append(UpdateStatus(key, {"podIP": address}, OWNER))
-    if writes:
-        await store.transact(writes, AUTHOR, message)
+    freed: set[Key] = set()
+    while writes:
+        try:
+            await store.transact(writes, AUTHOR, message)
+        except FieldRefusedError as refused:
+            if refused.key in freed:
+                raise
+            freed.add(refused.key)
+            LOG.warning("%s: another address is used", refused)
+            writes = [_without_address(write) if write.key == refused.key else write for write in writes]
+        else:
+            return
+
+
+def _without_address(write: Write) -> Write:
+    if not isinstance(write, Create | Update):
+        return write
+    spec = {name: item for name, item in write.value["spec"].items() if name not in ("clusterIP", "clusterIPs")}
+    return replace(write, value={**write.value, "spec": spec})
 
 
 def _address(value: dict[str, Any]) -> str:

@@ -158,7 +158,7 @@ def test_a_crashing_child_is_started_again(fresh: Callable[[str], Machine]) -> N
     marks = machine.folder / "marks"
     script = f"echo up >> {marks}; test $(wc -l < {marks}) -ge 3 && exec sleep 1000"
     machine.up(({"name": "agent", "argv": ["/bin/sh", "-c", script], "env": {}},))
-    eventually(lambda: len(marks.read_text().split()) == 3, "three starts")
+    eventually(lambda: marks.exists() and len(marks.read_text().split()) == 3, "three starts")
 
     def restarts() -> int:
         children = state.read_json(machine.data.supervisor_state).get("children", {})

@@ -6,7 +6,7 @@ endpoints, requests in flight served, applications ended, Envoy last.
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from meshwright.agent.container import ContainerRunner
@@ -39,6 +39,7 @@ class PodRunner:
         self._memories = Memories(machine.memory_folder)
         self._stop = asyncio.Event()
         self._mesh_ends = asyncio.Event()
+        self._ended = asyncio.Event()
         self._message = ""
         self._started = memory.started if memory else machine.clock()
         self._served = memory is not None and memory.ready
@@ -53,7 +54,7 @@ class PodRunner:
             )
             for container in applications(pod)
         ]
-        self.status = self._status()
+        self.status: PodStatus = self._status()
 
     @property
     def name(self) -> ProxyName:
@@ -122,6 +123,8 @@ class PodRunner:
             return
         self.status = status
         self._served = self._served or status.ready
+        if self._over():
+            self._ended.set()
         self._remember()
         self._changed()
 
@@ -158,7 +161,6 @@ class PodRunner:
             except* (RemoteError, AnnotationError) as errors:
                 refused = True
                 self._say("; ".join(str(error) for error in errors.exceptions))
-            _insist_on_cancellation()
             if refused:
                 await asyncio.sleep(_BUILD_AGAIN_SECONDS)
 
@@ -195,20 +197,19 @@ class PodRunner:
                             await self._proxy.ready.wait()
             if self._proxy is not None:
                 await self._proxy.ready.wait()
-            helper = tasks.create_task(self._refresh_volumes())
-            await self._run_containers(session)
-            helper.cancel()
-            if proxying is not None and self._proxy is not None:
-                proxying.cancel()
-                await self._proxy.finish(session)
-
-    async def _run_containers(self, session: Session) -> None:
-        """Until all are over, which containers that are always started again never are."""
-        async with asyncio.TaskGroup() as tasks:
+            self._ended.clear()
             for container in self._containers:
                 tasks.create_task(container.run(session))
-            if not self._containers:
-                await asyncio.Event().wait()
+            helpers = [tasks.create_task(self._refresh_volumes()), *([proxying] if proxying is not None else [])]
+            tasks.create_task(self._finish(session, helpers))
+
+    async def _finish(self, session: Session, helpers: Sequence["asyncio.Task[None]"]) -> None:
+        """When every container has ended for good, so does what was there for them."""
+        await self._ended.wait()
+        for helper in helpers:
+            helper.cancel()
+        if self._proxy is not None:
+            await self._proxy.finish(session)
 
     async def _refresh_volumes(self) -> None:
         """What ConfigMaps and Secrets say now reaches running containers, as in Kubernetes."""
@@ -255,13 +256,6 @@ class PodRunner:
         await end_applications(session, self.name, self.pod.template.termination_grace)
         if self._proxy is not None:
             await self._proxy.end(session)
-
-
-def _insist_on_cancellation() -> None:
-    """A cancellation that comes together with an error of a group's task is hidden by that error."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def end_applications(session: Session, pod: ProxyName, grace: Milliseconds) -> None:

@@ -78,11 +78,14 @@ class Mesh:
             raise AssertionError(f"{command} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
-    def up(self, configs: Iterable[Path], profile: str = "default", rung: str = "") -> str:
+    def up(
+        self, configs: Iterable[Path], profile: str = "default", rung: str = "", *, visitors: bool = False
+    ) -> str:
         """Start the mesh and return what `up` printed."""
         words = ["--detach", "--profile", profile, "--http-port", str(self.host_port)]
         words += ["--https-port", str(self.host_tls_port), "--api-port", str(self.api_port)]
         words += ["--rung", rung] if rung else []
+        words += ["--no-visitors"] if profile == "demo" and not visitors else []
         for config in configs:
             words += ["-f", str(config)]
         return self.run("up", *words).stdout

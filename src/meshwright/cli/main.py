@@ -27,6 +27,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("up", "Start the mesh on this machine, with configuration from files."),
     Entry("down", "Stop the mesh and leave nothing behind."),
     Entry("status", "What runs: addresses, pods, proxies, memory."),
+    Entry("visitors", "Switch the demo's visitors on or off."),
     Entry("logs", "Print a pod's output."),
     Entry("exec", "Run a command inside a pod."),
     Entry("run", "Put a program of your own into the mesh."),

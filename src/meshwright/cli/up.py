@@ -19,7 +19,15 @@ from meshwright.cli.sources import read_texts
 from meshwright.processes import preflight
 from meshwright.processes.sandbox import Rung
 from meshwright.wiring.certificate_settings import CertificateSettingError, times_from
-from meshwright.wiring.local_mesh import PROFILES, CannotStartError, LocalMesh, profile_texts, sample_texts
+from meshwright.wiring.local_mesh import (
+    DEMO_SAMPLES,
+    PROFILES,
+    VISITORS,
+    CannotStartError,
+    LocalMesh,
+    profile_texts,
+    sample_texts,
+)
 from meshwright.wiring.run_file import CONSOLE_PORT, METRICS_PORT, Forward, RunFile, texts_of
 
 READY_SECONDS = 120.0
@@ -47,6 +55,7 @@ DEMO = "demo"
 @click.option("--api-port", type=click.IntRange(1, 65535), help="Port of the object API (kubectl). [default: 16443]")
 @click.option("--console-port", type=click.IntRange(1, 65535), help="Port of the console. [default: 20001]")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port of /metrics. [default: 15014]")
+@click.option("--no-visitors", "alone", is_flag=True, help="Profile demo: without the visitors.")
 @click.option("--rung", type=click.Choice(["root", "user", "loopback"]), help="Use this rung and no better one.")
 @click.option("--single-uid", is_flag=True, help="Rung user: make do with one uid even where there are more.")
 def command(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -63,15 +72,16 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     rung: Rung | None,
     *,
     detach: bool,
+    alone: bool,
     single_uid: bool,
 ) -> None:
     """Start the mesh on this machine, with configuration from files and folders.
 
-    The profile demo without a PATH starts the Bookinfo sample.
+    The profile demo without a PATH starts the Bookinfo sample, and visitors who call it.
     """
     mesh = local_mesh(data)
     forwards = _forwards(http_port or port_base or 8080, https_port or (port_base + 1 if port_base else 8443))
-    texts = _texts(profile, [*names, *more])
+    texts = _texts(profile, [*names, *more], visitors=not alone)
     api = api_port or (port_base + 2 if port_base else API_PORT)
     run = RunFile(
         rung or "",
@@ -126,9 +136,10 @@ def _is_demo(profile: str, paths: Sequence[str]) -> bool:
     return profile == DEMO and not paths
 
 
-def _texts(profile: str, paths: Sequence[str]) -> list[tuple[str, str]]:
+def _texts(profile: str, paths: Sequence[str], *, visitors: bool) -> list[tuple[str, str]]:
     own = [(text.file, text.text) for text in read_texts(paths)]
-    samples = sample_texts() if _is_demo(profile, paths) else []
+    names = (*DEMO_SAMPLES, VISITORS) if visitors else DEMO_SAMPLES
+    samples = sample_texts(names) if _is_demo(profile, paths) else []
     return [*profile_texts(profile), *samples, *own]
 
 

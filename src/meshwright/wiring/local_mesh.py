@@ -21,6 +21,7 @@ PROFILES: Mapping[str, tuple[str, ...]] = {
     "default": ("minimal", "default"),
     "demo": ("minimal", "default", "demo"),
 }
+VISITORS = "visitors/visitors.yaml"
 DEMO_SAMPLES = ("bookinfo/platform/kube/bookinfo.yaml", "bookinfo/networking/bookinfo-gateway.yaml")
 CHILDREN: Mapping[str, str] = {
     "control-plane": "meshwright.wiring.control_plane",

@@ -34,6 +34,7 @@ from meshwright.wiring.receipts import Receipt, Receipts
 from meshwright.wiring.seeding import objects_of
 from meshwright.wiring.source_lines import FILE, SourceLines
 from meshwright.wiring.topology import topology_operation
+from meshwright.wiring.visitors_operation import visitors_operation
 from meshwright.wiring.volume_findings import volume_findings
 from meshwright.wiring.wait_operation import WaitOperation, refusal_notes
 
@@ -73,6 +74,7 @@ class MeshControl:
             "describe": DescribeOperation(store, mesh, receipts, nodes, self._sources).answer,
             "explain": explain_operation(mesh, receipts),
             "topology": topology_operation(mesh),
+            "visitors": visitors_operation(store),
             "wait": WaitOperation(status, store, self._sources.find).answer,
         }
 

@@ -2,9 +2,9 @@
  * asks for what an Envoy asks for in the same order (clusters, endpoints by name, listeners, routes by name) and
  * acknowledges every response.
  *
- * Arguments: PROXIES CLASSES SOCKET NAMES. `%d` in SOCKET stands for the number of the proxy (one socket each). NAMES
- * is a file with one name of an endpoint assignment per line; the only route configuration is called "80". Proxy p is
- * of class p % CLASSES, which it says as its node's cluster. Commands on stdin, a line of JSON for each:
+ * Arguments: PROXIES CLASSES SOCKET NAMES ROUTES. `%d` in SOCKET stands for the number of the proxy (one socket each). NAMES
+ * is a file with one name of an endpoint assignment per line, ROUTES the name of the only route configuration. Proxy p
+ * is of class p % CLASSES, which it says as its node's cluster. Commands on stdin, a line of JSON for each:
  *
  *   connect         everybody connects; answered when all have everything
  *   expect MARKER   answered when all acknowledged a response that contains MARKER; a first line says that it is armed
@@ -29,7 +29,7 @@
 enum { CDS, EDS, LDS, RDS, TYPES };
 enum { DATA = 0, HEADERS = 1, RESET = 3, SETTINGS = 4, PING = 6, GOAWAY = 7, WINDOW_UPDATE = 8 };
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8 };
-enum { LARGEST_FRAME = 16384, STREAM_WINDOW = 16 << 20, CONNECTION_WINDOW = 24 << 20, SMALL = 1 << 16, DEFAULT_WINDOW = 65535 };
+enum { LARGEST_FRAME = 16384, STREAM_WINDOW = 16 << 20, CONNECTION_WINDOW = 24 << 20, SMALL = 1 << 18, DEFAULT_WINDOW = 65535 };
 
 static const char *URLS[TYPES] = {
     "type.googleapis.com/envoy.config.cluster.v3.Cluster",
@@ -82,7 +82,7 @@ static Proxy *proxies;
 static HeldList (*held)[TYPES]; /* by class; as the first proxy of the class has it */
 static Buffer (*returning)[TYPES]; /* by class; what is asked for on coming back, made before anything else comes */
 static int count, classes, loop;
-static const char *socket_path;
+static const char *socket_path, *routes;
 static Buffer names;
 static char marker[256];
 static int arming, connecting, missing;
@@ -195,7 +195,7 @@ static void question(Buffer *request, int type, int class, int with_versions) {
     if (type == EDS)
         for (uint8_t *name = names.at, *end = name + names.length; name < end; name += strlen((char *)name) + 1)
             text_field(request, 3, name, strlen((char *)name));
-    if (type == RDS) text_field(request, 3, "80", 2);
+    if (type == RDS) text_field(request, 3, routes, strlen(routes));
     HeldList *list = &held[class][type];
     for (size_t i = 0; with_versions && i < list->count; i++) {
         part.length = 0;
@@ -571,11 +571,12 @@ static void read_names(const char *path) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5) return fprintf(stderr, "usage: proxies PROXIES CLASSES SOCKET NAMES\n"), 2;
+    if (argc != 6) return fprintf(stderr, "usage: proxies PROXIES CLASSES SOCKET NAMES ROUTES\n"), 2;
     count = atoi(argv[1]);
     classes = atoi(argv[2]);
     socket_path = argv[3];
     read_names(argv[4]);
+    routes = argv[5];
     proxies = calloc(count, sizeof *proxies);
     held = calloc(classes, sizeof *held);
     returning = calloc(classes, sizeof *returning);

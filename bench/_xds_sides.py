@@ -169,7 +169,7 @@ async def running(kind: Kind, shape: Shape, mesh: Mesh, folder: Path, proxies: P
         stack.push_async_callback(server.stop)
         await server.answer()
         path = f"{socket}/%d" if kind.own_sockets else str(socket)
-        clients = await Talking.start((proxies, str(shape.proxies), str(shape.classes), path, names), 1)
+        clients = await Talking.start((proxies, str(shape.proxies), str(shape.classes), path, names, "80"), 1)
         stack.push_async_callback(clients.stop)
         empty, before = server.rss(), (await server.ask("stat"))["cpu"]
         done = await clients.ask("connect")
@@ -179,6 +179,26 @@ async def running(kind: Kind, shape: Shape, mesh: Mesh, folder: Path, proxies: P
         took = (done["last"] - done["began"]) * 1000
         side.connecting = Took(spent * 1000, took, done["bytes"] / shape.proxies)
         yield side
+
+
+@contextlib.asynccontextmanager
+async def living(shape: Shape, folder: Path, proxies: Path) -> AsyncGenerator[Side]:
+    """The store, what follows it, the compiler and our server in one process, and its proxies."""
+    sockets, data, names = folder / "s", folder / "data", folder / "names"
+    sockets.mkdir(parents=True)
+    data.mkdir()
+    kind = Kind("from the store", (sys.executable, "-m", "bench._xds_living"))
+    numbers = (str(shape.proxies), str(shape.services))
+    async with contextlib.AsyncExitStack() as stack:
+        server = await Talking.start((*kind.command, *numbers, data, sockets), 0)
+        stack.push_async_callback(server.stop)
+        held = await server.answer()
+        names.write_text("".join(f"{name}\n" for name in held["endpoints"]))
+        command = (proxies, str(shape.proxies), "1", f"{sockets}/%d", names, held["routes"])
+        clients = await Talking.start(command, 1)
+        stack.push_async_callback(clients.stop)
+        await clients.ask("connect")
+        yield Side(kind, shape, server, clients, Took(0, 0), 0)
 
 
 def ours(shape: Shape) -> Kind:

@@ -19,14 +19,18 @@ from itertools import count
 from pathlib import Path
 
 from bench._running import until_stopped
-from bench._xds_mesh import endpoints, marker, mesh
-from bench._xds_sides import Shape, Side, Took, ours, proxies_program, rivals, running
+from bench._xds_mesh import Held, endpoints, marker, mesh
+from bench._xds_sides import Shape, Side, Took, living, ours, proxies_program, rivals, running
+from meshwright.model.names import ROUTES, ResourceName
 
 SHAPES = (Shape(1000, 1, 1), Shape(1000, 100, 1), Shape(1000, 1, 1000), Shape(5000, 1, 1), Shape(5000, 100, 1))
+LIVING = (Shape(7, 1, 10), Shape(100, 1, 100), Shape(1000, 1, 100))
+WRITES = 20
 ROUNDS, CHANGES, STORMS = 7, 6, 3
 GOAL, GOAL_HELD = 1 / 3, 1 / 20
 GOAL_FOR = "go-control-plane"
 SPARE_FILES = 200
+MANY = 1000  # services, from which on the goal is the other one
 
 
 async def measure() -> None:
@@ -50,6 +54,8 @@ async def measure() -> None:
                 ]
                 await take_turns(sides)
             report(shape, sides)
+        if not sys.argv[1:]:
+            await from_the_store(folder, proxies)
     print(f"took {time.monotonic() - began:.0f} s")
 
 
@@ -70,16 +76,40 @@ async def take_turns(sides: list[Side]) -> None:
         await side.check()
 
 
+async def from_the_store(folder: Path, proxies: Path) -> None:
+    """A VirtualService is written; the last proxy acknowledges the routes that were compiled from it."""
+    print("\nfrom the store: a VirtualService is written (synchronous=FULL), followed, compiled, sent, acknowledged")
+    for shape in LIVING:
+        async with living(shape, folder / f"living-{shape.proxies}-{shape.services}", proxies) as side:
+            found: list[Took] = []
+            for turn in range(1, WRITES + 1):
+                text = marker(turn)
+                found.append(await side.change(Held(ROUTES, ResourceName("-"), text.encode()), text))
+                await asyncio.sleep(0.05)
+            before = await side.cpu()
+            for turn in range(WRITES + 1, 2 * WRITES + 1):
+                text = marker(turn)
+                await side.change(Held(ROUTES, ResourceName("-"), text.encode()), text)
+            spent = (await side.cpu() - before) * 1000 / WRITES
+            await side.check()
+        low, middle, high = statistics.quantiles([each.last for each in found], n=4)
+        print(
+            f"  {shape.proxies:,} proxies, {shape.services} services: write to last ACK {middle:.1f} ms "
+            f"({low:.1f} .. {high:.1f}), {spent:.1f} ms CPU, {found[-1].bytes:,.0f} bytes to each"
+        )
+
+
 async def _changes(side: Side, turns: "count[int]") -> None:
     before = await side.cpu()
     found: list[Took] = []
-    for _ in range(CHANGES):
+    number = CHANGES if side.shape.services < MANY else CHANGES // 2
+    for _ in range(number):
         turn = next(turns)
         found.append(await side.change(endpoints(0, turn), marker(turn)))
         await asyncio.sleep(0.01)
     spent = await side.cpu() - before
     last = statistics.median(each.last for each in found)
-    side.changes.append(Took(spent * 1000 / CHANGES, last, found[0].bytes))
+    side.changes.append(Took(spent * 1000 / number, last, found[0].bytes))
 
 
 def report(shape: Shape, sides: list[Side]) -> None:
@@ -105,7 +135,7 @@ def _median(found: list[Took]) -> Took:
 
 
 def _compare(shape: Shape, side: Side, rival: Side) -> None:
-    goal = GOAL_HELD if shape.services >= 1000 else GOAL
+    goal = GOAL_HELD if shape.services >= MANY else GOAL
     cpu, last = _ratio(side, rival, lambda each: each.cpu), _ratio(side, rival, lambda each: each.last)
     verdict = ""
     if rival.kind.name.startswith(GOAL_FOR) and shape.proxies == 1000:

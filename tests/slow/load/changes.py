@@ -6,7 +6,8 @@ from typing import Any
 
 from tests.slow.load.world import CORE, NETWORKING, SECURITY, Api
 
-CHANGES = ("weights", "tcp_weights", "routes", "subsets", "services", "client_tls", "server_tls", "both_tls")
+ROUTING = ("weights", "tcp_weights", "routes", "subsets")
+OTHERS = ("services", "client_tls", "server_tls", "both_tls")
 BACKEND_RULES, BACKEND_ROUTES = f"{NETWORKING}/destinationrules/backend", f"{NETWORKING}/virtualservices/backend"
 MOST_SERVICES = 4
 SUBSETS = [{"name": name, "labels": {"version": name}} for name in ("v1", "v2")]
@@ -21,17 +22,21 @@ def shared(first: int) -> list[dict[str, Any]]:
 
 
 class Changes:
-    """Makes them one at a time; `made` counts."""
+    """Makes changes of some `kinds` in random order, one at a time; `made` counts them. Two writers that share no
+    kind do not disturb each other if one has all of ROUTING, and the other all of OTHERS.
+    """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, kinds: tuple[str, ...]) -> None:
         self.made: Counter[str] = Counter()
         self._api = api
+        self._kinds = kinds
         self._random = random.Random(3)
         self._services: list[str] = []
         self._third = self._mutual = False
         self._mode = ""
 
-    def make(self, kind: str) -> None:
+    def make(self) -> None:
+        kind = self._random.choice(self._kinds)
         getattr(self, kind)()
         self.made[kind] += 1
 
@@ -45,7 +50,8 @@ class Changes:
             self._set_mode("")
         while self._services:
             self._remove_service()
-        self._api.patch(BACKEND_ROUTES, {"spec": {"http": shared(50), "tcp": shared(50)}})
+        if self._kinds == ROUTING:
+            self._api.patch(BACKEND_ROUTES, {"spec": {"http": shared(50), "tcp": shared(50)}})
 
     def weights(self) -> None:
         self._route(shared(self._random.choice((0, 10, 50, 90, 100))))

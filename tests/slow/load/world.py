@@ -65,12 +65,14 @@ class Api:
             place.hostname or "", place.port, timeout=HANG, context=context
         )
         self._token = user["token"]
+        self.writes = 0
 
     def close(self) -> None:
         self._connection.close()
 
     def call(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
         """One request; AssertionError with the status when it is refused."""
+        self.writes += method != "GET"
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = self._connection.getresponse()

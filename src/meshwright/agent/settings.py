@@ -41,9 +41,9 @@ class AgentSettings:
     """`node_name` and `host_address` are what the downward API shows as spec.nodeName and status.hostIP.
 
     `drain_time`: how long a pod that leaves waits for its clients before its applications are told to end.
-    `keep_time`: how long connections live on whose listener (or its chain) was changed or removed. `ready_timeout`: an
-    Envoy that is not ready by then is started anew. `application_address` maps a pod's address to the one its
-    application listens on (another one in the rung `loopback`).
+    `keep_time`: how long connections live on whose listener (or its chain) was changed or removed.
+    `ready_timeout`: an Envoy that is not ready by then is started anew. `application_address` maps a pod's address
+    to the one its application listens on (another one in the rung `loopback`).
     """
 
     data_dir: Path

@@ -56,9 +56,12 @@ def blame(resource: EncodedResource, words: str, unproven: Collection[Key]) -> B
 
 
 def _likeliest(resource: EncodedResource, words: str, culprit: Key) -> str:
-    """The field of a known culprit that has most words in common with Envoy's, whatever their case."""
+    """The field of a known culprit that has most words in common with Envoy's, whatever their case; its only field
+    in the resource otherwise.
+    """
     said = _words(words)
-    best, found = 0, ""
+    fields = {origin.path for _, origin in resource.origins if key_of(origin.object) == culprit} - {""}
+    best, found = 0, fields.pop() if len(fields) == 1 else ""
     for path, value in _leaves(_tree(resource), ""):
         score = sum(map(len, said & _words(value)))
         origin = _nearest(resource, path) if score > best else None

@@ -11,6 +11,9 @@ from meshwright.model.gateway import Gateway, Server, ServerTlsMode
 from meshwright.model.names import PortNumber, ResourceName
 from meshwright.model.protocol import Protocol
 
+OWN_PORTS = {15021: "the health port", 15090: "the metrics port"}
+"""Where every proxy listens for itself: Envoy passes over another listener there without a word."""
+
 
 class Transport(StrEnum):
     """What a gateway's port takes; one port takes one of them."""
@@ -62,6 +65,10 @@ def merge_servers(
             target = targets.get(server.port, server.port)
             bound = _bind(gateway, server, target)
             transport = transport_of(server)
+            if target in OWN_PORTS and not server.bind:
+                args = (str(server.port), OWN_PORTS[target], "every proxy")
+                findings.append(Diagnostic(codes.PORT_TAKEN, server.origin.field("port"), args))
+                continue
             port = ports.setdefault((target, server.bind), _Port(transport, [], {}, set()))
             finding = _conflict(port, transport, bound)
             if finding is None:

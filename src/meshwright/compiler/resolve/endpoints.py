@@ -86,7 +86,7 @@ def _of_workload(service: Service, workload: Workload, around: Surroundings) -> 
         address=workload.address,
         ports=ports,
         labels=workload.labels,
-        has_proxy=workload.has_proxy,
+        has_proxy=ends_mesh_tls(workload),
         plain_ports=_plain(workload, ports, around),
         ready=workload.ready or service.publish_not_ready,
         identity=identity(around.trust_domain, workload.meta.namespace, workload.service_account),
@@ -117,7 +117,7 @@ def _of_entry(service: Service, listed: StaticEndpoint, pod: Workload | None, ar
         ports=ports,
         labels=listed.labels if listed.labels or pod is None else pod.labels,
         weight=listed.weight,
-        has_proxy=pod.has_proxy if pod is not None else bool(account),
+        has_proxy=ends_mesh_tls(pod) if pod is not None else bool(account),
         plain_ports=_plain(pod, ports, around) if pod is not None else (),
         ready=pod is None or pod.ready or service.publish_not_ready,
         identity=named,
@@ -175,3 +175,8 @@ def findings(service: Service, workloads: tuple[Workload, ...]) -> Iterator[Diag
             unnamed = [workload for workload in workloads if target_port(port, workload) is None]
             if len(unnamed) == len(workloads):
                 yield Diagnostic(codes.TARGET_PORT_UNKNOWN, port.origin.field("targetPort"), (port.target,))
+
+
+def ends_mesh_tls(workload: Workload) -> bool:
+    """A sidecar does, on every port. A gateway speaks what its servers say, and nothing else."""
+    return workload.has_proxy and not workload.is_gateway

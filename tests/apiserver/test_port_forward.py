@@ -37,10 +37,8 @@ async def connected(
 ) -> AsyncGenerator[ClientConnection]:
     url = f"wss://127.0.0.1:{server.port}{pods('default', 'one')}/portforward{query}"
     tls: ssl.SSLContext = server.tls
-    headers = {
-        "Authorization": f"Bearer {token or server.token}",
-        "Sec-WebSocket-Protocol": protocol,
-    }
+    headers = {"Authorization": f"Bearer {token or server.token}"}
+    headers |= {"Sec-WebSocket-Protocol": protocol} if protocol else {}
     async with (
         asyncio.timeout(SECONDS),
         websockets.connect(
@@ -217,7 +215,8 @@ def test_what_is_no_spdy_ends_the_connection(server: Running, rubbish: bytes) ->
     assert asyncio.run(talk()) == 1002
 
 
-def test_other_clients_use_channels(server: Running) -> None:
+@pytest.mark.parametrize("protocol", [CHANNELS, ""])
+def test_other_clients_use_channels_and_some_say_nothing_of_it(server: Running, protocol: str) -> None:
     async def talk() -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(await reader.readline())
@@ -226,7 +225,7 @@ def test_other_clients_use_channels(server: Running) -> None:
 
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
             port = listening.sockets[0].getsockname()[1]
-            async with connected(server, CHANNELS, f"?ports={port},1") as socket:
+            async with connected(server, protocol, f"?ports={port},1") as socket:
                 said: dict[int, bytearray] = defaultdict(bytearray)
                 await socket.send(b"\0hello\n")
                 while len(said[0]) < 8 or len(said[3]) < 20:

@@ -65,10 +65,15 @@ class PortForward:
             raise bad_request(f"unable to forward port because pod is not running. Current status={pod.phase}")
 
     async def _serve(self, websocket: WebSocket, target: Target, _user: User) -> None:
-        protocol = chosen(websocket, (PLAIN,) if is_spdy(websocket.scope) else (TUNNEL, CHANNELS))
+        unnamed = not websocket.scope.get("subprotocols")  # some clients name none, and mean channels
+        protocol = (
+            CHANNELS
+            if unnamed and not is_spdy(websocket.scope)
+            else chosen(websocket, (PLAIN,) if is_spdy(websocket.scope) else (TUNNEL, CHANNELS))
+        )
         ports = _ports(websocket.query_params) if protocol == CHANNELS else ()
         await self._check(target)
-        await websocket.accept(protocol)
+        await websocket.accept(None if unnamed else protocol)
         place = _Place(self._machine, target)
         session = _Channels(websocket, place, ports) if protocol == CHANNELS else _Tunnel(websocket, place)
         try:

@@ -148,6 +148,8 @@ def test_the_time_that_we_were_stopped_ourselves_does_not_count(run: Any) -> Non
 class _Silent:
     """A call that says nothing."""
 
+    more = False
+
     def receive(self, message: bytes, now: float) -> None:
         del message, now
 

@@ -32,6 +32,8 @@ GREETING = settings(())
 class Listener:
     """A call that keeps what it hears."""
 
+    more = False
+
     def __init__(self) -> None:
         self.heard: list[bytes] = []
         self.ended = 0

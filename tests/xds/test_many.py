@@ -31,6 +31,7 @@ class Simulated:
     """The call of one proxy: asks in Envoy's order, acknowledges everything but what it `refuses`."""
 
     number: int
+    more: bool = True
     refuses: bytes = b"\xff"
     held: dict[TypeUrl, dict[str, str]] = field(default_factory=lambda: {url: {} for url in ORDER})
     got: list[bytes] = field(default_factory=list[bytes])

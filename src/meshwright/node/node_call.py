@@ -31,6 +31,8 @@ class NodeCall:
     `committed` tells whether a whole state came; `broken` that what came does not fit what was there.
     """
 
+    more = True  # often there is
+
     def __init__(self, replica: Replica, on_commit: Callable[[Commit], None]) -> None:
         self.committed = False
         self.broken = False

@@ -62,6 +62,8 @@ class SessionOwner(Protocol):
 class NodeSession:
     """A `Call` of the gRPC transport. Answers go first, then the newest state; never an older one."""
 
+    more = True  # often there is
+
     def __init__(self, node: str, owner: SessionOwner) -> None:
         self.node = node
         self.greeted = False

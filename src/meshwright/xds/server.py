@@ -123,6 +123,7 @@ class _DeltaCall:
         self._served = served
         self._stream = stream
         self._home = home
+        self.more = True
         home.append(stream)
 
     def receive(self, message: bytes, now: float) -> None:
@@ -141,7 +142,8 @@ class _DeltaCall:
 
     def next_message(self, now: float) -> Framed | None:
         reply = self._stream.reply(now)
-        if reply is None:
+        self.more = now >= self._stream.state.idle_until
+        if not self.more:
             self._server.rests(self._stream)
         return reply
 
@@ -342,14 +344,16 @@ class XdsServer:
     def _ring(self) -> None:
         """Whoever waited for a moment that has come may speak. Who cannot take it will be asked when it can."""
         self._alarm, self._alarm_at = None, math.inf
-        now = self._clock()
-        for served in list(self._served.values()):
-            if any(stream.state.idle_until <= now for stream in (*served.ads, *served.sds)):
+        now, wake = self._clock(), math.inf
+        for served in tuple(self._served.values()):
+            at = _earliest(served)
+            if at <= now:
                 for connection in tuple(served.connections):
                     connection.pump()
+                at = _earliest(served)
+            if now < at < wake:
+                wake = at
         self._book.forget_old(now)
-        streams = (stream for served in self._served.values() for stream in (*served.ads, *served.sds))
-        wake = min((at for stream in streams if (at := stream.state.idle_until) > now), default=math.inf)
         if wake < self._alarm_at:
             self._set_alarm(wake)
 
@@ -417,6 +421,16 @@ class XdsServer:
                     await self._moved.newer_than(seen)
         except TimeoutError:
             return False
+
+
+def _earliest(served: _Served) -> float:
+    """When a stream of this proxy may have something to say though nothing happened."""
+    earliest = math.inf
+    for stream in served.ads:
+        earliest = min(earliest, stream.state.idle_until)
+    for stream in served.sds:
+        earliest = min(earliest, stream.state.idle_until)
+    return earliest
 
 
 class _CheckedConnection(GrpcConnection):

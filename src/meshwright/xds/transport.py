@@ -48,6 +48,11 @@ LARGEST_MESSAGE = 8 << 20  # bytes; a reconnecting Envoy names every resource it
 class Call(Protocol):
     """One bidirectional call. Methods raise CallError to end it with a status."""
 
+    @property
+    def more(self) -> bool:
+        """Whether it is worth while to ask `next_message` once more after it gave one."""
+        ...
+
     def receive(self, message: bytes, now: float) -> None:
         """A message from the peer."""
         ...
@@ -152,7 +157,8 @@ class GrpcConnection(asyncio.Protocol):
                 self._pump_calls()
             elif (answer := running.call.next_message(now)) is not None:
                 self._send(stream, running, answer)
-                self._pump_calls()
+                if running.call.more:
+                    self._pump_calls()
         except CallError as error:
             self._end(stream, error.status, error.text)
             self._flush()
@@ -270,6 +276,8 @@ class GrpcConnection(asyncio.Protocol):
                 if message is None:
                     break
                 self._send(stream, running, message)
+                if not call.more:
+                    break
             if (at := call.wake_at(now)) is not None:
                 wake = min(wake, at)
         if http.has_output:

@@ -64,6 +64,19 @@ def test_absent_proxies_count_apart(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
+def test_what_was_there_at_the_start_follows_proxies_that_come_late(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        world.proxies.connected.discard("p1.default")
+        await world.settle()
+        first = await world.condition("s0", resource=SERVICES)
+        assert (first["status"], first["message"]) == ("True", "live on 1/2 proxies; absent: p1.default")
+        world.proxies.connected.add("p1.default")
+        await world.settle()
+        assert (await world.condition("s0", resource=SERVICES))["message"] == "live on 2/2 proxies"
+
+    run(tmp_path, scenario)
+
+
 def test_an_object_that_affects_no_proxy_is_live_at_once(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         await world.write(rule("s0", "hello"))

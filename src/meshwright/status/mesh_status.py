@@ -395,8 +395,8 @@ class MeshStatus:
     ) -> Standing:
         """Whom it concerns and who runs it; that stays as it was once all do. Who was absent may take its time."""
         before, subject = entry.standing, entry.subject
-        if entry.proven and before is None:  # it was live when this process began
-            return Standing(subject.generation, subject.change, None, len(progress))
+        if entry.proven and before is None:
+            return Standing(subject.generation, subject.change, None, len(progress), inherited=True)
         settled = before is not None and before.generation == subject.generation and not before.absent
         if entry.proven and before is not None and settled:
             return before

@@ -31,8 +31,8 @@ class Refusal:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One generation of one object. `affected` proxies get other bytes by it; None: nobody knows any more, so that
-    all proxies count. `waiting` ones are connected and do not run it yet, `absent` ones are not connected. `inherited`:
-    it was live already when this process began, and what its status says of that stays.
+    all proxies count. `waiting` ones are connected and do not run it yet, `absent` ones are not connected.
+    `inherited`: it was live already when this process began, and what its status says of that stays.
     """
 
     generation: int

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from meshwright.controllers.decision import Happening
 from meshwright.controllers.events import event_key, event_writes
 from meshwright.controllers.world import Object
-from meshwright.status.standing import ANALYSIS, Refusal, Standing, conditions, refused, validation_messages
+from meshwright.status.standing import ANALYSIS, LIVE, Refusal, Standing, conditions, refused, validation_messages
 from meshwright.status.subjects import SERVICES
 from meshwright.store.errors import OwnedError, StorageError, StoreError
 from meshwright.store.names import Author, EpochMilliseconds, Json, Key, Owner, Uid
@@ -96,9 +96,15 @@ def status_writes(version: Version, standing: Standing) -> Iterable[Write]:
             wanted["validationMessages"] = messages
         if wanted != status:
             yield UpdateStatus(version.key, wanted, OWNER, version.revision, version.uid)
-    kept = standing.live and standing.inherited
+    kept = standing.live and standing.inherited and _says_live(status, standing.generation)
     there: dict[str, Json] = {str(each.get("type")): each for each in status.get("conditions") or ()}
     for condition in conditions(standing):
         known = {name: value for name, value in there.get(condition["type"], {}).items() if name in condition}
         if known != condition and not (kept and condition["type"] != ANALYSIS):
             yield SetCondition(version.key, OWNER, condition, version.uid, if_exists=True)
+
+
+def _says_live(status: Json, generation: int) -> bool:
+    """Whether a status says that this generation is live."""
+    said = {"type": LIVE, "status": "True", "observedGeneration": generation}
+    return any(said.items() <= each.items() for each in status.get("conditions") or ())

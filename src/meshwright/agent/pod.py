@@ -201,7 +201,9 @@ class PodRunner:
             for container in self._containers:
                 tasks.create_task(container.run(session))
             helpers = [tasks.create_task(self._refresh_volumes()), *([proxying] if proxying is not None else [])]
-            tasks.create_task(self._finish(session, helpers))
+            # Waited for here: what fails while the block is being left leaves a cancellation behind (Python 3.11),
+            # and the next `timeout` in this task would take it for its own.
+            await asyncio.wait([tasks.create_task(self._finish(session, helpers))])
 
     async def _finish(self, session: Session, helpers: Sequence["asyncio.Task[None]"]) -> None:
         """When every container has ended for good, so does what was there for them."""

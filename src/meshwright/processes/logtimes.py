@@ -79,6 +79,35 @@ class LogTimes:
         return None
 
 
+class NextStart:
+    """Finds out, now and then, whether another program has begun to write to a log since this was made."""
+
+    def __init__(self, log: Path) -> None:
+        self._times = times_file(log)
+        self._seen = self._size()
+
+    def _size(self) -> int:
+        try:
+            return self._times.stat().st_size
+        except OSError:
+            return 0
+
+    def look(self) -> int | None:
+        """Where its output begins; None when there is none, or none that can be told from older ones."""
+        size = self._size()
+        seen, self._seen = self._seen, size - size % _MARK.size
+        if size <= seen:  # nothing new; or the marks were begun anew, or thinned out
+            return None
+        try:
+            with self._times.open("rb") as file:
+                file.seek(seen)
+                data = file.read(self._seen - seen)
+        except OSError:
+            return None
+        whole = data[: len(data) - len(data) % _MARK.size]
+        return next((size for size, when in _MARK.iter_unpack(whole) if when & _START), None)
+
+
 class LogClock:
     """Keeps the times of logs that are written to. For one event loop; nothing here waits."""
 

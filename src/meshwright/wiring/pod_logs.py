@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from meshwright.apiserver.pod_streams import LogOptions
-from meshwright.processes.logtimes import LogTimes
+from meshwright.processes.logtimes import LogTimes, NextStart
 
 _PIECE = 65_536
 _LONGEST_LINE = 16_384  # with timestamps, a longer one is shown in parts
@@ -62,6 +62,7 @@ class _Place:
 
 
 async def _raw(path: Path, options: LogOptions, going_on: Callable[[], Awaitable[bool]]) -> _Pieces:
+    following = NextStart(path)
     times = LogTimes.read(path)
     size = _size(path)
     section = section_of(times, options.back)
@@ -73,25 +74,30 @@ async def _raw(path: Path, options: LogOptions, going_on: Callable[[], Awaitable
             break
         yield _Place(offset, times), piece
         offset += len(piece)
-    if not options.follow:
-        return
+    if options.follow:
+        async for found in _followed(path, offset, following, going_on):
+            yield found
+
+
+async def _followed(
+    path: Path, offset: int, following: NextStart, going_on: Callable[[], Awaitable[bool]]
+) -> _Pieces:
+    """What comes until another program begins to write, or nobody wants to hear more."""
     asked = time.monotonic()
     last_round = False
     while True:
         size = _size(path)
+        limit = following.look()
         if size < offset:
             offset = 0
-        if last_round:
-            size = min(
-                (size, *LogTimes.read(path).starts[len(times.starts) :])
-            )  # what is behind is another program's
-        while offset < size:
-            piece = _read(path, offset, min(_PIECE, size - offset))
+        end = size if limit is None else min(size, limit)
+        while offset < end:
+            piece = _read(path, offset, min(_PIECE, end - offset))
             if not piece:
                 break
             yield _Place(offset, LogTimes()), piece
             offset += len(piece)
-        if last_round:
+        if last_round or limit is not None:
             return
         if time.monotonic() - asked > _ASK_SECONDS:
             asked = time.monotonic()

@@ -19,6 +19,7 @@ from meshwright.agent.replacement import fingerprint
 from meshwright.agent.volumes import refresh
 from meshwright.model.names import Milliseconds, ProxyName
 from meshwright.model.planned_pod import ContainerStatus, PlannedPod, PodPhase, PodStatus
+from meshwright.model.proxy import Role
 from meshwright.processes.holder_client import Disconnected, RemoteError
 
 _BUILD_AGAIN_SECONDS = 1.0
@@ -254,7 +255,10 @@ class PodRunner:
 
     async def _end_processes(self, session: Session) -> None:
         if self._proxy is not None:
-            await self._proxy.drain(self._machine.settings.drain_time / 1000)
+            drain, grace = self._machine.settings.drain_time, self.pod.template.termination_grace
+            # A gateway is its own application: what it is told to end has the grace period too.
+            longest = drain if self.pod.role is Role.SIDECAR else max(drain, grace)
+            await self._proxy.drain(drain / 1000, longest / 1000)
         await end_applications(session, self.name, self.pod.template.termination_grace)
         if self._proxy is not None:
             await self._proxy.end(session)

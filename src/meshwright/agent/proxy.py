@@ -187,19 +187,19 @@ class ProxyRunner:
         ended = await session.exit_of(process)
         return f"Envoy ended with {f'signal {ended.signal}' if ended.signal else f'exit code {ended.code}'}"
 
-    async def drain(self, longest: float) -> None:
-        """Ask clients to leave and wait, at most `longest` seconds, until they have: no request is being served and
-        no connection is open. One that is open and idle may bring a request at the moment it would be closed.
+    async def drain(self, idle: float, longest: float) -> None:
+        """Ask clients to leave and wait until they have: no request is being served (`longest` seconds at most), and
+        no connection is open (`idle` seconds), as that may bring a request at the moment it would be closed.
         """
         if not self.ready.is_set():
             return
         inbound_only = self._pod.role is Role.SIDECAR
         await self._admin.drain(inbound_only=inbound_only)
         loop = asyncio.get_running_loop()
-        end = loop.time() + longest
-        quiet = 0
-        while loop.time() < end and quiet < _QUIET_LOOKS:
-            busy = await self._admin.open_connections() or await self._admin.in_flight(inbound_only=inbound_only)
+        began, quiet = loop.time(), 0
+        while (now := loop.time() - began) < longest and quiet < _QUIET_LOOKS:
+            held = now < idle and await self._admin.open_connections()
+            busy = held or await self._admin.in_flight(inbound_only=inbound_only)
             quiet = 0 if busy else quiet + 1
             await asyncio.sleep(_LOOK_SECONDS)
 

@@ -130,6 +130,7 @@ SLOW = [
     {"name": "slow h2", "kind": "h2", "port": 8080, "connections": 4, "wait": 1500},
     {"name": "slower h1", "kind": "h1", "port": 8000, "connections": 2, "wait": 7000},  # longer than pods drain
     {"name": "slower h2", "kind": "h2", "port": 8080, "connections": 2, "wait": 7000},
+    {"name": "gateway slower", "kind": "h1", "connections": 2, "wait": 7000, "authority": "backend.example.com"},
 ]
 OUTSIDE = [
     {"name": "gateway h1", "kind": "h1", "connections": 3, "rate": 10, "authority": "backend.example.com"},
@@ -171,20 +172,24 @@ class Seen:
 
 @contextlib.contextmanager
 def load(mesh: Mesh, more: list[dict[str, Any]] | None = None) -> Generator[Seen]:
-    """The load, from a pod (with `more` streams) and through the gateway; `Seen` is filled in when it has ended."""
+    """The load and `more` streams, from a pod, or through the gateway those with an authority; `Seen` is filled in
+    when it has ended.
+    """
+    streams = [*IN_MESH, *OUTSIDE, *(more or [])]
     stop = mesh.programs.parent / f"stop{time.monotonic_ns()}"
-    inside = {"stop": str(stop), "streams": [{"host": "backend", **each} for each in [*IN_MESH, *(more or [])]]}
-    outside = {
-        "stop": str(stop),
-        "streams": [{"host": "127.0.0.1", "port": mesh.host_port, **each} for each in OUTSIDE],
-    }
+    inside = [{"host": "backend", **each} for each in streams if "authority" not in each]
+    outside = [{"host": "127.0.0.1", "port": mesh.host_port, **each} for each in streams if "authority" in each]
     program = [sys.executable, str(mesh.programs / "caller.py")]
     exec_words = [*mesh.program, "exec", "--data", str(mesh.data), CALLER, "--"]
     processes = [
         subprocess.Popen(
-            [*words, json.dumps(spec)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/"
+            [*words, json.dumps({"stop": str(stop), "streams": chosen})],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd="/",
         )
-        for words, spec in (([*exec_words, *program], inside), (program, outside))
+        for words, chosen in (([*exec_words, *program], inside), (program, outside))
     ]
     seen = Seen()
     try:

@@ -20,6 +20,7 @@ from meshwright.ca.times import DEFAULT_TIMES
 BACKDATE = timedelta(minutes=2)
 """Clocks differ: a certificate is valid a little earlier than it was made."""
 SMALLEST_RSA = 2048
+CURVES = ("secp256r1", "secp384r1", "secp521r1")  # P-256, P-384, P-521
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ def problem_of_pair(chain_pem: bytes, key_pem: bytes) -> str:
             return f"the RSA key has {key.key_size} bits, fewer than {SMALLEST_RSA}"
     elif not isinstance(key, ec.EllipticCurvePrivateKey):
         return "the private key is neither RSA nor ECDSA"
+    elif key.curve.name not in CURVES:
+        return f"the ECDSA key is on curve {key.curve.name}; Envoy takes {', '.join(CURVES)}"
     if _public(certificate.public_key()) != _public(key.public_key()):
         return "the private key does not belong to the certificate"
     return ""

@@ -78,9 +78,7 @@ class Mesh:
             raise AssertionError(f"{command} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
-    def up(
-        self, configs: Iterable[Path], profile: str = "default", rung: str = "", *, visitors: bool = False
-    ) -> str:
+    def up(self, configs: Iterable[Path], profile: str = "default", rung: str = "", *, visitors: bool = False) -> str:
         """Start the mesh and return what `up` printed."""
         words = ["--detach", "--profile", profile, "--http-port", str(self.host_port)]
         words += ["--https-port", str(self.host_tls_port), "--api-port", str(self.api_port)]

@@ -23,6 +23,7 @@ class RawClient(asyncio.Protocol):
         self.silent = False
         self.pings = 0
         self.data = 0
+        self.ends: dict[int, dict[str, str]] = {}  # by stream: the headers that ended it; a reset as its code
         self.over = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -36,6 +37,11 @@ class RawClient(asyncio.Protocol):
         for event in self.h2.receive_data(data):
             if isinstance(event, h2.events.PingReceived):
                 self.pings += 1
+            if isinstance(event, h2.events.TrailersReceived | h2.events.ResponseReceived):
+                fields = {bytes(name).decode(): bytes(value).decode() for name, value in event.headers}
+                self.ends.setdefault(event.stream_id, {}).update(fields)
+            if isinstance(event, h2.events.StreamReset):
+                self.ends.setdefault(event.stream_id, {})["reset"] = str(int(event.error_code))
             if isinstance(event, h2.events.DataReceived):
                 self.data += len(event.data)
                 if event.flow_controlled_length:

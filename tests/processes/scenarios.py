@@ -111,6 +111,26 @@ async def traffic(at: Scenario) -> Any:
     }
 
 
+async def neighbours(at: Scenario) -> Any:
+    """Whom a pod believes to be behind the bridge's and another pod's address, while pods come and go."""
+    one, two = await at.pods("one", "two")
+    known: list[str] = []
+    for _ in range(2):
+        await at.start(two, "serve", "80")
+        answered = await at.python(one, "call", at.address(1), "80")
+        await at.shell(one, "getent hosts one")  # asks the bridge
+        _, table = await at.shell(one, "cat /proc/net/arp")
+        rows = sorted(line.split() for line in table.splitlines()[1:])
+        known.append(" ".join([answered, *(f"{row[0]} {row[3]}" for row in rows)]))
+        await at.holder.remove_pod(two)
+        more = [at.spec(f"more{number}", 30 + number) for number in range(6)]
+        await at.holder.add_pods(more)
+        await at.holder.add_pods([at.spec("two", 11)])
+        for spec in more:
+            await at.holder.remove_pod(spec.pod)
+    return {"known": known, "bridge": "10.244.0.1", "pod": at.address(1)}
+
+
 async def names(at: Scenario) -> Any:
     """What the DNS server answers, over UDP and TCP."""
     [pod] = await at.pods("asker", interception=Interception())

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from meshwright.processes.network import hardware_address
 from tests.processes.machines import Machine
 
 
@@ -17,6 +18,15 @@ def test_pods_reach_each_other(mesh: Machine) -> None:
     found = mesh.scenario("traffic")
     expected = f"app 80 meant  from {found['from']}"
     assert (found["by_name"], found["by_address"], found["hosts"]) == (expected, expected, expected)
+
+
+def test_neighbours_stay_where_they_are(mesh: Machine) -> None:
+    """A new pod must not change how others reach the bridge (DNS), nor be found where its predecessor was."""
+    found = mesh.scenario("neighbours")
+    assert len(set(found["known"])) == 1, found
+    rows = found["known"][0]
+    for address in (found["bridge"], found["pod"]):
+        assert f"{address} {hardware_address(address)}" in rows
 
 
 def test_names(mesh: Machine) -> None:

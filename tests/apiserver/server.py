@@ -32,7 +32,7 @@ from meshwright.store.sources import system_sources
 from meshwright.store.sqlite_engine import SqliteEngine
 from meshwright.store.store import Store
 from meshwright.wiring.cluster_addresses import cluster_addresses
-from meshwright.wiring.validation import field_errors
+from meshwright.wiring.validation import Door
 
 READER_TOKEN = "reader"
 Json = dict[str, Any]
@@ -191,7 +191,9 @@ async def _serve(folder: Path, listener: socket.socket, limits: Limits, extras: 
         streams = Streams()
         beside = pod_parts(store, extras.machine, streams) if extras.machine is not None else ()
         parts = (*extras.parts, *beside, accounts.part)
-        api = make_api(store, catalogue, known, allowed=may, validate=field_errors, parts=parts, streams=streams)
+        api = make_api(
+            store, catalogue, known, allowed=may, validate=Door().field_errors, parts=parts, streams=streams
+        )
         accounts.definitions = api.schemas.definitions
         server = ApiServer(api, listener, tls)
         write_kubeconfig(folder / "kubeconfig", server.address, token, authority.roots_pem)

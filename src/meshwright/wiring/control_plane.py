@@ -24,6 +24,7 @@ from meshwright.controllers.controllers import Controllers
 from meshwright.controllers.pod_status_writer import PodStatusWriter
 from meshwright.controllers.resources import meaning
 from meshwright.model.names import ProxyName
+from meshwright.model.objects import MeshObjects
 from meshwright.model.workload import Identity
 from meshwright.node.server import Live, NodeServer
 from meshwright.processes.state import DataDirectory
@@ -90,7 +91,9 @@ class ControlPlane:
             living.store, StatusView(self._mesh, self._follower), self._nodes, self._receipts, time.monotonic
         )
         self._control = MeshControl(data, living.store, self._mesh, self._receipts, self._nodes, self._status)
-        self._api = ObjectApi(living.store, ApiPlace(data, run.api_port, self._authority, Rung(run.rung), _now))
+        self._api = ObjectApi(
+            living.store, ApiPlace(data, run.api_port, self._authority, Rung(run.rung), _now, self._objects)
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; everything else goes on."""
@@ -145,6 +148,9 @@ class ControlPlane:
 
     def _report(self) -> None:
         self._reports.tell(self._nodes.statuses.value, self._mesh.desired.value, self._follower.leaving.value)
+
+    def _objects(self) -> MeshObjects | None:
+        return None if self._mesh.loaded is None else self._mesh.loaded.objects
 
     def _sign(self, identity: Identity, csr_pem: bytes) -> bytes:
         assert self._mesh.loaded is not None, "the follower has loaded the store"

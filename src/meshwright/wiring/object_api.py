@@ -20,10 +20,11 @@ from meshwright.apiserver.server import ApiServer, TlsFiles
 from meshwright.apiserver.service_accounts import ServiceAccountTokens
 from meshwright.ca.authority import Authority, leads_to_a_root
 from meshwright.ca.files import write
+from meshwright.model.objects import MeshObjects
 from meshwright.processes.state import DataDirectory
 from meshwright.store.store import Store
 from meshwright.wiring.pod_streams import LocalPods
-from meshwright.wiring.validation import field_errors
+from meshwright.wiring.validation import Door
 
 LOG = logging.getLogger(__name__)
 NAMES = ("localhost", "127.0.0.1", "kubernetes.default.svc")
@@ -36,13 +37,14 @@ LONGEST_SLEEP = 60.0  # seconds; a clock that is set forward must not keep the c
 
 @dataclass(frozen=True, slots=True)
 class ApiPlace:
-    """Where the API is served, and with whose certificates."""
+    """Where the API is served, and with whose certificates; `known` are the objects that new ones may refer to."""
 
     data: DataDirectory
     port: int
     authority: Authority
     rung: Rung
     clock: Callable[[], datetime]
+    known: Callable[[], MeshObjects | None] = lambda: None
 
 
 class ObjectApi:
@@ -63,7 +65,7 @@ class ObjectApi:
             store,
             standard_catalogue(),
             one_of(only_token(token), accounts.authenticate),
-            validate=field_errors,
+            validate=Door(place.known).field_errors,
             parts=(accounts.part, *pod_parts(store, LocalPods(place.data, place.rung), streams)),
             streams=streams,
         )

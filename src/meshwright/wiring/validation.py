@@ -1,7 +1,7 @@
 """The rules of all kinds, as the object API asks for them: one object in, everything that is wrong with it out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from meshwright.apiserver.failure import FieldError
@@ -10,6 +10,8 @@ from meshwright.kinds.objects import read_objects
 from meshwright.kinds.table import KINDS
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic, Effect
+from meshwright.model.objects import MeshObjects
+from meshwright.wiring.references import References
 
 _READ = frozenset((api_version, kind.kind) for kind in KINDS for api_version in kind.api_versions)
 _REASONS: Mapping[str, str] = {
@@ -20,13 +22,19 @@ _REASONS: Mapping[str, str] = {
 }
 
 
-def field_errors(value: dict[str, Any]) -> tuple[FieldError, ...]:
-    """Findings of an object by its kind's rules; those that do not refuse it are warnings."""
-    if (value.get("apiVersion"), value.get("kind")) not in _READ:
-        return ()
-    parsed = read(json.dumps(value), "the object")
-    loaded = read_objects((parsed,))
-    return tuple(_error(finding) for finding in loaded.diagnostics)
+class Door:
+    """The rules of all kinds; with `known`, warnings about what an object refers to and nobody has as well."""
+
+    def __init__(self, known: Callable[[], MeshObjects | None] = lambda: None) -> None:
+        self._references = References(known)
+
+    def field_errors(self, value: dict[str, Any]) -> tuple[FieldError, ...]:
+        """Findings of an object by its kind's rules; those that do not refuse it are warnings."""
+        if (value.get("apiVersion"), value.get("kind")) not in _READ:
+            return ()
+        loaded = read_objects((read(json.dumps(value), "the object"),))
+        findings = (*loaded.diagnostics, *self._references.missing(loaded.objects))
+        return tuple(_error(finding) for finding in findings)
 
 
 def _error(finding: Diagnostic) -> FieldError:

@@ -62,6 +62,10 @@ class ChunkedMapping(Mapping[Key, Value]):
         chunk = self._chunks[self._place(name)]
         return chunk[name] if name in chunk else self._rest[name]
 
+    def get(self, name: Key, default: Any = None, /) -> Any:  # type: ignore[override] - one signature for all
+        chunk = self._chunks[self._place(name)]
+        return chunk[name] if name in chunk else self._rest.get(name, default)
+
     def __contains__(self, name: object) -> bool:
         return name in self._rest or name in self._chunks[self._place(cast("Key", name))]
 

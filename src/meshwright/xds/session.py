@@ -290,15 +290,15 @@ class Session:
 
     def wake_at(self, now: float) -> float | None:
         """When `reply` may have something to say though nothing moved; None when never."""
-        times = [
-            sent.at + bound
-            for state in self._types.values()
-            for sent in state.in_flight.values()
-            for bound in (self._timing.patience, self._timing.warming)
-        ]
-        leaving = [leaving for state in self._types.values() for leaving in state.leaving.values()]
-        times += [entry.due for entry in leaving if entry.due is not None]
-        if leaving and self._started is not None:
+        times: list[float] = []
+        leaves = False
+        for state in self._types.values():
+            for sent in state.in_flight.values():
+                times += (sent.at + self._timing.patience, sent.at + self._timing.warming)
+            if state.leaving:
+                leaves = True
+                times += [entry.due for entry in state.leaving.values() if entry.due is not None]
+        if leaves and self._started is not None:
             times.append(self._started + self._timing.warming)  # from then on nobody waits for unasked types
         return min((time for time in times if time > now), default=None)
 

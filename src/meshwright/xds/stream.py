@@ -19,7 +19,7 @@ from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import DeltaDi
 from meshwright.model.names import SECRET, ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.published import EncodedResource, Resources
 from meshwright.xds.grpc import Framed
-from meshwright.xds.session import Complaint, Session, Timing
+from meshwright.xds.session import Answer, Complaint, Session, Timing
 from meshwright.xds.subscription import NOTHING
 from meshwright.xds.witness import Witness
 
@@ -40,7 +40,17 @@ class State:
     happens; -inf: not known yet).
     """
 
-    __slots__ = ("__weakref__", "_synced", "idle_until", "resources", "secrets", "session", "steps", "takes_secrets")
+    __slots__ = (
+        "__weakref__",
+        "_synced",
+        "answer",
+        "idle_until",
+        "resources",
+        "secrets",
+        "session",
+        "steps",
+        "takes_secrets",
+    )
 
     def __init__(self, session: Session, resources: Resources | None, secrets: Secrets) -> None:
         self.session = session
@@ -48,6 +58,7 @@ class State:
         self.secrets = secrets
         self.steps: dict[Hashable, Step] = {}
         self.idle_until = -math.inf
+        self.answer: Answer | None = None  # what is to be said, when that is known already
         self.takes_secrets = session.takes(SECRET)
         self._synced: bool | None = None
 
@@ -124,7 +135,7 @@ class Book:
 
     def said(self, state: State, now: float) -> Step | None:
         """The next response, or None; then `state.idle_until` is later than now."""
-        answer = state.session.pending(now)
+        answer, state.answer = state.answer or state.session.pending(now), None
         if answer is None:
             state.rest(now)
             return None
@@ -139,7 +150,8 @@ class Book:
 
     def _known(self, state: State, now: float) -> State:
         """The state that others who have everything are in already, if there is one."""
-        if state.session.pending(now) is not None:
+        state.answer = state.session.pending(now)
+        if state.answer is not None:
             return state
         state.rest(now)
         place = state.session.place(now)

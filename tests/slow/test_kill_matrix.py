@@ -140,6 +140,19 @@ def test_a_stopped_envoy_delays_no_other_and_gets_the_newest_and_only_that(mesh:
     assert config_loads(mesh) - loads <= 8, "what was on its way when it was stopped, and the newest"
 
 
+def test_a_stopped_envoy_leaves_the_endpoints_until_it_goes_on(mesh: Mesh) -> None:
+    def is_ready() -> bool:
+        return next(each["ready"] for each in mesh.status()["pods"] if each["name"].startswith("reviews-v1"))
+
+    with stopped(in_pods(mesh)["reviews-v1", "envoy"]):
+        mesh.eventually(lambda: not is_ready(), "its pod is not ready", 60)
+        assert apply_rule(mesh, "--wait")["receipt"]["live"]  # so the others know that it is no endpoint
+        with load(mesh.host_port, REVIEWS) as running:
+            running.wait_for(50)
+        assert set(running.statuses) == {200}
+    mesh.eventually(is_ready, "its pod is ready again")
+
+
 def test_everything_comes_back_from_disk_while_the_control_plane_is_down(mesh: Mesh) -> None:
     before, leaves = in_pods(mesh), leaf_files(mesh)
     with writing(mesh, "down") as writer:

@@ -27,8 +27,8 @@ class ProxyPort(Protocol):
         """Stop listening for this proxy and forget it; nothing happens when it is not known."""
         ...
 
-    def status_of(self, proxy: ProxyName) -> ProxyStatus:
-        """How far it is; an empty status when it is not known."""
+    def status_of(self, proxy: ProxyName, *, in_full: bool = True) -> ProxyStatus:
+        """How far it is; an empty status when it is not known. What it acknowledged costs: not unless `in_full`."""
         ...
 
 

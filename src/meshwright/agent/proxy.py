@@ -25,6 +25,7 @@ _SHORT_LIFE_SECONDS = 5.0
 _FIRST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 5.0
 _END_SECONDS = 3.0
+_LIFE_LOOK_SECONDS = 1.0  # between two looks whether a ready Envoy still lives; one that is connected does
 _LOOK_SECONDS = 0.05
 _QUIET_LOOKS = 4  # in a row: what was sent before everybody knew may still be on its way
 
@@ -183,8 +184,22 @@ class ProxyRunner:
             return "Envoy has not acknowledged all of its configuration yet"
         return "" if await self._admin.ready() else "Envoy is not live yet"
 
+    async def _stay_ready(self) -> None:
+        """An Envoy that is stopped or stuck leaves the endpoints until it answers again. Its connection to us proves
+        that it lives (the heartbeat closes it otherwise), so only one without is asked.
+        """
+        while True:
+            await asyncio.sleep(_LIFE_LOOK_SECONDS)
+            progress = self._machine.ports.proxies.status_of(self._pod.name, in_full=False)
+            if not progress.connected or not self.status.ready:
+                lives = await self._admin.get("/ready") is not None
+                self._set(ready=lives, message="" if lives else "Envoy shows no life")
+
     async def _epitaph(self, session: Session, process: ProcessInfo) -> str:
-        ended = await session.exit_of(process)
+        async with asyncio.TaskGroup() as tasks:
+            looking = tasks.create_task(self._stay_ready())
+            ended = await session.exit_of(process)
+            looking.cancel()
         return f"Envoy ended with {f'signal {ended.signal}' if ended.signal else f'exit code {ended.code}'}"
 
     async def drain(self, idle: float, longest: float) -> None:

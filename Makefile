@@ -47,5 +47,10 @@ test-all: setup-dev
 bench: setup-dev
 	$(PY) -m bench
 
+# the screenshot and the transcript of the READMEs, from a real mesh and a real browser
+docs: setup-dev
+	$(PY) -m tools.transcript
+	MESHWRIGHT_SCREENSHOTS=docs/images $(PY) -m pytest tests/browser -q -k screenshot
+
 clean:
 	rm -rf $(VENV) .cache

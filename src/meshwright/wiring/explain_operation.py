@@ -1,16 +1,24 @@
 """The operation `explain` of a running mesh's socket."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from meshwright.documents.lines import Lines
+from meshwright.model.origin import ObjectRef, Origin
 from meshwright.processes.messages import BadRequest, Fields
 from meshwright.wiring.explaining import Question, QuestionError, explain
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.receipts import Receipts
 
+FindLines = Callable[[frozenset[ObjectRef]], Awaitable[Mapping[ObjectRef, Lines]]]
 
-def explain_operation(mesh: LiveMesh, receipts: Receipts) -> Callable[[Fields], Awaitable[dict[str, Any]]]:
-    """Where a request would go, by what is published now; `change` is the newest change in it."""
+
+def explain_operation(
+    mesh: LiveMesh, receipts: Receipts, find_lines: FindLines
+) -> Callable[[Fields], Awaitable[dict[str, Any]]]:
+    """Where a request would go, by what is published now; `change` is the newest change in it. `find_lines` knows the
+    lines of objects that are as a file had them.
+    """
 
     async def answer(fields: Fields) -> dict[str, Any]:
         asked = Question(
@@ -24,9 +32,24 @@ def explain_operation(mesh: LiveMesh, receipts: Receipts) -> Callable[[Fields], 
             found = explain(mesh.explainable(), asked)
         except QuestionError as error:
             raise BadRequest(str(error), "usage") from None
+        await _add_lines([step["origin"] for step in found["steps"] if step["origin"] is not None], find_lines)
         return {**found, "change": receipts.change_of(mesh.published.value.change)}
 
     return answer
+
+
+async def _add_lines(origins: list[dict[str, Any]], find_lines: FindLines) -> None:
+    """Put file and line to the origins where they are known."""
+    lines = await find_lines(frozenset(_object(each) for each in origins))
+    for each in origins:
+        known = lines.get(_object(each))
+        place = None if known is None else known.find(Origin(_object(each), each["path"]))
+        if place is not None:
+            each.update(file=place.file, line=place.line)
+
+
+def _object(origin: Mapping[str, Any]) -> ObjectRef:
+    return ObjectRef(origin["kind"], origin["namespace"], origin["name"])
 
 
 def _header(written: str) -> tuple[str, str]:

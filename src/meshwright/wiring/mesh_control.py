@@ -72,7 +72,7 @@ class MeshControl:
             "receipt": self._receipt,
             "proxies": self._proxies,
             "describe": DescribeOperation(store, mesh, receipts, nodes, self._sources).answer,
-            "explain": explain_operation(mesh, receipts),
+            "explain": explain_operation(mesh, receipts, self._sources.find),
             "topology": topology_operation(mesh),
             "visitors": visitors_operation(store),
             "wait": WaitOperation(status, store, self._sources.find).answer,

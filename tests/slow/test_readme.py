@@ -1,0 +1,32 @@
+"""The transcript of the READMEs is what the commands print today: figures apart, word for word."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.live.mesh import free_port
+from tools.transcript import PAGES, ROOT, block_of, demo, transcript
+
+NUMBER = re.compile(r"\d+(?:\.\d+)*")
+
+
+def masked(text: str) -> str:
+    """Milliseconds, addresses and counts differ from run to run."""
+    return NUMBER.sub("#", text)
+
+
+@pytest.mark.timeout(240)
+def test_the_readmes_show_what_the_commands_print() -> None:
+    with demo(free_port()) as data:
+        printed = transcript(data)
+    for name in PAGES:
+        assert masked(block_of((ROOT / name).read_text())) == masked(printed), "make docs remakes it"
+
+
+@pytest.mark.parametrize("page", [*PAGES, *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text()
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    missing = [link for link in links if not (Path(ROOT / page).parent / link).exists()]
+    assert missing == []

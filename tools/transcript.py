@@ -18,7 +18,7 @@ PAGES = ("README.md", "README.zh.md")
 BEGIN, END = "<!-- transcript -->", "<!-- end -->"
 NETWORKING = "samples/bookinfo/networking"
 STEPS = (
-    f"mw apply -f {NETWORKING}/destination-rule-reviews.yaml -f {NETWORKING}/virtual-service-all-v1.yaml",
+    f"mw apply -f {NETWORKING}/destination-rule-reviews.yaml -f {NETWORKING}/virtual-service-reviews-v3.yaml",
     f"mw apply -f {NETWORKING}/virtual-service-reviews-50-v3.yaml",
     "mw explain --from deploy/productpage-v1 --to http://reviews:9080/reviews/0",
     "mw undo",

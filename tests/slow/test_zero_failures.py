@@ -154,6 +154,13 @@ def apply(mesh: Mesh, rule: dict[str, Any]) -> None:
     assert answer["receipt"]["live"], answer
 
 
+def test_applications_that_close_idle_connections(mesh: Mesh) -> None:
+    """Most servers do, after some seconds; a request that is sent at that moment must not be lost."""
+    seen = json.loads(mesh.python("deploy/caller.load", "bursts.py", "backend", "8000", "2"))
+    assert seen["requests"] > 0
+    assert seen["failed"] == 0, seen["failures"][:5]
+
+
 def test_leaves_of_thirty_seconds(mesh: Mesh) -> None:
     """All tests here run with them; this one sees three exchanges. Connections outlive the leaf they began with."""
     serials = [leaf(mesh)]

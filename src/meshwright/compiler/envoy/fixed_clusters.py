@@ -21,6 +21,9 @@ from meshwright.model.settings import MeshSettings
 
 INBOUND_SOURCE = "127.0.0.6"
 IDLE = ConnectionPool(http_idle_timeout=Milliseconds(300_000))
+# Applications close idle connections after 2 seconds (gunicorn) and more; a request that meets that is lost, and may
+# not be sent again. So the proxy is always first: a new connection to the application beside it costs hardly anything.
+OWN_IDLE = ConnectionPool(http_idle_timeout=Milliseconds(1_000))
 CLEANUP = Milliseconds(60_000)
 SOL_SOCKET, SO_MARK, PROXY_MARK = 1, 36, 1337
 
@@ -57,7 +60,7 @@ def _original(name: ResourceName, settings: MeshSettings) -> Cluster:
 
 def _passthrough(name: ResourceName, settings: MeshSettings, inward: ProxyClass | None = None) -> Built:
     cluster = _original(name, settings)
-    connection_pool.apply_protocol(cluster, Protocol.AUTO, IDLE)
+    connection_pool.apply_protocol(cluster, Protocol.AUTO, IDLE if inward is None else OWN_IDLE)
     if inward is not None:
         _from_inside(cluster, inward)
     return Built(CLUSTER, name, cluster)
@@ -66,12 +69,16 @@ def _passthrough(name: ResourceName, settings: MeshSettings, inward: ProxyClass 
 def _inbound(port: PortNumber, protocol: Protocol, proxy_class: ProxyClass, settings: MeshSettings) -> Built:
     name = inbound_cluster(port)
     cluster = _original(name, settings)
-    connection_pool.apply_protocol(cluster, protocol, None)
+    connection_pool.apply_protocol(cluster, protocol, OWN_IDLE if _may_be_http(protocol) else None)
     if proxy_class.address:
         _to_application(cluster, port, proxy_class)
     else:
         _from_inside(cluster, proxy_class)
     return Built(CLUSTER, name, cluster)
+
+
+def _may_be_http(protocol: Protocol) -> bool:
+    return protocol.is_http or protocol is Protocol.AUTO
 
 
 def _from_inside(cluster: Cluster, proxy_class: ProxyClass) -> None:

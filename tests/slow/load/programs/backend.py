@@ -2,7 +2,7 @@
 
 HTTP/1.1 and HTTP/2: `/ID` or `/wait/MILLISECONDS/ID`; gRPC: any method, bytes in and out; TCP: a line. The answer
 is always `ID VERSION POD RULE`, RULE being the request's header x-rule or "-". After SIGTERM what was asked is still
-answered.
+answered. An HTTP/1.1 connection that is idle for IDLE seconds (of the environment) is closed, as most servers do.
 """
 
 # pyright: basic
@@ -22,6 +22,7 @@ import h2.events
 
 VERSION, POD = os.environ.get("VERSION", "-"), os.environ.get("HOSTNAME", "-")
 BIND = os.environ.get("MESHWRIGHT_BIND_ADDRESS", "0.0.0.0")
+IDLE = float(os.environ.get("IDLE", "3600"))
 PATIENCE = 10.0
 
 
@@ -48,7 +49,8 @@ class Http1:
         try:
             while not self.stopping:
                 self.idle.add(writer)
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                async with asyncio.timeout(IDLE):
+                    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 self.idle.discard(writer)
                 await self.respond(head, writer)
         except (OSError, asyncio.IncompleteReadError):

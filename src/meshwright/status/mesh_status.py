@@ -9,16 +9,16 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from meshwright.asynctools.latest import Latest
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ProxyName
-from meshwright.model.published import Published
 from meshwright.node.progress import ProxyProgress
 from meshwright.status.quarantine import Quarantine, Suspicion
 from meshwright.status.refusals import Refused, refusals
 from meshwright.status.register import Entry, Hold, Register
+from meshwright.status.sources import Compiled, Proxies, Receipts, Swap
 from meshwright.status.standing import Refusal, Standing
 from meshwright.status.subjects import key_of, shown
 from meshwright.status.writer import Said, StatusWriter
@@ -33,66 +33,6 @@ PATIENCE_SECONDS = 1.0  # after which "not yet" is worth a write
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 30.0, 600.0  # what was refused is tried again, ever more seldom
 STUCK_SECONDS = 3.0  # after which nobody waits for a proxy that does not answer, to go on with a trial
 _HISTORY = 20
-
-
-class Proxies(Protocol):
-    """How far proxies are: `node.server.NodeServer` is one."""
-
-    @property
-    def moved(self) -> Latest[int]:
-        """Another number whenever anything moved."""
-        ...
-
-    def progress(self) -> Mapping[ProxyName, ProxyProgress]:
-        """Every published proxy."""
-        ...
-
-
-class Receipt(Protocol):
-    """Whom a change affects."""
-
-    @property
-    def affected(self) -> tuple[ProxyName, ...]:
-        """They get other bytes by it."""
-        ...
-
-
-class Receipts(Protocol):
-    """What became of changes: `wiring.receipts.Receipts` is one."""
-
-    def of(self, change: int) -> Receipt | None:
-        """None when it is not known (any more)."""
-        ...
-
-    def publication_of(self, change: int) -> int | None:
-        """The first publication that holds this change; None while there is none."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Swap:
-    """Let the mesh read `after` instead of `before` (what it reads now; None: nothing), until the next version."""
-
-    key: Key
-    before: bytes | None
-    after: bytes | None
-
-
-class Compiled(Protocol):
-    """What the mesh makes of its objects."""
-
-    @property
-    def published(self) -> Latest[Published]:
-        """The newest publication."""
-        ...
-
-    def findings(self) -> tuple[Diagnostic, ...]:
-        """What readers and compiler say, as of the newest publication; the same tuple while nothing changed."""
-        ...
-
-    def swap(self, swaps: Sequence[Swap]) -> frozenset[Key]:
-        """Publish anew with other texts; which of them fitted."""
-        ...
 
 
 class MeshStatus:

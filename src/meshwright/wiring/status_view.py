@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from meshwright.asynctools.latest import Latest
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.published import Published
-from meshwright.status.mesh_status import Swap
+from meshwright.status.sources import Swap
 from meshwright.store.names import Key
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.store_follower import StoreFollower

@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from meshwright.asynctools.latest import Latest
-from meshwright.status.mesh_status import Swap
+from meshwright.status.sources import Swap
 from meshwright.store.names import Key, Revision
 from meshwright.store.query import Query, Scope
 from meshwright.store.store import Store

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 from meshwright.model.names import SECRET, ProxyName, ResourceName, TypeUrl, Version
@@ -104,7 +104,9 @@ class Book:
         self._nonces = count(1)
         self._blank: dict[TypeUrl | None, State] = {}
         self._settled: WeakValueDictionary[Hashable, State] = WeakValueDictionary()
-        self._recent: deque[tuple[State, Hashable, Step, int]] = deque()
+        self._recent: deque[tuple[ref[State], Hashable, float, int]] = (
+            deque()
+        )  # where steps begin: which, when, bytes
         self._bytes = 0
 
     def blank(self, only: TypeUrl | None) -> State:
@@ -162,19 +164,19 @@ class Book:
     def _remember(self, state: State, key: Hashable, step: Step, now: float) -> None:
         size = (len(key) if isinstance(key, bytes) else 0) + (step.said.size if step.said is not None else 0)
         state.steps[key] = step
-        self._recent.append((state, key, step, size))
+        self._recent.append((ref(state), key, now, size))
         self._bytes += size
         self.forget_old(now)
 
     def forget_old(self, now: float) -> None:
-        """Nothing is kept longer than it is useful."""
+        """Nothing is kept longer than it is useful. Most steps are gone by then, with the state where they begin."""
         recent = self._recent
-        while recent and (
-            len(recent) > MOST_STEPS or self._bytes > MOST_BYTES or recent[0][2].at + REMEMBERED <= now
-        ):
-            state, key, step, size = recent.popleft()
+        while recent and (len(recent) > MOST_STEPS or self._bytes > MOST_BYTES or recent[0][2] + REMEMBERED <= now):
+            begin, key, at, size = recent.popleft()
             self._bytes -= size
-            if state.steps.get(key) is step:
+            state = begin()
+            step = state.steps.get(key) if state is not None else None
+            if state is not None and step is not None and step.at == at:
                 del state.steps[key]
 
 

@@ -52,7 +52,10 @@ class MessageReader:
             if len(buffer) < PREFIX + length:
                 return
             message = bytes(buffer[PREFIX : PREFIX + length])
-            del buffer[: PREFIX + length]
+            if len(buffer) == PREFIX + length:
+                buffer = self._buffer = bytearray()  # an emptied one would keep its memory
+            else:
+                del buffer[: PREFIX + length]
             yield message
 
     @property

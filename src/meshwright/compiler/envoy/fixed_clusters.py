@@ -22,7 +22,7 @@ from meshwright.model.settings import MeshSettings
 INBOUND_SOURCE = "127.0.0.6"
 IDLE = ConnectionPool(http_idle_timeout=Milliseconds(300_000))
 # Applications close idle connections after 2 seconds (gunicorn) and more; a request that meets that is lost, and may
-# not be sent again. So the proxy is always first: a new connection to the application beside it costs hardly anything.
+# not be sent again. So the proxy is always first: a new connection to the application beside it costs nothing.
 OWN_IDLE = ConnectionPool(http_idle_timeout=Milliseconds(1_000))
 CLEANUP = Milliseconds(60_000)
 SOL_SOCKET, SO_MARK, PROXY_MARK = 1, 36, 1337

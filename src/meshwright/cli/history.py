@@ -18,11 +18,15 @@ MILLISECONDS = 1000
 @click.argument("words", nargs=-1, metavar="[KIND/NAME]")
 @click.option("-n", "--namespace", default="default", show_default=True)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--all", "everything", is_flag=True, help="Also what controllers wrote.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
-def command(data: Path | None, words: Sequence[str], namespace: str, limit: int, output: str) -> None:
+def command(
+    data: Path | None, words: Sequence[str], namespace: str, limit: int, output: str, *, everything: bool
+) -> None:
     """Print the changes, newest first: number, time, author, objects, and how far each is."""
     kind, name = split_name(words)
-    changes = ask(data, "changes", kind=kind, name=name, namespace=namespace, limit=limit)["changes"]
+    asked = {"kind": kind, "name": name, "namespace": namespace, "limit": limit, "everything": everything}
+    changes = ask(data, "changes", **asked)["changes"]
     if output == "json":
         click.echo(json.dumps(changes))
         return

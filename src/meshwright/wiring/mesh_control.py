@@ -31,7 +31,7 @@ from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.loading import load
 from meshwright.wiring.proxy_origins import origins_answer
 from meshwright.wiring.receipts import Receipt, Receipts
-from meshwright.wiring.seeding import objects_of
+from meshwright.wiring.seeding import AUTHOR, objects_of
 from meshwright.wiring.source_lines import FILE, SourceLines
 from meshwright.wiring.topology import topology_operation
 from meshwright.wiring.visitors_operation import visitors_operation
@@ -40,6 +40,8 @@ from meshwright.wiring.wait_operation import WaitOperation, refusal_notes
 
 SOCKET = "mesh.sock"
 LONGEST_WAIT_SECONDS = 600.0
+PAGE = 100
+CONTROLLERS = "controller/"
 
 
 class MeshControl:
@@ -127,9 +129,27 @@ class MeshControl:
         return await self._told(done, fields, dry_run=dry_run)
 
     async def _undo(self, fields: Fields) -> dict[str, Any]:
-        number = fields.integer("change", 0) or (await self._store.head()).change
+        number = fields.integer("change", 0) or await self._last_of_a_person()
         back = await self._store.revert([ChangeNumber(number)])
         return await self._take_back(back.writes, back.conflicts, f"undo {number}", fields)
+
+    async def _last_of_a_person(self) -> ChangeNumber:
+        """What `undo` means without a number: neither what controllers made of it, nor the start of the mesh."""
+        found = [each for each in await self._newest(1, None) if each.author != AUTHOR]
+        if not found:
+            raise BadRequest("nobody has changed anything since the mesh was started", "refused")
+        return found[0].number
+
+    async def _newest(self, limit: int, key: Key | None) -> list[Change]:
+        """The newest changes that people made, newest first."""
+        found, before = list[Change](), None
+        while len(found) < limit:
+            page = await self._store.changes(PAGE, key, before)
+            found += [each for each in page if not each.author.startswith(CONTROLLERS)]
+            if len(page) < PAGE:
+                break
+            before = page[-1].number
+        return found[:limit]
 
     async def _rollback(self, fields: Fields) -> dict[str, Any]:
         number = fields.integer("change")
@@ -180,7 +200,9 @@ class MeshControl:
 
     async def _changes(self, fields: Fields) -> dict[str, Any]:
         key = self._named(fields) if fields.text("kind", "") else None
-        found = await self._store.changes(fields.integer("limit", 20), key)
+        limit = fields.integer("limit", 20)
+        everything = fields.flag("everything", default=False)
+        found = await self._store.changes(limit, key) if everything else await self._newest(limit, key)
         return {"changes": [self._change(change) for change in found]}
 
     async def _diff(self, fields: Fields) -> dict[str, Any]:

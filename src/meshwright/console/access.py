@@ -2,12 +2,16 @@
 
 The cookie is a session's random name, known to this process only (a restart asks to log in again, which the page
 does by itself as long as it has the token). Requests that change something must come from the console's own page, and
-every request must name this host: another site, or a name that somebody points at 127.0.0.1, gets nothing.
+every request must name this host: another site, or a name that somebody points at 127.0.0.1, gets nothing. Who tries
+many wrong tokens has to wait, and so has everybody else who logs in then; sessions go on.
 """
 
 import hmac
 import secrets
 import time
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -15,34 +19,52 @@ from starlette.requests import Request
 COOKIE = "meshwright-session"
 SESSION_SECONDS = 12 * 3600
 MOST_SESSIONS = 200
+MOST_WRONG = 10  # wrong tokens in a minute
+WRONG_SECONDS = 60.0
+
+
+class Access(Enum):
+    """What a request may do."""
+
+    YES = "yes"
+    NO = "no"
+    LATER = "later"
+
+
+def cookie_name(request: Request) -> str:
+    """Cookies know no ports: the name keeps the consoles of several meshes on one machine apart."""
+    return f"{COOKIE}-{request.url.port or 80}"
 
 
 class Sessions:
-    """Sessions of one process."""
+    """Sessions of one process. `clock` counts seconds."""
 
-    def __init__(self, token: str, hosts: frozenset[str]) -> None:
-        self._token = token
+    def __init__(self, token: str, hosts: frozenset[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._token = token.encode()
         self._hosts = hosts
+        self._clock = clock
         self._until: dict[str, float] = {}
+        self._wrong: deque[float] = deque(maxlen=MOST_WRONG)
 
-    def begin(self, token: str) -> str | None:
-        """A new session for whoever has the token, None for others."""
-        if not hmac.compare_digest(token.encode(), self._token.encode()):
-            return None
+    def begin(self, token: str) -> str | Access:
+        """A new session for whoever has the token; NO, or LATER after too many wrong ones, for others."""
+        may = self._try(token)
+        if may is not Access.YES:
+            return may
         self._forget_old()
         name = secrets.token_urlsafe(32)
-        self._until[name] = time.monotonic() + SESSION_SECONDS
+        self._until[name] = self._clock() + SESSION_SECONDS
         return name
 
     def end(self, request: Request) -> None:
-        self._until.pop(request.cookies.get(COOKIE, ""), None)
+        self._until.pop(request.cookies.get(cookie_name(request), ""), None)
 
-    def has(self, request: Request) -> bool:
+    def access(self, request: Request) -> Access:
         """Whether a request belongs to a session, or carries the token itself (programs do)."""
+        if self._until.get(request.cookies.get(cookie_name(request), ""), 0.0) > self._clock():
+            return Access.YES
         kind, _, given = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and hmac.compare_digest(given.encode(), self._token.encode()):
-            return True
-        return self._until.get(request.cookies.get(COOKIE, ""), 0.0) > time.monotonic()
+        return self._try(given) if kind.lower() == "bearer" else Access.NO
 
     def is_ours(self, request: Request) -> bool:
         """Whether the browser speaks to this host, and (for changes) from our own page."""
@@ -52,7 +74,16 @@ class Sessions:
         origin = request.headers.get("origin")
         return request.method in ("GET", "HEAD") or origin is None or urlsplit(origin).netloc == host
 
+    def _try(self, token: str) -> Access:
+        now = self._clock()
+        if len(self._wrong) == MOST_WRONG and now - self._wrong[0] < WRONG_SECONDS:
+            return Access.LATER
+        if hmac.compare_digest(token.encode(), self._token):
+            return Access.YES
+        self._wrong.append(now)
+        return Access.NO
+
     def _forget_old(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         kept = sorted((until, name) for name, until in self._until.items() if until > now)
         self._until = {name: until for until, name in kept[-MOST_SESSIONS:]}

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from meshwright.console.access import COOKIE, SESSION_SECONDS, Sessions
+from meshwright.console.access import SESSION_SECONDS, WRONG_SECONDS, Access, Sessions, cookie_name
 from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams
 
 TYPES = {
@@ -51,6 +51,7 @@ def application(seams: Seams) -> Starlette:
             Route("/api/v1/changes/{number:int}/diff", pages.inside(pages.diff)),
             Route("/api/v1/changes/{number:int}/undo", pages.inside(pages.undo), methods=["POST"]),
             Route("/api/v1/explain", pages.inside(pages.explain), methods=["POST"]),
+            Route("/api/v1/visitors", pages.inside(pages.visitors), methods=["GET", "PUT"]),
             Route("/api/v1/events", pages.inside(pages.events)),
             Route("/{name:path}", pages.open(pages.static)),
         ],
@@ -89,9 +90,12 @@ class _Pages:
         """For sessions."""
 
         async def answer(request: Request) -> Response:
-            if not self._sessions.has(request):
-                return problem(401, "log-in", "log in with the token of this mesh: meshwright dashboard")
-            return await handler(request)
+            may = self._sessions.access(request)
+            if may is Access.YES:
+                return await handler(request)
+            if may is Access.LATER:
+                return _later()
+            return problem(401, "log-in", "log in with the token of this mesh: meshwright dashboard")
 
         return self.open(answer)
 
@@ -109,19 +113,22 @@ class _Pages:
         if request.method == "DELETE":
             self._sessions.end(request)
             answer = Response(status_code=204, headers=HEADERS)
-            answer.delete_cookie(COOKIE)
+            answer.delete_cookie(cookie_name(request))
             return answer
         given = await _body(request)
         name = self._sessions.begin(str(given.get("token", "")))
-        if name is None:
+        if name is Access.LATER:
+            return _later()
+        if isinstance(name, Access):
             return problem(403, "wrong-token", "this is not the token of this mesh: meshwright dashboard prints it")
         answer = Response(status_code=204, headers=HEADERS)
-        answer.set_cookie(COOKIE, name, max_age=SESSION_SECONDS, httponly=True, samesite="strict")
+        answer.set_cookie(cookie_name(request), name, max_age=SESSION_SECONDS, httponly=True, samesite="strict")
         return answer
 
     async def me(self, request: Request) -> Response:
         del request
-        return _json({"user": "admin", "version": self._seams.version})
+        told = self._seams
+        return _json({"user": "admin", "mesh": told.mesh, "ingress": told.ingress, "version": told.version})
 
     # ------------------------------------------------------------ values
 
@@ -151,6 +158,12 @@ class _Pages:
         headers = [str(each) for each in given.get("headers", [])]
         return _json(await self._seams.ask("explain", {**fields, "headers": headers}))
 
+    async def visitors(self, request: Request) -> Response:
+        wanted = ""
+        if request.method == "PUT":
+            wanted = "on" if (await _body(request)).get("on") is True else "off"
+        return _json(await self._seams.ask("visitors", {"wanted": wanted, "author": "console"}))
+
     async def events(self, request: Request) -> Response:
         headers = {**HEADERS, "x-accel-buffering": "no"}
         return StreamingResponse(self._stream(request), 200, headers, "text/event-stream")
@@ -159,7 +172,7 @@ class _Pages:
         """The graph after every look at the proxies, and the changes whenever there are others."""
         told: Any = None
         seen = -1
-        while not await request.is_disconnected():
+        while self._sessions.access(request) is Access.YES and not await request.is_disconnected():
             if seen != self._seams.news.value:
                 seen = self._seams.news.value
                 yield _event("graph", self._seams.graph())
@@ -178,6 +191,12 @@ class _Pages:
             return {**await self._seams.ask("changes", {"limit": LAST_CHANGES}), "control_plane": "running"}
         except MeshAwayError:
             return {"changes": [], "control_plane": "away"}
+
+
+def _later() -> Response:
+    answer = problem(429, "too-many-tries", f"too many wrong tokens: wait {WRONG_SECONDS:.0f} s")
+    answer.headers["retry-after"] = f"{WRONG_SECONDS:.0f}"
+    return answer
 
 
 EXPLAIN = {"caller": "", "url": "", "method": "GET", "namespace": "default"}

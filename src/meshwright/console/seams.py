@@ -21,7 +21,8 @@ class MeshRefusesError(Exception):
 @dataclass(frozen=True, slots=True)
 class Seams:
     """`graph` gives the live graph, which is another one whenever `news` is; `requests` the last requests of an edge
-    (by its id, newest first, at most so many); `metrics` the text for Prometheus.
+    (by its id, newest first, at most so many); `metrics` the text for Prometheus. `mesh` is its name for people,
+    `ingress` the URL of its gateway on this machine.
     """
 
     graph: Callable[[], dict[str, Any]]
@@ -30,5 +31,7 @@ class Seams:
     news: Latest[int]
     ask: Ask
     token: str
+    mesh: str
+    ingress: str
     version: str
     allowed_hosts: frozenset[str]

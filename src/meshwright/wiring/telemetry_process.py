@@ -74,6 +74,8 @@ class TelemetryProcess:
             news=self._news,
             ask=self.ask,
             token=keep_token(data.root / TOKEN_FILE),
+            mesh=socket.gethostname(),
+            ingress=next((f"http://localhost:{each.host_port}" for each in run.forwards if each.name == "http"), ""),
             version=version("meshwright"),
             allowed_hosts=HOSTS,
         )

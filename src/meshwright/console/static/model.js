@@ -1,0 +1,80 @@
+/** From the API's graph to boxes (one per app and namespace) with versions, and edges between them. */
+
+const FORGET = 10 * 60 * 1000;
+const HOST = /^([^.]+)\.([^.]+)\.svc(\.|$)/;
+
+/**
+ * What was seen lately. Boxes and edges stay for a while after their last traffic, so that the picture does not jump.
+ */
+export class Seen {
+  constructor() {
+    this.nodes = new Map();
+    this.edges = new Map();
+    this.homes = new Map(); // service host -> box of the workloads that answer for it
+    this.window = 30;
+  }
+
+  /** Take in one graph of the API. */
+  take(graph, now) {
+    this.window = Math.round(graph.window_seconds);
+    for (const node of graph.nodes) this.nodes.set(node.id, { ...node, seen: now });
+    for (const edge of this.edges.values()) edge.live = false;
+    for (const edge of graph.edges) this.edges.set(edge.id, { ...edge, live: edge.count > 0, seen: now });
+    for (const [id, edge] of this.edges) if (now - edge.seen > FORGET) this.edges.delete(id);
+    const used = new Set([...this.edges.values()].flatMap((edge) => [edge.source, edge.destination]));
+    for (const id of this.nodes.keys()) if (!used.has(id)) this.nodes.delete(id);
+    for (const edge of graph.edges) {
+      const node = this.nodes.get(edge.destination);
+      if (node && (node.kind === "workload" || node.kind === "gateway")) this.homes.set(edge.service, boxKey(node));
+    }
+  }
+
+  /** The key of the box that a node stands in. */
+  boxOf(id) {
+    const node = this.nodes.get(id);
+    if (!node) return id;
+    if (node.kind !== "service") return boxKey(node);
+    const parts = HOST.exec(node.name);
+    return this.homes.get(node.name) ?? (parts ? `${parts[2]}/${parts[1]}` : node.name);
+  }
+
+  /** @returns {{boxes: any[], edges: any[]}} sorted by key */
+  picture() {
+    const boxes = new Map();
+    for (const node of this.nodes.values()) {
+      const key = this.boxOf(node.id);
+      const box = boxes.get(key) ?? emptyBox(key, node);
+      boxes.set(key, box);
+      if (node.kind === "service") continue;
+      box.kind = node.kind;
+      box.name = node.app || node.name;
+      box.namespace = node.namespace === "unknown" ? "" : node.namespace;
+      box.rows.push({ id: node.id, version: node.version, name: node.name, inMesh: node.in_mesh });
+    }
+    for (const box of boxes.values()) box.rows.sort((a, b) => compare(a.id, b.id));
+    const edges = [...this.edges.values()].map((edge) => ({ ...edge, from: this.boxOf(edge.source), to: this.boxOf(edge.destination) }));
+    return { boxes: [...boxes.values()].sort((a, b) => compare(a.key, b.key)), edges: edges.sort((a, b) => compare(a.id, b.id)) };
+  }
+
+  /** How a person calls a node: "reviews v2". */
+  nameOf(id, words) {
+    const node = this.nodes.get(id);
+    if (!node || node.name === "unknown") return words;
+    if (node.kind === "service") return HOST.exec(node.name)?.[1] ?? node.name;
+    return [node.app || node.name, node.version].filter(Boolean).join(" ");
+  }
+}
+
+function boxKey(node) {
+  return node.name === "unknown" ? node.id : `${node.namespace}/${node.app || node.name}`;
+}
+
+function emptyBox(key, node) {
+  const [namespace, name] = key.includes("/") ? key.split("/") : ["", key];
+  return { key, kind: node.kind, name, namespace, rows: [] };
+}
+
+/** Order of texts, the same in every language. */
+export function compare(a, b) {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -5,17 +5,18 @@ any more goes, and one that somebody else set stays. Lists are taken whole.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from meshwright.store.errors import NotFoundError
+from meshwright.store.errors import ConflictError, NotFoundError
 from meshwright.store.names import Author, ChangeNumber, Key
 from meshwright.store.store import Store
 from meshwright.store.writes import Committed, Create, Delete, Update, Write
 from meshwright.wiring.seeding import objects_of
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+ATTEMPTS = 10
 Json = dict[str, Any]
 
 
@@ -27,8 +28,26 @@ class Outcome:
     change: ChangeNumber | None
 
 
+async def until_alone(attempt: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Read, decide and write, again while somebody writes in between: statuses move by themselves.
+
+    Raises StoreError.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await attempt()
+        except ConflictError:
+            continue
+    return await attempt()
+
+
 async def apply(store: Store, texts: Iterable[tuple[str, str]], author: Author, *, dry_run: bool) -> Outcome:
     """All objects in one change, or none. Raises StoreError."""
+    listed = list(texts)
+    return await until_alone(lambda: _apply(store, listed, author, dry_run=dry_run))
+
+
+async def _apply(store: Store, texts: Iterable[tuple[str, str]], author: Author, *, dry_run: bool) -> Outcome:
     writes: list[Write] = []
     for key, declared in objects_of(texts).items():
         kept = await store.find(key)

@@ -5,7 +5,7 @@ explain. Each answer is an object; a refusal has the reason in words.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from meshwright.documents.lines import Lines
@@ -18,7 +18,7 @@ from meshwright.processes.server import Answer, Connection, Server
 from meshwright.processes.state import DataDirectory
 from meshwright.status.mesh_status import MeshStatus
 from meshwright.store.errors import StoreError
-from meshwright.store.history import Change
+from meshwright.store.history import Change, Revert
 from meshwright.store.names import Author, ChangeNumber, Key, Resource
 from meshwright.store.query import Query, Scope
 from meshwright.store.redact import redact, redact_difference
@@ -130,8 +130,7 @@ class MeshControl:
 
     async def _undo(self, fields: Fields) -> dict[str, Any]:
         number = fields.integer("change", 0) or await self._last_of_a_person()
-        back = await self._store.revert([ChangeNumber(number)])
-        return await self._take_back(back.writes, back.conflicts, f"undo {number}", fields)
+        return await self._take_back(lambda: self._store.revert([ChangeNumber(number)]), f"undo {number}", fields)
 
     async def _last_of_a_person(self) -> ChangeNumber:
         """What `undo` means without a number: neither what controllers made of it, nor the start of the mesh."""
@@ -153,18 +152,22 @@ class MeshControl:
 
     async def _rollback(self, fields: Fields) -> dict[str, Any]:
         number = fields.integer("change")
-        back = await self._store.rollback(ChangeNumber(number))
-        return await self._take_back(back.writes, back.conflicts, f"rollback to {number}", fields)
+        wanted = ChangeNumber(number)
+        return await self._take_back(lambda: self._store.rollback(wanted), f"rollback to {number}", fields)
 
     async def _take_back(
-        self, writes: Sequence[Any], conflicts: Iterable[tuple[Key, tuple[str, ...]]], message: str, fields: Fields
+        self, revert: Callable[[], Awaitable[Revert]], message: str, fields: Fields
     ) -> dict[str, Any]:
-        told = [f"{key}: {', '.join(paths)} changed since" for key, paths in conflicts]
-        if told:
-            raise BadRequest(f"cannot {message}: {'; '.join(told)}", "refused")
         dry_run = fields.flag("dry_run", default=False)
-        done = await applying.take_back(self._store, writes, _author(fields), message, dry_run=dry_run)
-        return await self._told(done, fields, dry_run=dry_run)
+
+        async def attempt() -> Outcome:
+            back = await revert()
+            told = [f"{key}: {', '.join(paths)} changed since" for key, paths in back.conflicts]
+            if told:
+                raise BadRequest(f"cannot {message}: {'; '.join(told)}", "refused")
+            return await applying.take_back(self._store, back.writes, _author(fields), message, dry_run=dry_run)
+
+        return await self._told(await applying.until_alone(attempt), fields, dry_run=dry_run)
 
     async def _told(self, done: Outcome, fields: Fields, *, dry_run: bool) -> dict[str, Any]:
         """The objects, the change's number, its receipt, and what the compiler says of the objects now."""

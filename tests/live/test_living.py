@@ -103,22 +103,9 @@ def test_diff_shows_what_a_change_did(mesh: Mesh) -> None:
     assert "+        string: new words" in said
 
 
-SLEEPER = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: sleeper, namespace: live}
-spec:
-  selector: {matchLabels: {app: sleeper}}
-  template:
-    metadata: {labels: {app: sleeper}}
-    spec: {containers: [{name: sleeper, image: curlimages/curl, command: [sleep, infinity]}]}
-"""
-
-
 def test_undo_means_the_last_change_of_a_person_not_what_controllers_made_of_it(mesh: Mesh) -> None:
-    apply(mesh, SLEEPER)
-    mesh.eventually(lambda: "sleeper" in mesh.run("get", "pods", "-n", "live").stdout, "its pod is there")
-    newest, shown = mesh.run("history", "--all", "--limit", "1").stdout, mesh.run("history", "--limit", "1").stdout
-    assert "controller/" in newest
-    assert "Deployment live/sleeper" in shown
-    assert "Deployment live/sleeper deleted" in mesh.run("undo").stdout
+    apply(mesh, "{apiVersion: v1, kind: Namespace, metadata: {name: short-lived}}")
+    newest = ("history", "--limit", "1")
+    mesh.eventually(lambda: "controller/" in mesh.run(*newest, "--all").stdout, "its ServiceAccount was made")
+    assert "Namespace short-lived" in mesh.run(*newest).stdout
+    assert "Namespace short-lived deleted" in mesh.run("undo").stdout

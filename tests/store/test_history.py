@@ -216,6 +216,13 @@ def test_three_states_become_one(
     assert rebase(current, after, before) == (merged, conflicts)
 
 
+def test_what_a_step_made_goes_though_its_metadata_was_written_since() -> None:
+    after: Json = {"metadata": {}, "spec": {"x": 1}}
+    marked: Json = {"metadata": {"finalizers": ["a/b"]}, "spec": {"x": 1}}
+    assert rebase(marked, after, None) == (None, [])
+    assert rebase({**marked, "spec": {"x": 2}}, after, None) == ({**marked, "spec": {"x": 2}}, ["the object"])
+
+
 def test_secrets_are_shown_without_their_data() -> None:
     async def scenario(store: Store) -> None:
         at = key("tls", resource=SECRETS)

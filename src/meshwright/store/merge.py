@@ -15,9 +15,12 @@ ABSENT = _Absent()
 def rebase(current: Json | None, after: Json | None, before: Json | None) -> tuple[Json | None, list[str]]:
     """`current` with the step from `before` to `after` taken back, and the paths where that is not possible.
 
-    Maps are merged member by member; lists and scalars as a whole. None: the object is not there.
+    Maps are merged member by member; lists and scalars as a whole. None: the object is not there. An object that the
+    step made goes also when its metadata was written since (finalizers, annotations of controllers), not its content.
     """
     conflicts: list[str] = []
+    if before is None and current is not None and after is not None and _same(_content(current), _content(after)):
+        return None, conflicts
     ends = tuple(ABSENT if value is None else value for value in (current, after, before))
     merged = _merge(ends[0], ends[1], ends[2], "", conflicts)
     return (None if merged is ABSENT else cast("Json", merged)), conflicts
@@ -39,6 +42,10 @@ def _merge(current: object, after: object, before: object, path: str, conflicts:
         if member is not ABSENT:
             merged[name] = member
     return merged
+
+
+def _content(value: Json) -> Json:
+    return {name: member for name, member in value.items() if name != "metadata"}
 
 
 def _same(one: object, other: object) -> bool:

@@ -53,7 +53,7 @@ function drawEmpty() {
   at("empty").replaceChildren(
     el("h3", {}, t("empty")),
     el("p", {}, t("empty.how")),
-    el("pre", { tabindex: "0" }, el("code", {}, "`curl ${state.ingress}/productpage`)),
+    el("pre", { tabindex: "0" }, el("code", {}, `curl ${state.ingress}/productpage`)),
     el("p", {}, t("empty.visitors")),
     el("pre", { tabindex: "0" }, el("code", {}, "meshwright visitors on")),
   );

@@ -236,7 +236,7 @@ class Http2Connection:
             return
         self._window -= size
         found.window -= size
-        self._tokens += 2  # the peer answers data with updates of both windows
+        self._tokens += 2 * (1 + size // self._largest_frame)  # the peer answers data with updates of both windows
         self._output.append(message.frames(stream, self._largest_frame))
 
     def send_trailers(self, stream: int, headers: Headers) -> None:

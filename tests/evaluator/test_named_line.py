@@ -4,6 +4,7 @@ import copy
 import re
 from typing import Any, cast
 
+import pytest
 import yaml
 
 from meshwright.wiring.explaining import Question, explain
@@ -74,6 +75,7 @@ def told(answer: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "steps": steps}
 
 
+@pytest.mark.timeout(240)
 def test_without_the_field_that_is_named_the_answer_is_another() -> None:
     checked, unchanged = 0, list[str]()
     for seed in range(100, 200):

@@ -1,4 +1,4 @@
-"""Images that nothing stands for are told with their line."""
+"""Images that nothing stands for, and volumes that nobody mounts, are told with their line."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from meshwright.documents.render import as_json
 from meshwright.wiring.image_findings import image_findings
 from meshwright.wiring.loading import load
 from meshwright.wiring.local_mesh import profile_texts, sample_texts
+from meshwright.wiring.volume_findings import volume_findings
 
 CASES = sorted((Path(__file__).parent / "mistakes").glob("*/in.yaml"))
 
@@ -16,7 +17,8 @@ CASES = sorted((Path(__file__).parent / "mistakes").glob("*/in.yaml"))
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.parent.name)
 def test_the_finding_has_path_and_line(case: Path) -> None:
     loaded = load([(str(case), case.read_text())])
-    found = [as_json(each, loaded.lines) for each in image_findings(loaded.objects, loaded.catalogue)]
+    told = (*image_findings(loaded.objects, loaded.catalogue), *volume_findings(loaded.objects))
+    found = [as_json(each, loaded.lines) for each in told]
     wanted = yaml.safe_load(case.with_name("expected.yaml").read_text())
     assert [{key: each[key] for key in ("code", "path", "line")} for each in found] == wanted
 

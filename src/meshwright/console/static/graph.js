@@ -3,8 +3,9 @@ import { keyed, say, set, svg } from "./dom.js";
 import { ms, percent, rate, t } from "./i18n.js";
 import { BOX, HEAD, Places, rowOf } from "./layout.js";
 
-const LABEL = { width: 116, line: 14 };
+const LABEL = { width: 124, line: 14 };
 const SPOTS = [0.5, 0.42, 0.58, 0.35, 0.65];
+const ROUNDS = 8;
 const SMALLEST = 0.75; // below this scale the graph scrolls instead
 
 /** How an edge's errors are shown: none, some, many. */
@@ -15,6 +16,7 @@ export function healthOf(edge) {
 
 /** mutual TLS of an edge in words. */
 export function tlsWords(edge) {
+  if (edge.nobody) return t("tls.nobody");
   if (edge.mtls_share >= 1) return t("tls.all");
   return edge.mtls_share > 0 ? t("tls.some", { share: percent(edge.mtls_share) }) : t("tls.none");
 }
@@ -59,6 +61,7 @@ export class Graph {
       const line = lineOf(start(places, byKey, edge), end(places, byKey, edge), lean);
       return { edge, line, spot: edge.live ? spotOf(line, edge, taken) : line.at(0.5) };
     });
+    partLabels(drawn.filter((each) => each.edge.live));
     const id = (each) => each.edge.id;
     keyed(this.lines, drawn, id, (each) => this.newEdge(each.edge.id), (element, each) => drawEdge(element, each, seen, selected));
     keyed(this.labels, drawn, id, (each) => this.newLabel(each.edge.id), (element, each) => drawLabel(element, each, selected));
@@ -144,13 +147,33 @@ function lineOf(a, b, lean) {
 
 /** The spot on the line where the label covers least; it is taken from then on. */
 function spotOf(line, edge, taken) {
-  const height = LABEL.line * linesOf(edge) + 8;
-  const rect = (spot) => ({ x: spot.x - LABEL.width / 2, y: spot.y - height / 2, width: LABEL.width, height });
+  const rect = (spot) => rectOf(edge, spot);
   const spots = SPOTS.map((share) => line.at(share));
   const covered = spots.map((each) => taken.reduce((sum, other) => sum + overlap(rect(each), other), 0));
   const spot = spots[covered.indexOf(Math.min(...covered))];
   taken.push(rect(spot));
   return spot;
+}
+
+function rectOf(edge, spot) {
+  const height = heightOf(edge);
+  return { x: spot.x - LABEL.width / 2, y: spot.y - height / 2, width: LABEL.width, height };
+}
+
+/** Labels that still cover each other make room upwards and downwards. */
+function partLabels(drawn) {
+  const order = [...drawn].sort((a, b) => a.spot.y - b.spot.y);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    order.forEach((upper, index) => {
+      for (const lower of order.slice(index + 1)) {
+        if (!overlap(rectOf(upper.edge, upper.spot), rectOf(lower.edge, lower.spot))) continue;
+        const wanted = (heightOf(upper.edge) + heightOf(lower.edge)) / 2 + 3;
+        const shift = (wanted - (lower.spot.y - upper.spot.y)) / 2;
+        upper.spot.y -= shift;
+        lower.spot.y += shift;
+      }
+    });
+  }
 }
 
 function overlap(a, b) {
@@ -159,8 +182,8 @@ function overlap(a, b) {
   return Math.max(0, wide) * Math.max(0, high);
 }
 
-function linesOf(edge) {
-  return 1 + (edge.p95_ms === null ? 0 : 1) + (edge.error_share > 0 ? 1 : 0);
+function heightOf(edge) {
+  return LABEL.line * (1 + (edge.p95_ms === null ? 0 : 1) + (edge.error_share > 0 ? 1 : 0)) + 8;
 }
 
 function drawEdge(element, { edge, line }, seen, selected) {

@@ -20,6 +20,7 @@ export class Seen {
     for (const node of graph.nodes) this.nodes.set(node.id, { ...node, seen: now });
     for (const edge of this.edges.values()) edge.live = false;
     for (const edge of graph.edges) this.edges.set(edge.id, { ...edge, live: edge.count > 0, seen: now });
+    for (const edge of this.edges.values()) edge.nobody = this.isNobody(edge.destination);
     for (const [id, edge] of this.edges) if (now - edge.seen > FORGET) this.edges.delete(id);
     const used = new Set([...this.edges.values()].flatMap((edge) => [edge.source, edge.destination]));
     for (const id of this.nodes.keys()) if (!used.has(id)) this.nodes.delete(id);
@@ -27,6 +28,12 @@ export class Seen {
       const node = this.nodes.get(edge.destination);
       if (node && (node.kind === "workload" || node.kind === "gateway")) this.homes.set(edge.service, boxKey(node));
     }
+  }
+
+  /** Whether calls to this node reached no workload: a service of the mesh of which no workload is known. */
+  isNobody(id) {
+    const node = this.nodes.get(id);
+    return node?.kind === "service" && HOST.test(node.name);
   }
 
   /** The key of the box that a node stands in. */

@@ -51,6 +51,7 @@ export const WORDS = {
   "idle": ["idle", "空闲"],
   "tls.all": ["mutual TLS", "双向 TLS"],
   "tls.none": ["not encrypted", "未加密"],
+  "tls.nobody": ["reached nobody", "未到达实例"],
   "tls.some": ["{share} mutual TLS", "{share} 双向 TLS"],
   "column.from": ["From", "来源"],
   "column.to": ["To", "目标"],

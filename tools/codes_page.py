@@ -50,9 +50,10 @@ def title(code: Code) -> str:
 def section(code: Code) -> str:
     fix = filled(code.fix)
     advice = "said case by case" if fix == "…" else fix
-    return (
-        f"### {code.id}: {title(code)}\n\n- says: {filled(code.sentence)}\n- fix: {advice}\n- effect: {code.effect}\n"
-    )
+    lines = [f"says: {filled(code.sentence)}", f"fix: {advice}", f"effect: {code.effect}"]
+    if code.istio:
+        lines.append(f"Istio's number: {code.istio}")
+    return f"### {code.id}: {title(code)}\n\n" + "".join(f"- {line}\n" for line in lines)
 
 
 def page() -> str:

@@ -71,8 +71,8 @@ def test_no_folder_is_left_over() -> None:
 
 
 def test_every_code_is_shown() -> None:
-    """By a golden case, or, for codes of readers and wiring, by a mistaken document of theirs."""
-    folders = (ROOT / "tests/kinds/mistakes", ROOT / "tests/wiring/mistakes")
+    """By a golden case, or, for codes of readers, wiring and analyzers, by a mistaken document of theirs."""
+    folders = (ROOT / "tests/kinds/mistakes", ROOT / "tests/wiring/mistakes", ROOT / "tests/analyzers/mistakes")
     mistakes = [path for folder in folders for path in folder.glob("*/expected.yaml")]
     expected = (*HERE.glob(f"*/*/{DIAGNOSTICS}"), *mistakes)
     told = "\n".join(path.read_text() for path in expected)

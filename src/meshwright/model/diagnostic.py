@@ -24,12 +24,15 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One kind of mistake. `id` is public and stable; `sentence` and `fix` are formatted with the arguments."""
+    """One kind of mistake. `id` is public and stable; `sentence` and `fix` are formatted with the arguments. `istio`
+    is Istio's own number where the meaning is the same, else "".
+    """
 
     id: str
     effect: Effect
     sentence: str
     fix: str
+    istio: str = ""
 
 
 @dataclass(frozen=True, slots=True)

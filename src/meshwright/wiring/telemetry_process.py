@@ -79,9 +79,10 @@ class TelemetryProcess:
             version=version("meshwright"),
             allowed_hosts=HOSTS,
         )
+        before = state.read_json(data.run / ADDRESSES)
         self._servers = (
-            _server(application(seams), run.console_port),
-            _server(metrics_application(seams), run.metrics_port),
+            _server(application(seams), before.get("console", 0), run.console_port),
+            _server(metrics_application(seams), before.get("metrics", 0), run.metrics_port),
         )
         console, metrics = (listener.getsockname()[1] for _, listener in self._servers)
         state.write_json(data.run / ADDRESSES, {"console": console, "metrics": metrics})
@@ -100,6 +101,7 @@ class TelemetryProcess:
                 server.should_exit = True
             for helper in helpers:
                 helper.cancel()
+        (self._data.run / ADDRESSES).unlink(missing_ok=True)  # who ends in order keeps no port
 
     def _tell(self) -> None:
         self._news.set(self._news.value + 1)
@@ -176,12 +178,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: ASGIApp, port: int) -> tuple[_Server, socket.socket]:
+def _server(app: ASGIApp, before: int, port: int) -> tuple[_Server, socket.socket]:
+    """A worker that is started again takes the port that it had `before`, where pages wait for it."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((ADDRESS, port))
-    except OSError:
+    if not (before and _bound(listener, before)) and not _bound(listener, port):
         LOG.warning("port %d is taken: another one is used (meshwright status)", port)
         listener.bind((ADDRESS, 0))
     config = uvicorn.Config(
@@ -197,6 +198,14 @@ def _server(app: ASGIApp, port: int) -> tuple[_Server, socket.socket]:
         timeout_graceful_shutdown=1,
     )
     return _Server(config), listener
+
+
+def _bound(listener: socket.socket, port: int) -> bool:
+    try:
+        listener.bind((ADDRESS, port))
+    except OSError:
+        return False
+    return True
 
 
 async def serve(data_dir: Path) -> None:

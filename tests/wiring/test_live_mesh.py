@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from meshwright.agent.settings import Rung
-from meshwright.model.names import ENDPOINTS, ROUTES, ProxyName, ResourceName
+from meshwright.envoyapi.envoy.config.listener.v3.listener_pb2 import Listener
+from meshwright.model.names import ENDPOINTS, LISTENER, ROUTES, ProxyName, ResourceName
 from meshwright.model.planned_pod import PodPhase, PodStatus
 from meshwright.model.proxy import Interception
 from meshwright.store.history import whole_meaning
@@ -241,5 +242,37 @@ def test_clients_change_their_tls_between_two_changes_of_the_servers(tmp_path: P
             ("PERMISSIVE", True),
             ("STRICT", True),
         ]
+
+    living(tmp_path, scenario)
+
+
+MORE = """
+apiVersion: v1
+kind: Service
+metadata: {name: more}
+spec:
+  selector: {app: reviews}
+  ports: [{name: tcp, port: 9300}, {name: http, port: 9301}, {name: grpc, port: 9302}]
+"""
+
+
+def test_a_new_port_adds_filter_chains_and_changes_nothing_else(tmp_path: Path) -> None:
+    """Then Envoy keeps every open connection; were anything else of the listener another, it would end them all."""
+
+    async def scenario(world: Living) -> None:
+        def inbound() -> tuple[bytes, set[bytes]]:
+            resources = world.mesh.published.value.resources_of(ONE)
+            assert resources is not None
+            found = Listener.FromString(resources[LISTENER][ResourceName("virtualInbound")].value)
+            chains = {chain.SerializeToString() for chain in found.filter_chains}
+            found.ClearField("filter_chains")
+            return found.SerializeToString(), chains
+
+        rest, chains = inbound()
+        await seed(world.store, [("m", MORE)], "more")
+        await world.settled(2)
+        rest_after, chains_after = inbound()
+        assert rest_after == rest
+        assert chains < chains_after
 
     living(tmp_path, scenario)

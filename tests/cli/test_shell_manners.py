@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from meshwright.cli.pods import ContainerLine, PodLine
+from meshwright.cli.starting import Patience
 from meshwright.cli.status import enforces
-from meshwright.cli.up import Patience
 from meshwright.processes.preflight import RANGE, free_range
 from tests.cli.runner import MESHWRIGHT, run
 

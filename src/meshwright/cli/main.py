@@ -25,6 +25,7 @@ class Entry:
 
 COMMANDS: tuple[Entry, ...] = (
     Entry("up", "Start the mesh on this machine, with configuration from files."),
+    Entry("install", "Istioctl's verb: start the mesh in the background; or add a sample."),
     Entry("down", "Stop the mesh and leave nothing behind."),
     Entry("status", "What runs: addresses, pods, proxies, memory."),
     Entry("visitors", "Switch the demo's visitors on or off."),

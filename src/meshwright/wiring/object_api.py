@@ -23,7 +23,7 @@ from meshwright.ca.files import write
 from meshwright.model.objects import MeshObjects
 from meshwright.processes.state import DataDirectory
 from meshwright.store.store import Store
-from meshwright.wiring.pod_streams import LocalPods
+from meshwright.wiring.console_pods import ConsolePods
 from meshwright.wiring.validation import Door
 
 LOG = logging.getLogger(__name__)
@@ -61,12 +61,13 @@ class ObjectApi:
         self._token = token
         accounts = ServiceAccountTokens(store, TokenKey.keep(place.data.root / "api" / "tokens.key"), place.clock)
         streams = Streams()
+        machine = ConsolePods(place.data, place.rung, place.known)
         api = make_api(
             store,
             standard_catalogue(),
             one_of(only_token(token), accounts.authenticate),
             validate=Door(place.known).field_errors,
-            parts=(accounts.part, *pod_parts(store, LocalPods(place.data, place.rung), streams)),
+            parts=(accounts.part, *pod_parts(store, machine, streams)),
             streams=streams,
         )
         accounts.definitions = api.schemas.definitions

@@ -1,0 +1,124 @@
+"""`meshwright install`: istioctl's verb, and samples by name."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from meshwright.cli.control import ask, author, tell
+from meshwright.cli.failure import Failure, UsageFailure
+from meshwright.cli.mesh_option import data_option, local_mesh
+from meshwright.cli.samples import DEFAULT, SAMPLES, Sample, texts_of
+from meshwright.cli.starting import Ports, begin, start_options
+from meshwright.cli.tables import table
+from meshwright.processes.sandbox import Rung
+from meshwright.wiring.local_mesh import PROFILES, LocalMesh, profile_texts
+
+DONE = "✔"
+PROFILE = "profile"
+LIVE_SECONDS = 30
+
+
+@click.command("install")
+@data_option
+@click.argument("name", required=False, metavar="[SAMPLE]")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="profile=default, demo or minimal.")
+@click.option("-y", "--skip-confirmation", "sure", is_flag=True, help="Do not ask.")
+@click.option("-n", "--namespace", default=DEFAULT, show_default=True, help="Of a sample's objects.")
+@click.option("--list", "listed", is_flag=True, help="Print the samples and add-ons.")
+@start_options
+def command(  # noqa: PLR0913, PLR0917 - one parameter per option
+    data: Path | None,
+    name: str | None,
+    settings: Sequence[str],
+    namespace: str,
+    port_base: int | None,
+    http_port: int | None,
+    https_port: int | None,
+    api_port: int | None,
+    console_port: int | None,
+    metrics_port: int | None,
+    rung: Rung | None,
+    *,
+    sure: bool,
+    listed: bool,
+    single_uid: bool,
+) -> None:
+    """Start the mesh in the background, as `up --detach`, without any sample; or put SAMPLE into the running mesh.
+
+    For users of istioctl: `install --set profile=demo -y`. Then `install bookinfo`, `install kiali` ...
+    """
+    if listed:
+        click.echo(table(("NAME", "WHAT"), [(each, sample.what) for each, sample in SAMPLES.items()]))
+    elif name is not None:
+        _put(data, name, _sample(name, settings), namespace)
+    else:
+        ports = Ports(port_base, http_port, https_port, api_port, console_port, metrics_port)
+        _install(local_mesh(data), profile_of(settings), ports, rung, sure=sure, single_uid=single_uid)
+
+
+def profile_of(settings: Iterable[str]) -> str:
+    """The profile that --set asks for. Raises UsageFailure for every other key, and for an unknown profile."""
+    profile = "default"
+    for setting in settings:
+        key, is_set, value = setting.partition("=")
+        if not is_set:
+            raise UsageFailure(f"--set {setting}: write KEY=VALUE, e.g. --set profile=demo")
+        if key != PROFILE:
+            raise UsageFailure(
+                f"--set {key}: there is no such setting; known: {PROFILE}. What istioctl takes as meshConfig.* goes "
+                "into the ConfigMap istio of istio-system (kubectl edit configmap istio -n istio-system)"
+            )
+        if value not in PROFILES:
+            raise UsageFailure(
+                f"--set profile={value}: there is no such profile; known: {', '.join(sorted(PROFILES))}"
+            )
+        profile = value
+    return profile
+
+
+def _install(mesh: LocalMesh, profile: str, ports: Ports, rung: Rung | None, *, sure: bool, single_uid: bool) -> None:
+    question = f"This will install the {profile!r} profile into {mesh.data.root}. Proceed?"
+    if not sure and mesh.supervisor() is None and not click.confirm(question):
+        raise Failure("nothing was installed")
+    run = ports.run_file(rung, profile, profile_texts(profile))
+    begun = begin(mesh, run, rung, single_uid=single_uid, detach=True)
+    click.echo(f"{DONE} Control plane installed: object API https://127.0.0.1:{run.api_port}")
+    if profile != "minimal":
+        click.echo(f"{DONE} Ingress gateway installed: http://localhost:{run.forwards[0].host_port}")
+    console = mesh.telemetry_ports().get("console", run.console_port)
+    click.echo(f"{DONE} Console installed: http://localhost:{console} (meshwright dashboard prints what logs in)")
+    click.echo(f"{DONE} Installation complete")
+    click.echo("kubectl and every other client of Kubernetes find it with:")
+    click.echo(f"  export KUBECONFIG={mesh.data.root / 'kubeconfig'}")
+    begun.insist()
+
+
+def _sample(name: str, settings: Sequence[str]) -> Sample:
+    sample = SAMPLES.get(name)
+    if sample is None:
+        raise UsageFailure(f"there is no sample {name}; known: {', '.join(SAMPLES)} (meshwright install --list)")
+    if settings:
+        raise UsageFailure("--set goes with the installation of the mesh, not with a sample")
+    return sample
+
+
+def _put(data: Path | None, name: str, sample: Sample, namespace: str) -> None:
+    texts = texts_of(sample, namespace)
+    if not sample.fixed:
+        texts = [*_namespace(data, namespace), *texts]
+    answer = ask(data, "apply", texts=texts, author=author(), dry_run=False, wait=LIVE_SECONDS)
+    for finding in answer["findings"]:
+        click.echo(finding, err=True)
+    tell(answer)
+    if answer["refused"]:
+        raise Failure(f"{name} was not installed: its objects are refused (above)")
+
+
+def _namespace(data: Path | None, namespace: str) -> list[dict[str, str]]:
+    """The namespace, if it is not there."""
+    there = {each["metadata"]["name"] for each in ask(data, "get", kind="namespaces")["items"]}
+    if namespace in there:
+        return []
+    text = f"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n"
+    return [{"file": f"namespace {namespace}", "text": text}]

@@ -15,7 +15,7 @@ import yaml
 
 from tests.live.mesh import Mesh
 from tests.slow.load.changes import OTHERS, ROUTING, Changes
-from tests.slow.load.world import APPS, SLOW, Api, Asker, Seen, load, loaded_mesh, traced
+from tests.slow.load.world import APPS, NETWORKING, SLOW, Api, Asker, Seen, load, loaded_mesh, traced
 
 pytestmark = pytest.mark.timeout(300)
 GATEWAY = "/apis/apps/v1/namespaces/istio-system/deployments/istio-ingressgateway"
@@ -79,6 +79,15 @@ def mesh() -> Generator[Mesh]:
 def api(mesh: Mesh) -> Generator[Api]:
     with contextlib.closing(Api(mesh)) as made:
         yield made
+
+
+@pytest.fixture
+def rules_of_the_mesh(api: Api) -> Generator[None]:
+    """For a test that exchanges them: the rules of mesh.yaml are back for the tests after it."""
+    kept = {name: api.get(f"{NETWORKING}/virtualservices/{name}")["spec"] for name in ("backend", "front")}
+    yield
+    for name, spec in kept.items():
+        api.patch(f"{NETWORKING}/virtualservices/{name}", {"spec": {"tcp": None, **spec}})
 
 
 @contextmanager
@@ -178,8 +187,9 @@ def leaf(mesh: Mesh) -> str:
     return next(row for row in rows if row.startswith("default ")).split()[-3]
 
 
-def test_after_the_receipt_the_old_rule_serves_nobody(mesh: Mesh) -> None:
+def test_after_the_receipt_the_old_rule_serves_nobody(mesh: Mesh, rules_of_the_mesh: None) -> None:
     """On connections that were open before the change and on new ones, from a pod and through the gateway."""
+    del rules_of_the_mesh
     with contextlib.closing(Asker(mesh)) as inside, contextlib.closing(Asker(mesh, outside=True)) as outside:
         askers = {"backend:8000": inside, "backend.example.com": outside}
         for asker in askers.values():

@@ -451,7 +451,7 @@ static void control(Proxy *proxy) {
         if (proxy->header[8]) proxy->may_send_on_stream += by;
         else proxy->may_send += by;
     } else if (type == RESET || type == GOAWAY || (type == HEADERS && flags & END_STREAM)) {
-        if (!hung_up++) fprintf(stderr, "proxies: the server ends stream %d: frame %d\n", proxy->number, type);
+        if (!hung_up++ && connecting) printf("{\"lost\": %d}\n", proxy->number);
         return;
     } else {
         return;

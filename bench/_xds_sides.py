@@ -173,6 +173,8 @@ async def running(kind: Kind, shape: Shape, mesh: Mesh, folder: Path, proxies: P
         stack.push_async_callback(clients.stop)
         empty, before = server.rss(), (await server.ask("stat"))["cpu"]
         done = await clients.ask("connect")
+        if "lost" in done:
+            raise RuntimeError(f"{kind.name} ends streams while they connect")
         side = Side(kind, shape, server, clients, Took(0, 0), 0)
         spent = await side.cpu() - before
         side.per_stream = (server.rss() - empty) / shape.proxies

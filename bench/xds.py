@@ -47,11 +47,14 @@ async def measure() -> None:
                 continue
             async with contextlib.AsyncExitStack() as stack:
                 data = mesh(shape.services, shape.classes)
-                kinds = [ours(shape), *others]
-                sides = [
-                    await stack.enter_async_context(running(kind, shape, data, folder / f"{number}-{at}", proxies))
-                    for at, kind in enumerate(kinds)
-                ]
+                own = running(ours(shape), shape, data, folder / f"{number}", proxies)
+                sides = [await stack.enter_async_context(own)]
+                for at, kind in enumerate(others):
+                    try:
+                        one = running(kind, shape, data, folder / f"{number}-{at}", proxies)
+                        sides.append(await stack.enter_async_context(one))
+                    except RuntimeError as error:
+                        print(f"{shape}: not measured: {error}")
                 await take_turns(sides)
             report(shape, sides)
         if not sys.argv[1:]:

@@ -1,0 +1,104 @@
+"""One mesh with Bookinfo and one Chromium for all tests of the page."""
+
+import http.client
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.live.mesh import Mesh, new_mesh
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+HANG = 20_000  # ms after which an expectation is given up; a guard, not a measurement
+
+
+@dataclass
+class Console:
+    """A page of the console in its own browser profile, and what the browser complained about."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list[str])
+
+    def note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium. Without it these tests fail and say how to install it."""
+    found = next((path for path in map(shutil.which, NAMES) if path), None)
+    if found is None:
+        pytest.fail("no Chromium on this machine: sudo apt-get install -y chromium", pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def bookinfo() -> Iterator[Mesh]:
+    """Bookinfo without visitors: all traffic is the tests' own."""
+    made = new_mesh()
+    try:
+        made.up([], profile="demo")
+        yield made
+    finally:
+        made.run("down", "--purge", check=False)
+        shutil.rmtree(made.programs.parent, ignore_errors=True)
+
+
+def address_of(mesh: Mesh) -> str:
+    """What `meshwright dashboard` prints."""
+    return mesh.run("dashboard").stdout.strip()
+
+
+def visit(mesh: Mesh, times: int, path: str = "/productpage") -> list[int]:
+    """Requests through the gateway; the answers' codes."""
+    codes: list[int] = []
+    for _ in range(times):
+        connection = http.client.HTTPConnection("localhost", mesh.host_port, timeout=10)
+        connection.request("GET", path)
+        codes.append(connection.getresponse().status)
+        connection.close()
+    return codes
+
+
+def new_page(chromium: Browser, **settings: str) -> Console:
+    """An empty page; settings as of a browser's context (locale, color_scheme)."""
+    context = chromium.new_context(
+        locale=settings.get("locale", "en-US"),
+        color_scheme="dark" if settings.get("color_scheme") == "dark" else "light",
+        viewport={"width": 1440, "height": 1000},
+    )
+    page = context.new_page()
+    page.set_default_timeout(HANG)
+    console = Console(page)
+    page.on("console", console.note)
+    page.on("pageerror", lambda error: console.complaints.append(str(error)))
+    return console
+
+
+@pytest.fixture
+def console(chromium: Browser, bookinfo: Mesh) -> Iterator[Console]:
+    """Logged in, with the graph of fresh traffic; afterwards nothing may have been complained about."""
+    assert visit(bookinfo, 6) == [200] * 6
+    made = new_page(chromium)
+    try:
+        made.page.goto(address_of(bookinfo))
+        made.page.wait_for_selector(f"[data-label*='>{HOST}'] rect")
+        yield made
+    finally:
+        made.page.context.close()
+    assert made.complaints == []
+
+
+HOST = "productpage.default.svc.cluster.local"
+
+
+def origin_of(mesh: Mesh) -> str:
+    """The console's address without the token."""
+    return f"http://{urlsplit(address_of(mesh)).netloc}/"

@@ -19,7 +19,8 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml tools/envoyapi.py tool
 	$(PY) tools/core_schemas.py
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt pyproject.toml tools/envoyapi.py tools/core_schemas.py | $(VENV)/bin/python
+$(VENV)/.dev: requirements/dev.txt pyproject.toml tools/envoyapi.py tools/core_schemas.py tools/system-packages | $(VENV)/bin/python
+	@tools/system-packages dev
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(PY) tools/envoyapi.py --stubs

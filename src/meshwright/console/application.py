@@ -155,7 +155,7 @@ class _Pages:
     async def explain(self, request: Request) -> Response:
         given = await _body(request)
         fields = {name: str(given.get(name, usual)) for name, usual in EXPLAIN.items()}
-        headers = [str(each) for each in given.get("headers", [])]
+        headers = [str(each) for each in _list(given.get("headers"))]
         return _json(await self._seams.ask("explain", {**fields, "headers": headers}))
 
     async def visitors(self, request: Request) -> Response:
@@ -212,6 +212,10 @@ def _json(value: object) -> Response:
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 async def _body(request: Request) -> dict[str, Any]:

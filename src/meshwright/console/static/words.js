@@ -72,7 +72,6 @@ export const WORDS = {
   "column.before": ["Before", "之前"],
   "column.after": ["After", "之后"],
   "details": ["Details", "详情"],
-  "details.of": ["Details of {from} to {to}", "{from} 到 {to} 的详情"],
   "close": ["Close", "关闭"],
   "cancel": ["Cancel", "取消"],
   "panel.service": ["Service {service}", "服务 {service}"],

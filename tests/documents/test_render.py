@@ -39,6 +39,7 @@ def test_json() -> None:
         "effect": "refused",
         "file": "a.yaml",
         "fix": "did you mean `ports`?",
+        "istio": "IST0106",
     }
     unknown = as_json(FINDING, Lines())
     assert (unknown["line"], unknown["file"]) == (None, None)

@@ -22,6 +22,7 @@ from meshwright.store.names import Author, Json, Key, Resource
 from meshwright.store.query import Query, Scope
 from meshwright.store.sources import system_sources
 from meshwright.store.store import Store
+from meshwright.wiring.analysis import Analysis
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.machine import Machine
 from meshwright.wiring.receipts import Receipts
@@ -115,6 +116,7 @@ class World:
     receipts: Receipts
     status: MeshStatus
     clock: list[float]
+    analysis: Analysis
 
     async def write(self, *values: Json) -> None:
         """Objects created or replaced, in one change."""
@@ -173,8 +175,10 @@ async def follow(store: Store, folder: Path, scenario: Callable[[World], Corouti
     proxies = Proxies(mesh.published, connected={str(name) for name in mesh.published.value.proxies})
     receipts = Receipts(proxies, mesh.published, now)
     receipts.start(follower.change.value)
-    status = MeshStatus(store, StatusView(mesh, follower), proxies, receipts, now)
-    world = World(store, mesh, follower, proxies, receipts, status, clock)
+    analysis = Analysis(mesh, lambda: None)  # looks when a test says so
+    view = StatusView(mesh, follower, lambda: analysis.value)
+    status = MeshStatus(store, view, proxies, receipts, now)
+    world = World(store, mesh, follower, proxies, receipts, status, clock, analysis)
     async with asyncio.TaskGroup() as tasks:
         helpers = [
             tasks.create_task(follower.run()),

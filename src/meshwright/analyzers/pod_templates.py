@@ -1,4 +1,7 @@
-"""Pod templates: images and objects that nobody provides."""
+"""Pod templates: images and objects that nobody provides.
+
+Objects are missed only where some of their kind are there: who has left all Secrets out of the documents knows it.
+"""
 
 from collections.abc import Iterator
 
@@ -17,9 +20,9 @@ MADE_FOR_ALL = frozenset({"kube-root-ca.crt", "istio-ca-root-cert"})
 def _check(scene: Scene, template: Template) -> Iterator[Diagnostic]:
     spec = template.at.field("spec")
     namespace = template.meta.namespace
-    account = template.value.service_account
-    accounts = {each.meta.name for each in scene.objects.service_accounts if each.meta.namespace == namespace}
-    if account and account not in accounts | EVERYWHERE:
+    account, known = template.value.service_account, scene.objects.service_accounts
+    accounts = {each.meta.name for each in known if each.meta.namespace == namespace}
+    if known and account and account not in accounts | EVERYWHERE:
         at = spec.field("serviceAccountName")
         yield Diagnostic(codes.UNKNOWN_SERVICE_ACCOUNT, at, (account, namespace))
     if not any(load.is_gateway for load in scene.picked(namespace, template.value.labels)):
@@ -44,7 +47,7 @@ def _volumes(scene: Scene, template: Template) -> Iterator[Diagnostic]:
             there, kind = scene.objects.secrets, "Secret"
         else:
             continue
-        if not any((each.meta.namespace, each.meta.name) == (namespace, volume.source) for each in there):
+        if there and not any((each.meta.namespace, each.meta.name) == (namespace, volume.source) for each in there):
             shown = f"{kind} {namespace}/{volume.source}"
             yield Diagnostic(codes.UNKNOWN_VOLUME_SOURCE, volume.origin, (shown,))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from meshwright.model.diagnostic import Code, Diagnostic
+from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.objects import MeshObjects
 from meshwright.model.origin import ObjectRef
 
@@ -19,15 +19,15 @@ class Rule:
     code: str
     pattern: str
 
-    def covers(self, finding: Diagnostic) -> bool:
-        ref = finding.origin.object
+    def covers(self, code: str, istio: str, ref: ObjectRef) -> bool:
+        """Whether it is about this finding."""
         name = f"{ref.kind} {ref.name}.{ref.namespace}" if ref.namespace else f"{ref.kind} {ref.name}"
-        return is_meant(self.code, finding.code) and fnmatchcase(name, self.pattern)
+        return _is_meant(self.code, code, istio) and fnmatchcase(name, self.pattern)
 
 
-def is_meant(word: str, code: Code) -> bool:
+def _is_meant(word: str, code: str, istio: str) -> bool:
     """Whether a word names this code: MW0106, IST0130, or `*`."""
-    return word == ALL_CODES or word.upper() in {code.id, code.istio}
+    return word == ALL_CODES or word.upper() in {code, istio}
 
 
 def annotated(objects: MeshObjects) -> Mapping[ObjectRef, tuple[str, ...]]:
@@ -44,12 +44,12 @@ def annotated(objects: MeshObjects) -> Mapping[ObjectRef, tuple[str, ...]]:
     return found
 
 
-def told(findings: Iterable[Diagnostic], objects: MeshObjects, rules: Iterable[Rule] = ()) -> tuple[Diagnostic, ...]:
-    """The findings that nobody has suppressed, in their order."""
-    quiet, given = annotated(objects), tuple(rules)
+def told(findings: Iterable[Diagnostic], quiet: Mapping[ObjectRef, tuple[str, ...]]) -> tuple[Diagnostic, ...]:
+    """The findings that no annotation (`quiet`, see `annotated`) suppresses, in their order."""
     return tuple(
         finding
         for finding in findings
-        if not any(is_meant(word, finding.code) for word in quiet.get(finding.origin.object, ()))
-        and not any(rule.covers(finding) for rule in given)
+        if not any(
+            _is_meant(word, finding.code.id, finding.code.istio) for word in quiet.get(finding.origin.object, ())
+        )
     )

@@ -33,6 +33,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("exec", "Run a command inside a pod."),
     Entry("run", "Put a program of your own into the mesh."),
     Entry("compile", "Print the Envoy configuration of a proxy, offline."),
+    Entry("analyze", "What is probably wrong in a mesh, or in files."),
     Entry("explain", "Where a request would go, and why; of a mesh, or of files alone."),
     Entry("apply", "Create or change objects; says when every proxy runs the change."),
     Entry("delete", "Delete objects."),

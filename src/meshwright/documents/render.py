@@ -27,6 +27,7 @@ class JsonFinding(TypedDict):
     effect: str
     file: str | None
     fix: str
+    istio: str | None
 
 
 def render(diagnostic: Diagnostic, lines: Lines) -> str:
@@ -41,7 +42,9 @@ def render(diagnostic: Diagnostic, lines: Lines) -> str:
 
 
 def as_json(diagnostic: Diagnostic, lines: Lines) -> JsonFinding:
-    """The finding as `analyze -o json` prints it; `line` and `file` are null where no document is known."""
+    """The finding as `analyze -o json` prints it; `line` and `file` are null where no document is
+    known, `istio` where Istio has no number for it.
+    """
     place: Location | None = lines.find(diagnostic.origin)
     ref = diagnostic.origin.object
     return {
@@ -53,4 +56,5 @@ def as_json(diagnostic: Diagnostic, lines: Lines) -> JsonFinding:
         "effect": str(diagnostic.code.effect),
         "file": None if place is None else place.file,
         "fix": diagnostic.fix,
+        "istio": diagnostic.code.istio or None,
     }

@@ -67,6 +67,10 @@ class MeshStatus:
         entry = self._register.get(key)
         return None if entry is None else entry.standing
 
+    def look_again(self) -> None:
+        """Something that it looks at is another than it was."""
+        self._wake.set()
+
     async def wait(self, key: Key, seconds: float) -> Standing | None:
         """The standing once it is live, or as it is after so long."""
         try:

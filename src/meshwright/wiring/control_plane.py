@@ -35,6 +35,7 @@ from meshwright.store.sqlite_engine import SqliteEngine
 from meshwright.store.store import Store
 from meshwright.wiring.address_book import given_in
 from meshwright.wiring.addresses import SERVICE_ADDRESSES
+from meshwright.wiring.analysis import Analysis
 from meshwright.wiring.cluster_addresses import cluster_addresses
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.machine import NODE, NODE_SOCKET, machine_of, run_file_of, settle, stop_on_signals
@@ -87,9 +88,9 @@ class ControlPlane:
         )
         self._rotation = Rotation(self._authority, _now, self._all_acknowledged)
         self._receipts = Receipts(self._nodes, self._mesh.published, time.monotonic)
-        self._status = MeshStatus(
-            living.store, StatusView(self._mesh, self._follower), self._nodes, self._receipts, time.monotonic
-        )
+        self._analysis = Analysis(self._mesh, lambda: self._status.look_again())  # noqa: PLW0108 - made after it
+        view = StatusView(self._mesh, self._follower, lambda: self._analysis.value)
+        self._status = MeshStatus(living.store, view, self._nodes, self._receipts, time.monotonic)
         self._control = MeshControl(data, living.store, self._mesh, self._receipts, self._nodes, self._status)
         self._api = ObjectApi(
             living.store, ApiPlace(data, run.api_port, self._authority, Rung(run.rung), _now, self._objects)
@@ -112,6 +113,7 @@ class ControlPlane:
                 tasks.create_task(self._control.serve()),
                 tasks.create_task(self._api.run()),
                 tasks.create_task(self._rotation.run()),
+                tasks.create_task(self._analysis.run()),
             ]
             await stop.wait()
             for helper in helpers:

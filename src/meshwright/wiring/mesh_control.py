@@ -1,7 +1,7 @@
 """What a running mesh does for the command line: `run/mesh.sock`, lines of JSON, for the user whose mesh it is.
 
 Operations: apply, delete, get, changes, diff, undo, rollback, receipt, proxies, origins, describe,
-explain. Each answer is an object; a refusal has the reason in words.
+explain, analyze. Each answer is an object; a refusal has the reason in words.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from meshwright.store.query import Query, Scope
 from meshwright.store.redact import redact, redact_difference
 from meshwright.store.store import Store
 from meshwright.wiring import applying
+from meshwright.wiring.analyze_operation import analyze_operation
 from meshwright.wiring.applying import Outcome
 from meshwright.wiring.describe_operation import DescribeOperation, kind_of
 from meshwright.wiring.explain_operation import explain_operation
@@ -74,6 +75,7 @@ class MeshControl:
             "receipt": self._receipt,
             "proxies": self._proxies,
             "describe": DescribeOperation(store, mesh, receipts, nodes, self._sources).answer,
+            "analyze": analyze_operation(mesh, self._sources.find),
             "explain": explain_operation(mesh, receipts, self._sources.find),
             "topology": topology_operation(mesh),
             "visitors": visitors_operation(store),

@@ -1,12 +1,14 @@
 """The living mesh as `status` sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from meshwright.analyzers.suppression import told
 from meshwright.asynctools.latest import Latest
-from meshwright.model.diagnostic import Diagnostic
+from meshwright.model.diagnostic import Diagnostic, Effect
 from meshwright.model.published import Published
 from meshwright.status.sources import Swap
 from meshwright.store.names import Key
+from meshwright.wiring.analysis import Analyzed
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.store_follower import StoreFollower
 
@@ -16,10 +18,11 @@ Findings = tuple[Diagnostic, ...]
 class StatusView:
     """What was published, what was found, and a way to publish with other texts."""
 
-    def __init__(self, mesh: LiveMesh, follower: StoreFollower) -> None:
+    def __init__(self, mesh: LiveMesh, follower: StoreFollower, analyzed: Callable[[], Analyzed] = Analyzed) -> None:
         self._mesh = mesh
         self._follower = follower
-        self._parts: tuple[Findings, Findings] = ((), ())
+        self._analyzed = analyzed
+        self._parts: tuple[Findings, Findings, Analyzed] = ((), (), Analyzed())
         self._joined: Findings = ()
 
     @property
@@ -27,12 +30,19 @@ class StatusView:
         return self._mesh.published
 
     def findings(self) -> Findings:
-        """Of readers and compiler; the same tuple as long as both say the same."""
+        """Of readers, compiler and, a while after a change, analyzers, without notes that annotations suppress; the
+        same tuple as long as all say the same.
+        """
         loaded = self._mesh.loaded
-        parts = ((), ()) if loaded is None else (loaded.diagnostics, self._mesh.published.value.diagnostics)
+        if loaded is None:
+            return ()
+        parts = (loaded.diagnostics, self._mesh.published.value.diagnostics, self._analyzed())
         if parts != self._parts:
             self._parts = parts
-            self._joined = parts[0] + parts[1]
+            found = parts[0] + parts[1] + parts[2].findings
+            self._joined = tuple(
+                each for each in found if each.code.effect is not Effect.NOTED or told((each,), parts[2].quiet)
+            )
         return self._joined
 
     def swap(self, swaps: Sequence[Swap]) -> frozenset[Key]:

@@ -371,3 +371,20 @@ def test_floods_of_names_and_types_end() -> None:
         ask(made, TypeUrl(f"type.googleapis.com/x.Y{number}"))
     with pytest.raises(SubscriptionError):
         ask(made, TypeUrl("type.googleapis.com/x.Y26"))
+
+
+def test_a_cluster_that_is_sent_once_more_before_it_goes_takes_its_endpoints_along() -> None:
+    ends = encoded(ENDPOINTS, "d", "")
+    made, _ = session(clusters=[cluster("d", "1")], endpoints=[ends])
+    ask(made, CLUSTER)
+    ask(made, ENDPOINTS, "d")
+    drain(made)
+    ask(made, CLUSTER, nonce="1")
+    ask(made, ENDPOINTS, nonce="2")
+    made.update(named(clusters=[cluster("d", "2"), cluster("a", POISON)], endpoints=[ends]))
+    [sent, _] = drain(made, 1.0)
+    assert sent.type_url == CLUSTER
+    ask(made, CLUSTER, nonce=sent.nonce, error="a: it is poison")  # d may have been taken or not
+    made.update(named(clusters=[], endpoints=[]))
+    # what it was, until it goes
+    assert shown(drain(made, 2.0)) == [("Cluster", ["d"], []), ("ClusterLoadAssignment", ["d"], [])]

@@ -164,8 +164,12 @@ class Subscription:
         return True
 
     def owe(self, names: Iterable[ResourceName]) -> None:
-        """These must be sent though nobody asks and nothing changed: a warming cluster waits for them."""
-        self._owed.update(name for name in names if name in self.target)
+        """These must be sent though nobody asks and nothing changed: a warming cluster waits for them. Also what is
+        to go, but not yet: its cluster may have been sent once more.
+        """
+        for name in names:
+            if name in self.target or isinstance(self._held(name), EncodedResource):
+                self._owed.add(name)
 
     def first(self, subscribe: set[ResourceName], held: Mapping[ResourceName, Version]) -> None:
         """The first request of this type on the stream; `held` is what the proxy says it has."""

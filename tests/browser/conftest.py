@@ -2,7 +2,8 @@
 
 import http.client
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -27,9 +28,9 @@ class Console:
             self.complaints.append(message.text)
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """The system's Chromium. Without it these tests fail and say how to install it."""
+@contextmanager
+def system_chromium() -> Generator[Browser]:
+    """The system's Chromium. Without it tests fail and say how to install it."""
     found = next((path for path in map(shutil.which, NAMES) if path), None)
     if found is None:
         pytest.fail("no Chromium on this machine: sudo apt-get install -y chromium", pytrace=False)
@@ -37,6 +38,12 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with system_chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -96,9 +96,11 @@ def test_a_finding_is_told_with_code_and_field_and_goes_when_it_is_cured(tmp_pat
         assert (await world.condition("s0"))["reason"] == "NotInEffect"
         analysis = await world.condition("s0", "PassedAnalysis")
         assert (analysis["status"], analysis["reason"]) == ("False", "errorsFound")
-        [message] = (await world.get("s0"))["status"]["validationMessages"]
+        message, withheld = (await world.get("s0"))["status"]["validationMessages"]
         assert message["type"] == {"code": "MW0102"}
         assert message["level"] == "ERROR"
+        assert withheld["type"] == {"code": "MW0121"}
+        assert (await world.condition("s0", "Reconciled"))["reason"] == "withheld"
         assert message["field"] == "spec.http[0].route[0].destination.subset"
         subset = """
 apiVersion: networking.istio.io/v1

@@ -1,4 +1,4 @@
-"""Images that nothing stands for, and volumes that nobody mounts, are told with their line."""
+"""Images that nothing stands for, volumes that nobody mounts and rules that wait are told with their line."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from meshwright.wiring.image_findings import image_findings
 from meshwright.wiring.loading import load
 from meshwright.wiring.local_mesh import profile_texts, sample_texts
 from meshwright.wiring.volume_findings import volume_findings
+from meshwright.wiring.withheld import Withheld
 
 CASES = sorted((Path(__file__).parent / "mistakes").glob("*/in.yaml"))
 
@@ -18,6 +19,7 @@ CASES = sorted((Path(__file__).parent / "mistakes").glob("*/in.yaml"))
 def test_the_finding_has_path_and_line(case: Path) -> None:
     loaded = load([(str(case), case.read_text())])
     told = (*image_findings(loaded.objects, loaded.catalogue), *volume_findings(loaded.objects))
+    told = (*told, *Withheld().in_effect(loaded.objects).findings)
     found = [as_json(each, loaded.lines) for each in told]
     wanted = yaml.safe_load(case.with_name("expected.yaml").read_text())
     assert [{key: each[key] for key in ("code", "path", "line")} for each in found] == wanted

@@ -57,7 +57,7 @@ def test_what_is_there_is_no_warning() -> None:
 
 
 def test_what_is_not_there_is_told_with_its_field() -> None:
-    assert warnings("{host: reviews, subset: v9}") == ["spec.http[0].route[0].destination.subset"]
+    assert warnings("{host: reviews, subset: v9}") == ["spec.http[0].route[0].destination.subset", "spec"]
     assert warnings("{host: nobody}") == ["spec.http[0].route[0].destination.host"]
     assert warnings("{host: reviews}", "nowhere") == ["spec.gateways[0]"]
 

@@ -72,12 +72,27 @@ def tell(answer: dict[str, Any], *, dry_run: bool = False) -> None:
         click.echo(note, err=True)
     if answer["change"] is not None and not dry_run:
         click.echo(receipt_line(answer["receipt"], answer["change"]))
+    tell_wanted(answer)
+
+
+def tell_wanted(answer: dict[str, Any]) -> None:
+    """What is missing for the objects of an apply to be in effect."""
+    for sentence in answer.get("missing", []):
+        click.echo(sentence, err=True)
+    wanted: list[str] = answer.get("wanted", [])
+    if wanted and not answer["fixed"]:
+        click.echo("What is missing (`meshwright apply --fix` adds it):", err=True)
+        click.echo("\n---\n".join(text.rstrip() for text in wanted), err=True)
 
 
 def receipt_line(receipt: dict[str, Any] | None, change: int) -> str:
     """Live on 4/4 proxies in 38 ms, change 17."""
     if receipt is None:
         return f"change {change}: no receipt is kept"
+    if receipt["withheld"]:
+        told = f"{'; '.join(receipt['withheld'])} (change {change})"
+        rest = receipt_line({**receipt, "withheld": []}, change)
+        return f"{told}\n{rest}" if receipt["affected"] else told
     total, waiting, absent = receipt["affected"], receipt["waiting"], receipt["absent"]
     names = ", ".join(receipt["refused"])
     away = f", absent: {', '.join(absent)}" if absent else ""
@@ -96,6 +111,8 @@ def succeed_or_fail(receipt: dict[str, Any] | None, *, wait: bool) -> None:
     """With --wait a change that is not live yet is a failure."""
     if wait and receipt is not None and receipt["refused"]:
         raise Failure(f"refused by {', '.join(receipt['refused'])}; the objects say why: `kubectl describe` them")
+    if wait and receipt is not None and receipt["withheld"]:
+        raise Failure("; ".join(receipt["withheld"]))
     if wait and receipt is not None and not receipt["live"]:
         raise Failure(f"not live everywhere yet: {', '.join(receipt['waiting'])}")
 

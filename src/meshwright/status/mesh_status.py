@@ -320,11 +320,13 @@ class MeshStatus:
             return False
         before, hold = entry.standing, entry.hold
         spread = self._spread(entry, entry.publication, trouble.at, progress)
-        if hold is None and spread.reached and trouble.refusal is None:
+        found = replace(spread, findings=self._by_object.get(key, ()))
+        if found.withheld:
+            entry.withheld, entry.proven = True, False
+        elif hold is None and spread.reached and trouble.refusal is None:
             entry.proven, entry.verdict = True, None
         entry.standing = replace(
-            spread,
-            findings=self._by_object.get(key, ()),
+            found,
             refusal=entry.verdict or (trouble.refusal if hold is None else None),
             suspected=hold is not None and entry.verdict is None,
         )
@@ -345,7 +347,11 @@ class MeshStatus:
         if entry.proven and before is not None and settled:
             return before
         receipt = self._receipts.of(subject.change) if subject.change else None
-        affected = None if receipt is None else tuple(name for name in receipt.affected if name in progress)
+        affected = (
+            None
+            if receipt is None or entry.withheld
+            else tuple(name for name in receipt.affected if name in progress)
+        )
         waiting: list[ProxyName] = []
         absent: list[ProxyName] = []
         for name in sorted(progress) if affected is None else affected:

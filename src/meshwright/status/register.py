@@ -36,6 +36,7 @@ class Entry:
     told: Refusal | None = None  # an Event said this refusal
     verdict: Refusal | None = None
     pause: float = 0.0
+    withheld: bool = False  # it was, for a time: whom it concerns is not what its change's receipt says
 
     @property
     def live(self) -> bool:

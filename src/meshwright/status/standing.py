@@ -64,7 +64,12 @@ class Standing:
     @property
     def spread(self) -> bool:
         """Whether what can be used of it is at every proxy that it concerns."""
-        return self.reached and self.refusal is None and not self.suspected
+        return self.reached and self.refusal is None and not self.suspected and not self.withheld
+
+    @property
+    def withheld(self) -> bool:
+        """Whether none of it is in effect, but what was before."""
+        return any(each.code == codes.ROUTE_WITHHELD for each in self.findings)
 
     @property
     def is_passing(self) -> bool:
@@ -127,6 +132,9 @@ def _spread(standing: Standing) -> tuple[str, str]:
     complete = f"{standing.total - len(standing.waiting) - len(standing.absent)}/{standing.total} complete"
     if standing.refusal is not None:
         return "refused", f"Envoy refuses {standing.refusal.resource}"
+    for found in standing.findings:
+        if found.code == codes.ROUTE_WITHHELD:
+            return "withheld", found.message
     return ("complete" if standing.spread else "stillPropagating"), complete
 
 

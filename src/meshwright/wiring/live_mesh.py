@@ -33,6 +33,7 @@ from meshwright.wiring.node_documents import DocumentWriter
 from meshwright.wiring.planning import PodDraft, Roles, written
 from meshwright.wiring.service_addresses import service_table
 from meshwright.wiring.snapshot import assembled, needs_address, workload
+from meshwright.wiring.withheld import Withheld
 
 PodFacts = tuple[str, Role | None, str]  # address, role, trust domain
 ProxyFacts = tuple[Role, Interception, str]  # role, interception, folder of the ingress sockets
@@ -55,6 +56,7 @@ class LiveMesh:
         self.snapshot = Snapshot()
         self.loaded: LoadedMesh | None = None
         self.also_accepted: AlsoAccepted = None
+        self.withheld = Withheld()
         self._machine = machine
         self._statuses: Mapping[ProxyName, PodStatus] = {}
         self._pod_addresses = AddressBook(machine.data_dir / "addresses" / "pods.json", network)
@@ -114,7 +116,8 @@ class LiveMesh:
         )
         services = self._with_addresses(objects.services)
         settings = replace(self.loaded.settings, records=True)
-        snapshot = assembled(objects, settings, services, workloads, proxies)
+        in_effect = self.withheld.in_effect(objects)
+        snapshot = assembled(in_effect.objects, settings, services, workloads, proxies)
         self.snapshot = replace(snapshot, also_accepted=self.also_accepted)
         for kept in (self._services, self._written, self._pods, self._workloads, self._proxies):
             kept.turn()
@@ -122,7 +125,11 @@ class LiveMesh:
         documents = self._documents.of(self.loaded, proxies, pods)
         if documents != self.documents.value:
             self.documents.set(documents)
-        self.published.set(replace(self._compiler.compile(self.snapshot), change=self._number))
+        compiled = self._compiler.compile(self.snapshot)
+        found = compiled.diagnostics
+        if in_effect.findings:
+            found = tuple(dict.fromkeys((*found, *in_effect.findings)))
+        self.published.set(replace(compiled, change=self._number, diagnostics=found))
         desired = self._desired(pods)
         if desired != self.desired.value:
             self.desired.set(desired)

@@ -11,12 +11,15 @@ from typing import Any
 from meshwright.documents.lines import Lines
 from meshwright.documents.render import as_json, render
 from meshwright.kinds.table import KINDS
+from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
+from meshwright.model.objects import MeshObjects
 from meshwright.node.server import NodeServer
 from meshwright.processes.messages import BadRequest, Fields
 from meshwright.processes.server import Answer, Connection, Server
 from meshwright.processes.state import DataDirectory
 from meshwright.status.mesh_status import MeshStatus
+from meshwright.status.subjects import key_of
 from meshwright.store.errors import StoreError
 from meshwright.store.history import Change, Revert
 from meshwright.store.names import Author, ChangeNumber, Key, Resource
@@ -32,6 +35,7 @@ from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.loading import load
 from meshwright.wiring.proxy_origins import origins_answer
 from meshwright.wiring.receipts import Receipt, Receipts
+from meshwright.wiring.remedies import remedies
 from meshwright.wiring.seeding import AUTHOR, objects_of
 from meshwright.wiring.source_lines import FILE, SourceLines
 from meshwright.wiring.topology import topology_operation
@@ -42,6 +46,7 @@ from meshwright.wiring.wait_operation import WaitOperation, refusal_notes
 SOCKET = "mesh.sock"
 LONGEST_WAIT_SECONDS = 600.0
 PAGE = 100
+FIXED = "added by --fix"
 CONTROLLERS = "controller/"
 
 
@@ -117,11 +122,20 @@ class MeshControl:
         }
         if loaded.refused:
             return {**answer, "refused": len(loaded.refused), "objects": [], "change": None, "receipt": None}
-        dry_run = fields.flag("dry_run", default=False)
+        dry_run, fix = fields.flag("dry_run", default=False), fields.flag("fix", default=False)
+        found = await remedies(self._store, self._objects(), loaded.objects, texts)
+        wanted = [each.text for each in found if each.value is not None]
+        if fix:
+            texts = [*texts, *((FIXED, text) for text in wanted)]
         done = await applying.apply(self._store, texts, _author(fields), dry_run=dry_run)
         if not dry_run:
             await self._sources.remember(texts)
-        return {**answer, "refused": 0, **await self._told(done, fields, dry_run=dry_run)}
+        told = await self._told(done, fields, dry_run=dry_run)
+        missing = [each.why for each in found if each.why]
+        return {**answer, "refused": 0, "missing": missing, "wanted": wanted, "fixed": fix, **told}
+
+    def _objects(self) -> MeshObjects:
+        return MeshObjects() if self._mesh.loaded is None else self._mesh.loaded.objects
 
     async def _delete(self, fields: Fields) -> dict[str, Any]:
         keys = list(objects_of(_texts(fields))) or [self._named(fields)]
@@ -181,7 +195,16 @@ class MeshControl:
         notes = await self._notes({(key.namespace, key.name) for key in keys})
         if receipt is not None and receipt.refused:
             notes += await refusal_notes(self._status, keys, self._sources.find)
-        return {"objects": objects, "change": done.change, "receipt": _receipt(receipt), "notes": notes}
+        told = _receipt(receipt)
+        if told is not None:
+            told["withheld"] = self._withheld(set(keys))
+        return {"objects": objects, "change": done.change, "receipt": told, "notes": notes}
+
+    def _withheld(self, keys: set[Key]) -> list[str]:
+        """Which of these are not in effect, and why, one line each."""
+        found = (each for each in self._mesh.published.value.diagnostics if each.code == codes.ROUTE_WITHHELD)
+        mine = [each for each in found if key_of(each.origin.object) in keys]
+        return [f"{each.origin.object.name}: {each.message}" for each in mine]
 
     async def _notes(self, touched: set[tuple[str, str]]) -> list[str]:
         found: Iterable[Diagnostic] = self._mesh.published.value.diagnostics
@@ -285,5 +308,6 @@ def _receipt(receipt: Receipt | None) -> dict[str, Any] | None:
         "waiting": list(receipt.waiting),
         "absent": list(receipt.absent),
         "refused": list(receipt.refused),
+        "withheld": [],
         "milliseconds": None if receipt.milliseconds is None else round(receipt.milliseconds, 1),
     }

@@ -44,7 +44,7 @@ class _Names:
             if gateway != MESH and gateway not in self._gateways:
                 at = rule.meta.origin.field("spec").field("gateways").item(index)
                 yield Diagnostic(codes.UNKNOWN_GATEWAY, at, (gateway, f"create the Gateway {gateway}"))
-        for at, host, subset in _destinations(rule):
+        for at, host, subset in destinations(rule):
             if not (host in self._hosts or host.endswith(self._wild)):
                 hint = f"create the Service, or a ServiceEntry for {host}"
                 yield Diagnostic(codes.UNKNOWN_HOST, at.field("host"), (host, hint))
@@ -52,7 +52,7 @@ class _Names:
                 yield Diagnostic(codes.UNKNOWN_SUBSET, at.field("subset"), (subset, host))
 
 
-def _destinations(rule: VirtualService) -> Iterable[tuple[Origin, str, str]]:
+def destinations(rule: VirtualService) -> Iterable[tuple[Origin, str, str]]:
     """Everything that a rule sends traffic to: where it is written, host, and subset or ""."""
     for http in rule.http:
         for entry in (*http.route, *http.mirrors):

@@ -4,11 +4,14 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from meshwright.asynctools.latest import Latest
+from meshwright.model.origin import ObjectRef
+from meshwright.model.virtual_service import VirtualService
 from meshwright.status.sources import Swap
 from meshwright.store.names import Key, Revision
 from meshwright.store.query import Query, Scope
 from meshwright.store.store import Store
 from meshwright.store.version import Event, EventType, Version
+from meshwright.wiring.earlier_versions import versions_before
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.object_book import PODS, ObjectBook, is_leaving
 
@@ -39,8 +42,18 @@ class StoreFollower:
         for version in page.items:
             self._put(version)
         self._revision = page.revision
+        await self._recall()
         self._mesh.update(self._book.loaded)
         self.change.set((await self._store.head()).change)
+
+    async def _recall(self) -> None:
+        """What was in effect instead of objects that cannot be, from the history."""
+        objects, withheld = self._book.loaded.objects, self._mesh.withheld
+        earlier: dict[ObjectRef, list[VirtualService]] = {}
+        for ref in withheld.lacking(objects):
+            earlier[ref] = await versions_before(self._store, ref)
+        if earlier:
+            withheld.remember(objects, lambda ref: earlier.get(ref, ()))
 
     async def run(self) -> None:
         """Follow for ever, several events at once when they come fast."""

@@ -1,7 +1,7 @@
 """The rules of all kinds, as the object API asks for them: one object in, everything that is wrong with it out."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from meshwright.apiserver.failure import FieldError
@@ -11,6 +11,7 @@ from meshwright.kinds.table import KINDS
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic, Effect
 from meshwright.model.objects import MeshObjects
+from meshwright.wiring.proposals import in_words
 from meshwright.wiring.references import References
 
 _READ = frozenset((api_version, kind.kind) for kind in KINDS for api_version in kind.api_versions)
@@ -26,6 +27,7 @@ class Door:
     """The rules of all kinds; with `known`, warnings about what an object refers to and nobody has as well."""
 
     def __init__(self, known: Callable[[], MeshObjects | None] = lambda: None) -> None:
+        self._known = known
         self._references = References(known)
 
     def field_errors(self, value: dict[str, Any]) -> tuple[FieldError, ...]:
@@ -34,7 +36,16 @@ class Door:
             return ()
         loaded = read_objects((read(json.dumps(value), "the object"),))
         findings = (*loaded.diagnostics, *self._references.missing(loaded.objects))
-        return tuple(_error(finding) for finding in findings)
+        return (*map(_error, findings), *self._remedies(loaded.objects))
+
+    def _remedies(self, objects: MeshObjects) -> Iterator[FieldError]:
+        """Warnings with what to add so that the subsets that an object names are there."""
+        around = self._known()
+        if around is None or not objects.virtual_services:
+            return
+        said = in_words(objects.virtual_services, around)
+        if said:
+            yield FieldError("spec", f"it takes effect when its subsets are there. {'; '.join(said)}", warning=True)
 
 
 def _error(finding: Diagnostic) -> FieldError:

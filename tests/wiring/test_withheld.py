@@ -1,0 +1,173 @@
+"""VirtualServices whose subsets nobody defines: what goes on instead, and what is proposed."""
+
+import yaml
+
+from meshwright.model.objects import MeshObjects
+from meshwright.model.virtual_service import VirtualService
+from meshwright.wiring.loading import load
+from meshwright.wiring.object_book import ObjectBook
+from meshwright.wiring.proposals import in_words, proposals
+from meshwright.wiring.seeding import objects_of
+from meshwright.wiring.withheld import InEffect, Withheld
+
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: reviews, namespace: default}
+spec: {selector: {app: reviews}, ports: [{name: http, port: 9080}]}
+"""
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: reviews-VERSION, namespace: default}
+spec:
+  selector: {matchLabels: {app: reviews, version: VERSION}}
+  template:
+    metadata: {labels: {app: reviews, version: VERSION}}
+    spec: {containers: [{name: reviews, image: x, command: [sleep]}]}
+"""
+WORKLOADS = "---".join(DEPLOYMENT.replace("VERSION", version) for version in ("v1", "v2"))
+
+
+def route(subset: str, gateways: str = "[mesh]") -> str:
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: reviews, namespace: default}}
+spec:
+  hosts: [reviews]
+  gateways: {gateways}
+  http:
+  - route: [{{destination: {{host: reviews{f", subset: {subset}" if subset else ""}}}}}]
+"""
+
+
+def subsets(*names: str, host: str = "reviews") -> str:
+    listed = ", ".join(f"{{name: {name}, labels: {{version: {name}}}}}" for name in names)
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: reviews, namespace: default, labels: {{mine: "true"}}}}
+spec: {{host: {host}, trafficPolicy: {{tls: {{mode: ISTIO_MUTUAL}}}}, subsets: [{listed}]}}
+"""
+
+
+class Following:
+    """A mesh's objects, document by document, and what is in effect after each step."""
+
+    def __init__(self) -> None:
+        self.book = ObjectBook()
+        self.withheld = Withheld()
+
+    def put(self, *texts: str) -> InEffect:
+        for text in texts:
+            for key, value in objects_of([("text", text)]).items():
+                self.book.put(key, yaml.safe_dump(value).encode())
+        return self.now()
+
+    def remove(self, text: str) -> InEffect:
+        for key in objects_of([("text", text)]):
+            self.book.remove(key)
+        return self.now()
+
+    def now(self) -> InEffect:
+        return self.withheld.in_effect(self.book.loaded.objects)
+
+
+def named(found: InEffect) -> list[str | None]:
+    """The subsets that the rules in effect name."""
+    rules = found.objects.virtual_services
+    return [entry.destination.subset for rule in rules for http in rule.http for entry in http.route]
+
+
+def told(found: InEffect) -> list[str]:
+    return [each.message for each in found.findings]
+
+
+def test_without_a_version_before_it_the_services_own_route_goes_on_until_the_subset_comes() -> None:
+    mesh = Following()
+    found = mesh.put(SERVICE, route("v1"))
+    assert named(found) == []
+    assert told(found) == [
+        "no DestinationRule defines subset v1 of reviews.default.svc.cluster.local",
+        "not in effect: subset v1 of reviews is not defined; the service's own route goes on",
+    ]
+    found = mesh.put(subsets("v1"))
+    assert named(found) == ["v1"]
+    assert told(found) == []
+
+
+def test_the_version_before_it_goes_on() -> None:
+    mesh = Following()
+    mesh.put(SERVICE, subsets("v1"), route("v1"))
+    found = mesh.put(route("v2"))
+    assert named(found) == ["v1"]
+    assert told(found)[-1] == "not in effect: subset v2 of reviews is not defined; the route before it goes on"
+    assert named(mesh.put(route("v3"))) == ["v1"]
+    assert mesh.now().objects.virtual_services is mesh.now().objects.virtual_services
+    assert named(mesh.put(subsets("v1", "v3"))) == ["v3"]
+    assert named(mesh.remove(subsets("v1"))) == [], "a version before it that cannot be used either is no help"
+
+
+def test_gateways_take_it_as_it_is_for_they_have_nothing_else() -> None:
+    found = Following().put(SERVICE, route("v1", "[mesh, front]"))
+    assert [rule.gateways for rule in found.objects.virtual_services] == [("default/front",)]
+    assert told(found)[-1].endswith("only gateways take it")
+
+
+def test_other_rules_and_unknown_hosts_are_not_concerned() -> None:
+    mesh = Following()
+    assert named(mesh.put(route("v1"))) == ["v1"], "an unknown host is Istio's 503"
+    assert named(mesh.put(SERVICE, subsets(host="'*.default.svc.cluster.local'"))) == ["v1"], "nobody can say"
+    assert named(mesh.put(route(""))) == [None]
+
+
+def test_after_a_start_the_version_before_it_comes_from_the_history() -> None:
+    objects = load([("all", "---".join([SERVICE, subsets("v1"), route("v2")]))]).objects
+    before = load([("before", route("v1"))]).objects.virtual_services
+    withheld = Withheld()
+    [ref] = withheld.lacking(objects)
+    assert ref == before[0].meta.ref
+    withheld.remember(objects, lambda _: before)
+    assert named(withheld.in_effect(objects)) == ["v1"]
+
+
+def rules(*texts: str) -> tuple[tuple[VirtualService, ...], MeshObjects]:
+    objects = load([("all", "---".join([SERVICE, WORKLOADS, *texts]))]).objects
+    return objects.virtual_services, objects
+
+
+def test_the_rule_to_add_has_the_versions_of_the_pods() -> None:
+    [found] = proposals(*rules(route("v1")), {})
+    assert found.value == yaml.safe_load(found.text)
+    assert found.value == {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": "reviews", "namespace": "default"},
+        "spec": {
+            "host": "reviews",
+            "subsets": [
+                {"name": "v1", "labels": {"version": "v1"}},
+                {"name": "v2", "labels": {"version": "v2"}},
+            ],
+        },
+    }
+    [line] = in_words(*rules(route("v1")))
+    assert yaml.safe_load(line.removeprefix("add: ")) == found.value
+
+
+def test_a_rule_that_is_there_gets_the_subset_and_keeps_everything_else() -> None:
+    written = yaml.safe_load(subsets("v1"))
+    [found] = proposals(*rules(subsets("v1"), route("v2")), {("default", "reviews"): written})
+    assert found.value is not None
+    assert found.value["metadata"] == written["metadata"]
+    assert found.value["spec"]["trafficPolicy"] == written["spec"]["trafficPolicy"]
+    assert [each["name"] for each in found.value["spec"]["subsets"]] == ["v1", "v2"]
+    [line] = in_words(*rules(subsets("v1"), route("v2")))
+    assert line == "add to spec.subsets of DestinationRule default/reviews: [{name: v2, labels: {version: v2}}]"
+
+
+def test_what_nobody_can_guess_is_said() -> None:
+    [found] = proposals(*rules(route("canary")), {})
+    assert found.value is None
+    assert found.why == "subset canary of reviews cannot be guessed: its pods have the versions v1, v2"

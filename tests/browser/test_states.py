@@ -115,7 +115,9 @@ def test_an_empty_graph_says_how_to_fill_it(small: Console, values: Values) -> N
 
 
 def test_receipts_in_words(small: Console, values: Values) -> None:
+    waits = "VirtualService default/v5 waits: nobody defines subset v1"
     values.changes = [
+        change(5, live=True, affected=0, milliseconds=1.0, withheld=[waits]),
         change(4, live=True, milliseconds=11.4),
         change(3, waiting=["reviews-v2-abc.default"]),
         change(2, refused=["details-v1-abc.default"], milliseconds=9.0),
@@ -126,6 +128,7 @@ def test_receipts_in_words(small: Console, values: Values) -> None:
     words = page.locator(".receipt")
     expect(words).to_have_text(
         [
+            waits,
             "live on 3/3 proxies in 11 ms",
             "live on 2/3 proxies so far, waiting for: reviews-v2-abc.default",
             "refused by 1/3 proxies: details-v1-abc.default",

@@ -9,6 +9,7 @@ const SHOWN_OBJECTS = 3;
 /** How far a change is, as the command line says it. */
 export function receiptWords(receipt) {
   if (!receipt) return t("receipt.none");
+  if (receipt.withheld?.length) return withheldWords(receipt);
   if (!receipt.affected) return t("receipt.nobody");
   const absent = receipt.absent.length ? `; ${t("receipt.absent", { names: receipt.absent.join(", ") })}` : "";
   return progressWords(receipt) + absent;
@@ -24,7 +25,14 @@ function progressWords(receipt) {
   return t("receipt.waiting", { reached: total - receipt.waiting.length - away, total, names: receipt.waiting.join(", ") });
 }
 
+/** Sentences of the mesh about objects that wait for others, then how far the rest is. */
+function withheldWords(receipt) {
+  const rest = receipt.affected ? [receiptWords({ ...receipt, withheld: [] })] : [];
+  return [...receipt.withheld, ...rest].join("; ");
+}
+
 function stateOf(receipt) {
+  if (receipt?.withheld?.length) return "some";
   if (!receipt || !receipt.affected) return "quiet";
   if (receipt.refused.length) return "bad";
   return receipt.live ? "good" : "some";

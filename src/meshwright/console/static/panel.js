@@ -92,14 +92,15 @@ export class Panel {
   async refresh(edge) {
     if (this.busy) return;
     this.busy = true;
+    let answer = null;
     try {
-      const answer = await call("GET", `/api/v1/requests?limit=${MOST}&edge=${encodeURIComponent(edge.id)}`);
-      if (this.edge === edge.id) this.fillRequests(edge, answer.requests);
+      answer = await call("GET", `/api/v1/requests?limit=${MOST}&edge=${encodeURIComponent(edge.id)}`);
     } catch {
       // the live indicator says that the connection is lost; what is shown stays
-    } finally {
-      this.busy = false;
     }
+    this.busy = false;
+    if (answer && this.edge === edge.id) this.fillRequests(edge, answer.requests);
+    else if (this.edge && this.edge !== edge.id) this.update(this.seen); // another edge was opened meanwhile
   }
 
   fillRequests(edge, fresh) {

@@ -1,7 +1,7 @@
 """Analyzers beside a living mesh: never while something is to be pushed, in slices that nobody notices.
 
-A look at a thousand services takes a second, so it waits until nothing was published for a moment, works for a few
-milliseconds at a time, and starts anew when there is something newer.
+A look at all of a large mesh is not for the moment in which something changes: it waits until nothing was published
+for a while, works for a few milliseconds at a time, and looks again when there is something newer.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ import click
 from meshwright.cli.control import ask, author, succeed_or_fail, tell
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option
-from meshwright.cli.sources import read_texts
+from meshwright.cli.sources import Text, read_texts
 
 DEFAULT_WAIT_SECONDS = 5
 LONG_WAIT_SECONDS = 60
@@ -30,12 +30,13 @@ def command(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Create or change objects from documents, as one change, and say when every affected proxy runs it.
 
-    When a document is refused nothing is written; every mistake is told with its line.
+    When a document is refused nothing is written; every mistake is told with its line. Text that has lost its
+    indentation is printed with it, if it is certain what was meant; --fix applies that.
     """
     paths = [*names, *more]
     if not paths:
         raise UsageFailure("name documents with -f PATH (a file, a folder, or - for standard input)")
-    texts = [{"file": text.file, "text": text.text} for text in read_texts(paths)]
+    texts = [{"file": text.file, "text": text.text} for text in _mended(read_texts(paths), output, fix=fix)]
     seconds = LONG_WAIT_SECONDS if wait else DEFAULT_WAIT_SECONDS
     answer = ask(data, "apply", texts=texts, author=author(), dry_run=dry_run, fix=fix, wait=seconds)
     for finding in answer["findings"]:
@@ -47,3 +48,22 @@ def command(  # noqa: PLR0913 - one parameter per option
     if answer["refused"]:
         raise Failure(f"nothing was written: {answer['refused']} findings refuse a document (above)")
     succeed_or_fail(answer["receipt"], wait=wait)
+
+
+def _mended(texts: Sequence[Text], output: str, *, fix: bool) -> list[Text]:
+    """The texts, with indentation where it was lost. Raises Failure when some have lost it, unless they are to be
+    fixed; what they mean is printed in both cases.
+    """
+    from meshwright.kinds.mending import mended
+
+    meant = {text: found for text in texts if (found := mended(text.text)) is not None}
+    for text, found in meant.items():
+        click.echo(f"{text.file} has lost its indentation. It means:", err=True)
+        if output == "text":
+            click.echo(found.rstrip())
+    if meant and not fix:
+        if output == "json":
+            known = [{"file": text.file, "text": found} for text, found in meant.items()]
+            click.echo(json.dumps({"mended": known, "refused": len(known), "objects": [], "change": None}))
+        raise Failure("nothing was written; if that is what you mean, `meshwright apply --fix` applies it")
+    return [Text(text.file, meant.get(text, text.text)) for text in texts]

@@ -6,6 +6,7 @@ import { BOX, HEAD, Places, rowOf } from "./layout.js";
 const LABEL = { width: 124, line: 14 };
 const SPOTS = [0.5, 0.42, 0.58, 0.35, 0.65];
 const ROUNDS = 8;
+const MOST_PARTED = 150; // beyond it the pairs are too many to look at with every picture
 const SMALLEST = 0.75; // below this scale the graph scrolls instead
 
 /** How an edge's errors are shown: none, some, many. */
@@ -61,7 +62,7 @@ export class Graph {
       const line = lineOf(start(places, byKey, edge), end(places, byKey, edge), lean);
       return { edge, line, spot: edge.live ? spotOf(line, edge, taken) : line.at(0.5) };
     });
-    partLabels(drawn.filter((each) => each.edge.live));
+    if (drawn.length <= MOST_PARTED) partLabels(drawn.filter((each) => each.edge.live));
     const id = (each) => each.edge.id;
     keyed(this.lines, drawn, id, (each) => this.newEdge(each.edge.id), (element, each) => drawEdge(element, each, seen, selected));
     keyed(this.labels, drawn, id, (each) => this.newLabel(each.edge.id), (element, each) => drawLabel(element, each, selected));

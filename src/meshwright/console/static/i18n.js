@@ -46,7 +46,7 @@ export function writeFixed() {
 export function flagWords(flags) {
   if (!flags || flags === "-") return "";
   const column = LANGUAGES.indexOf(language);
-  return flags.split(",").map((flag) => FLAGS[flag]?.[column] ?? flag).join(language === "zh" ? ";" : "; ");
+  return flags.split(",").map((flag) => FLAGS[flag]?.[column] ?? flag).join(language === "zh" ? "；" : "; ");
 }
 
 /** Requests per second. */

@@ -35,6 +35,7 @@ class SmallMesh:
     def seams(self) -> Seams:
         return Seams(
             graph=lambda: {"window_seconds": 30.0, "nodes": [], "edges": []},
+            past=lambda _: {"nodes": [], "edges": []},
             requests=lambda edge, most: [{"edge": edge, "most": most}],
             metrics=lambda: "",
             news=Latest(0),

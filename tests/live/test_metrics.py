@@ -2,6 +2,7 @@
 
 import re
 
+from meshwright.model import metric_tags
 from tests.live.mesh import Mesh
 
 SERIES = re.compile(r"^envoy_istio_requests_total\{(.*)\} (\d+)$", re.MULTILINE)
@@ -12,7 +13,10 @@ COUNT = 25
 def counted(mesh: Mesh, pod: str, **wanted: str) -> int:
     """The sum of a pod's own request counters that have these tags."""
     text = mesh.one("http://127.0.0.1:15090/stats/prometheus", pod).body
-    found = [(dict(TAG.findall(tags)), int(value)) for tags, value in SERIES.findall(text)]
+    found = [
+        (metric_tags.parted(dict(TAG.findall(tags))[metric_tags.TAG]), int(value))
+        for tags, value in SERIES.findall(text)
+    ]
     return sum(value for tags, value in found if wanted.items() <= tags.items())
 
 

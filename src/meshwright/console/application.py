@@ -35,6 +35,7 @@ LONGEST_BODY = 64 * 1024
 PING_SECONDS = 10.0
 LAST_CHANGES = 20
 MOST_REQUESTS = 200
+MOST_WINDOW = 24 * 3600  # seconds
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -133,8 +134,9 @@ class _Pages:
     # ------------------------------------------------------------ values
 
     async def graph(self, request: Request) -> Response:
-        del request
-        return _json(self._seams.graph())
+        """The live one, or with `?window=SECONDS` what the last minutes had."""
+        seconds = min(_number(request.query_params.get("window", "0")), MOST_WINDOW)
+        return _json(self._seams.past(float(seconds)) if seconds else self._seams.graph())
 
     async def requests(self, request: Request) -> Response:
         most = min(_number(request.query_params.get("limit", "50")), MOST_REQUESTS)

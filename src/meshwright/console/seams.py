@@ -20,12 +20,13 @@ class MeshRefusesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """`graph` gives the live graph, which is another one whenever `news` is; `requests` the last requests of an edge
-    (by its id, newest first, at most so many); `metrics` the text for Prometheus. `mesh` is its name for people,
-    `ingress` the URL of its gateway on this machine.
+    """`graph` gives the live graph, which is another one whenever `news` is; `past` that of the last so many
+    seconds; `requests` the last requests of an edge (by its id, newest first, at most so many); `metrics` the text
+    for Prometheus. `mesh` is its name for people, `ingress` the URL of its gateway on this machine.
     """
 
     graph: Callable[[], dict[str, Any]]
+    past: Callable[[float], dict[str, Any]]
     requests: Callable[[str, int], list[dict[str, Any]]]
     metrics: Callable[[], str]
     news: Latest[int]

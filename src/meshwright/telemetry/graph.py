@@ -59,6 +59,14 @@ class EdgeCounts:
             lower, below = bound, count
         return lower
 
+    def include(self, more: "EdgeCounts") -> None:
+        """Add what another one counts."""
+        self.count += more.count
+        self.errors += more.errors
+        self.encrypted += more.encrypted
+        _sum(self.codes, more.codes)
+        _sum(self.durations, more.durations)
+
     def add(self, amount: float, code: str, flags: str, *, encrypted: bool) -> None:
         self.count += amount
         self.encrypted += amount if encrypted else 0.0
@@ -84,8 +92,8 @@ class TrafficWindow:
         self._slices: deque[_Slice] = deque()
         self._began = 0.0
 
-    def take(self, grown: Iterable[Growth], facts: MeshFacts, now: float) -> None:
-        """Everything that was counted since the last call; `now` in seconds."""
+    def take(self, grown: Iterable[Growth], facts: MeshFacts, now: float) -> Mapping[EdgeKey, EdgeCounts]:
+        """Everything that was counted since the last call; `now` in seconds. By edge."""
         edges: dict[EdgeKey, EdgeCounts] = {}
         for growth in grown:
             if growth.metric in (REQUESTS, CONNECTIONS, DURATIONS):
@@ -94,18 +102,14 @@ class TrafficWindow:
         self._slices.append(_Slice(now, edges))
         while self._slices and self._slices[0].until <= now - self.seconds:
             self._slices.popleft()
+        return edges
 
     def edges(self, now: float) -> tuple[dict[EdgeKey, EdgeCounts], float]:
         """Sums by edge, and over how many seconds they are."""
         total: dict[EdgeKey, EdgeCounts] = {}
         for part in self._slices:
             for key, counts in part.edges.items():
-                sums = total.setdefault(key, EdgeCounts())
-                sums.count += counts.count
-                sums.errors += counts.errors
-                sums.encrypted += counts.encrypted
-                _sum(sums.codes, counts.codes)
-                _sum(sums.durations, counts.durations)
+                total.setdefault(key, EdgeCounts()).include(counts)
         return total, max(1.0, min(self.seconds, now - self._began))
 
 

@@ -7,6 +7,7 @@ Every label is there in every series, `unknown` where nobody knows: Kiali drops 
 
 from collections.abc import Mapping
 
+from meshwright.model import metric_tags
 from meshwright.telemetry.exposition import Tags
 from meshwright.telemetry.facts import CLUSTER, UNKNOWN, MeshFacts, PodFacts
 
@@ -22,6 +23,7 @@ REQUEST_LABELS = ("request_protocol", "response_code", "grpc_response_status", "
 def istio_labels(own: PodFacts, metric: str, tags: Tags, facts: MeshFacts) -> Labels:
     """All labels of a series that the proxy of `own` counts; sorted by name."""
     told = {name: "" if value in NOTHING else value for name, value in tags}
+    told |= metric_tags.parted(told.pop(metric_tags.TAG, ""))
     source_side = told.get("reporter") == "source"
     labels = _as_source(own, told, facts) if source_side else _as_destination(own, told, facts)
     labels["reporter"] = "source" if source_side else "destination"
@@ -110,7 +112,7 @@ def _called(told: Mapping[str, str], facts: MeshFacts, namespace: str) -> dict[s
         return _service(host, cluster, namespace)
     parts = cluster.split("|")
     if len(parts) != CLUSTER_PARTS:
-        return _service(host, host.partition(":")[0], namespace)
+        return _service(host, host, namespace)
     known = facts.services.get(parts[3])
     if known is not None:
         return _service(known.host, known.name, known.namespace)

@@ -10,20 +10,20 @@ MOST_BYTES = 64 * 1024 * 1024
 COUNTERS = "/stats/prometheus?usedonly&filter=^istio.(requests_total|tcp_)"
 EVERYTHING = "/stats/prometheus?usedonly&filter=^istio."
 OK = b"200"
+HEADERS = "host: envoy-admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class ScrapeError(Exception):
     """The Envoy does not answer as it should; the text says how."""
 
 
-async def scrape(admin_socket: Path, target: str) -> str:
+async def scrape(admin_socket: Path, target: str, method: str = "GET") -> str:
     """The body of the answer. Raises ScrapeError."""
     try:
         async with asyncio.timeout(SECONDS):
             reader, writer = await asyncio.open_unix_connection(sock=unixsockets.connect(admin_socket))
             try:
-                request = f"GET {target} HTTP/1.1\r\nhost: envoy-admin\r\nconnection: close\r\n\r\n"
-                writer.write(request.encode())
+                writer.write(f"{method} {target} HTTP/1.1\r\n{HEADERS}".encode())
                 return _body(await reader.read(MOST_BYTES) + await _rest(reader))
             finally:
                 writer.close()

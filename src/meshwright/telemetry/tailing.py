@@ -4,6 +4,7 @@ A proxy appends for ever; what was read is taken out of the file (its length goe
 behind skips to the newest lines: counters have every request, these lines are for looking at.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -22,8 +23,21 @@ class Tail:
         self.skipped = 0
         self._path = path
         self._at = 0
-        self._inode = 0
+        self._inode: int = 0
         self._rest = b""
+
+    def keep_small(self) -> None:
+        """Cut a file that grows faster than it is read; what was in it is skipped."""
+        try:
+            size = self._path.lstat().st_size
+        except OSError:
+            return
+        if size > CUT_AT:
+            self.skipped += size - self._at
+            with contextlib.suppress(OSError):
+                os.truncate(self._path, 0)
+            self._at = 0
+            self._rest = b""
 
     def read(self) -> Iterator[dict[str, Any]]:
         """The new records; lines that are no JSON object are left out."""
@@ -48,7 +62,8 @@ class Tail:
     def _read(self, file: int) -> list[bytes]:
         status = os.fstat(file)
         if status.st_ino != self._inode or status.st_size < self._at:
-            self._inode, self._at, self._rest = status.st_ino, 0, b""
+            self._inode = status.st_ino
+            self._at, self._rest = 0, b""
         behind = status.st_size - self._at
         if behind > MOST_AT_ONCE:
             self.skipped += behind - MOST_AT_ONCE

@@ -2,7 +2,7 @@
 
 It asks the proxies of this machine what they counted, keeps the totals and the live graph, and serves `/metrics` and
 the console. A process of its own, so that a flood of requests in the mesh delays no push and no probe. Killed at any
-time it loses its totals, which Prometheus takes for a counter that starts anew; the proxies go on counting.
+time it begins its totals at what the living proxies have counted; requests and minutes are kept on disk.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import logging
 import secrets
 import socket
 import sys
+import time
 from collections.abc import Generator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -40,10 +41,13 @@ from meshwright.telemetry.facts import NO_FACTS, MeshFacts, PodFacts, ServiceFac
 from meshwright.telemetry.gathering import Gathering, Place
 from meshwright.telemetry.graph import TrafficWindow
 from meshwright.telemetry.graph_values import graph_values
+from meshwright.telemetry.history import History
 from meshwright.telemetry.records import RequestRing
 from meshwright.telemetry.totals import Totals
+from meshwright.telemetry.usage import Usage
 from meshwright.wiring.machine import run_file_of, settle, stop_on_signals
 from meshwright.wiring.run_file import RunFile
+from meshwright.wiring.usage_gathering import follow_usage
 
 LOG = logging.getLogger("meshwright")
 MESH_SOCKET = "mesh.sock"
@@ -64,13 +68,20 @@ class TelemetryProcess:
         self._serial = 0
         self._totals = Totals()
         self._window = TrafficWindow()
+        self._history = History(data.root / "telemetry" / "history.db")
+        self._usage = Usage()
         self._ring = RequestRing()
+        for edge, record in self._history.requests():
+            self._ring.add(edge, record)
         self._news = Latest(0)
-        self._gathering = Gathering(self._totals, self._window, lambda: self._facts, self._places, self._ring)
+        self._gathering = Gathering(
+            self._totals, self._window, lambda: self._facts, self._places, self._ring, self._history
+        )
         seams = Seams(
             graph=self._graph,
+            past=self._past,
             requests=self._requests,
-            metrics=lambda: exposition(self._totals),
+            metrics=lambda: exposition(self._totals) + self._usage.text(),
             news=self._news,
             ask=self.ask,
             token=keep_token(data.root / TOKEN_FILE),
@@ -94,6 +105,7 @@ class TelemetryProcess:
             helpers = [
                 tasks.create_task(self._follow_facts()),
                 tasks.create_task(self._gathering.run(self._tell)),
+                tasks.create_task(follow_usage(self._data, self._usage)),
                 *(tasks.create_task(server.serve(sockets=[listener])) for server, listener in self._servers),
             ]
             await stop.wait()
@@ -101,6 +113,7 @@ class TelemetryProcess:
                 server.should_exit = True
             for helper in helpers:
                 helper.cancel()
+        self._history.close()
         (self._data.run / ADDRESSES).unlink(missing_ok=True)  # who ends in order keeps no port
 
     def _tell(self) -> None:
@@ -110,6 +123,11 @@ class TelemetryProcess:
         now = asyncio.get_running_loop().time()
         edges, seconds = self._window.edges(now)
         return graph_values(edges, seconds, self._facts)
+
+    def _past(self, seconds: float) -> dict[str, Any]:
+        """The graph of the last minutes, as far as they are written; over more than the live window."""
+        now = time.time()
+        return graph_values(self._history.edges(now - seconds, now), seconds, self._facts)
 
     def _requests(self, edge: str, most: int) -> list[dict[str, Any]]:
         return self._ring.last(edge, most)

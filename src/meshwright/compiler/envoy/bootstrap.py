@@ -87,7 +87,8 @@ def base(proxy: Proxy, settings: MeshSettings, admin: str) -> Document:
                         "re2.max_program_size.error_level": 32768,
                         "envoy.reloadable_features.http_reject_path_with_fragment": False,
                     },
-                }
+                },
+                {"name": "admin", "admin_layer": {}},  # what telemetry sets while the proxy runs
             ]
         },
         "overload_manager": {

@@ -113,18 +113,23 @@ def _virtual_inbound(proxy_class: ProxyClass, settings: MeshSettings) -> Built:
 def _filters(proxy_class: ProxyClass) -> Iterator[ListenerFilter]:
     """Ports where nothing has to be looked at are left out, for servers that speak first.
 
-    That is decided by the mode alone wherever TLS is looked at anyway (then HTTP costs nothing more, and TLS is not
-    looked into): a list that changed with every new port would have Envoy replace the whole listener, and end every
-    connection of the pod, where otherwise one chain more is added.
+    For HTTP that is decided by the mode alone wherever TLS is looked at anyway (then HTTP costs nothing more): a list
+    that changed with every new port would have Envoy replace the whole listener, and end every connection of the pod
+    in the end, where otherwise one chain more is added. Ports of other protocols must be left out: whose first bytes
+    might become HTTP (`SELECT ...`) would be waited upon until more of them came.
     """
     ports = proxy_class.inbound
     yield original_destination()
     yield tls_inspector(port.port for port in ports if not _reads_tls(port))
-    yield http_inspector(port.port for port in ports if not (_reads_tls(port) or _reads_http(port)))
+    yield http_inspector(port.port for port in ports if not _may_read_http(port))
 
 
 def _reads_tls(port: InboundPort) -> bool:
     return any(row.transport == TLS for row in rows(port.protocol, port.mode))
+
+
+def _may_read_http(port: InboundPort) -> bool:
+    return _reads_http(port) or (port.protocol.is_http and _reads_tls(port))
 
 
 def _reads_http(port: InboundPort) -> bool:

@@ -15,11 +15,14 @@ from meshwright.envoyapi.envoy.extensions.filters.network.http_connection_manage
     Rds,
 )
 from meshwright.envoyapi.envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 import Config
+from meshwright.envoyapi.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from meshwright.envoyapi.envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from meshwright.model.names import Milliseconds, ResourceName
 from meshwright.model.settings import MeshSettings
 
 SERVER = "istio-envoy"
+EARLY_BYTES = 65_536
+"""What a client may have sent before the application is connected; then it waits."""
 ALPN_KEY = "envoy.network.application_protocols"
 SIDES = {
     Direction.INBOUND: Side.DESTINATION,
@@ -87,13 +90,18 @@ def _request_logs(direction: Direction, settings: MeshSettings) -> tuple[AccessL
 
 
 def _tcp(proxy: TcpProxy, settings: MeshSettings, direction: Direction) -> Filter:
-    """With metrics a connection is logged twice, of which the file takes the end."""
+    """With metrics a connection is logged twice, of which the file takes the end. A server's proxy then waits for the
+    handshake before it calls the application: who calls must be known when the connection counts as opened.
+    """
     if settings.metrics:
         side = SIDES[direction]
         proxy.access_log.extend((*stream_logs(settings), *metrics.connection_metrics(side)))
         if settings.records:
             proxy.access_log.extend(metrics.connection_records(side))
         proxy.access_log_options.flush_access_log_on_connected = True
+        if direction is Direction.INBOUND:
+            proxy.upstream_connect_mode = tcp_proxy_pb2.ON_DOWNSTREAM_TLS_HANDSHAKE
+            proxy.max_early_data_bytes.value = EARLY_BYTES
     else:
         proxy.access_log.extend(logs(settings))
     return Filter(name="envoy.filters.network.tcp_proxy", typed_config=pack(proxy))

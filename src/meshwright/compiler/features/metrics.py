@@ -11,12 +11,19 @@ from enum import StrEnum
 from functools import cache
 
 from meshwright.compiler.proto import pack, uint
-from meshwright.envoyapi.envoy.config.accesslog.v3.accesslog_pb2 import AccessLog, AccessLogFilter, LogTypeFilter
+from meshwright.envoyapi.envoy.config.accesslog.v3.accesslog_pb2 import (
+    AccessLog,
+    AccessLogFilter,
+    ComparisonFilter,
+    LogTypeFilter,
+)
 from meshwright.envoyapi.envoy.data.accesslog.v3 import accesslog_pb2
 from meshwright.envoyapi.envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from meshwright.envoyapi.envoy.extensions.access_loggers.stats.v3.stats_pb2 import Config
+from meshwright.envoyapi.envoy.type.v3.percent_pb2 import FractionalPercent
 from meshwright.envoyapi.envoy.type.v3.scope_pb2 import Scope
 from meshwright.envoyapi.google.protobuf.wrappers_pb2 import UInt64Value
+from meshwright.model import metric_tags
 
 LOGGER = "envoy.access_loggers.stats"
 FILE_LOGGER = "envoy.access_loggers.file"
@@ -93,6 +100,9 @@ def connection_metrics(side: Side) -> tuple[AccessLog, ...]:
     )
 
 
+SHARE, SHARE_WHOLE = "meshwright.records", 10_000
+"""The runtime key with the share of requests that are written down, in parts of 10,000; all, where it is not set."""
+SERVER_ERROR = 500
 RECORDS = "requests.log"
 """In the folder where the proxy works; whoever gathers it cuts it."""
 _RECORD: Mapping[str, str] = {
@@ -119,7 +129,8 @@ _REQUEST: Mapping[str, str] = {
 @cache
 def request_records(side: Side) -> tuple[AccessLog, ...]:
     """One line of JSON for each request, with the tags of its counters."""
-    return (AccessLog(name=FILE_LOGGER, typed_config=pack(_lines(side, {**_HTTP, **_RECORD, **_REQUEST}))),)
+    lines = _lines(side, {**_HTTP, **_RECORD, **_REQUEST})
+    return (AccessLog(name=FILE_LOGGER, filter=_worth_writing(), typed_config=pack(lines)),)
 
 
 @cache
@@ -130,10 +141,24 @@ def connection_records(side: Side) -> tuple[AccessLog, ...]:
     return (AccessLog(name=FILE_LOGGER, filter=ended, typed_config=pack(_lines(place, _RECORD))),)
 
 
+def _worth_writing() -> AccessLogFilter:
+    """What failed, and a share of all others, which telemetry makes smaller when they are many."""
+    made = AccessLogFilter()
+    some, failed, flagged = (made.or_filter.filters.add() for _ in range(3))
+    some.runtime_filter.runtime_key = SHARE
+    some.runtime_filter.percent_sampled.numerator = SHARE_WHOLE
+    some.runtime_filter.percent_sampled.denominator = FractionalPercent.TEN_THOUSAND
+    some.runtime_filter.use_independent_randomness = True
+    failed.status_code_filter.comparison.op = ComparisonFilter.GE
+    failed.status_code_filter.comparison.value.default_value = SERVER_ERROR
+    failed.status_code_filter.comparison.value.runtime_key = f"{SHARE}.code"
+    flagged.response_flag_filter.SetInParent()
+    return made
+
+
 def _lines(side: Side, more: Mapping[str, str]) -> FileAccessLog:
-    formats = {tag.name: tag.value_format for tag in _tags(side, more)}
     made = FileAccessLog(path=RECORDS)
-    for name, value in formats.items():
+    for name, value in _formats(side, more).items():
         made.log_format.json_format.fields[name].string_value = value
     return made
 
@@ -155,10 +180,13 @@ def _scope() -> Scope:
     return Scope(prefix=PREFIX, max_counters=most, max_histograms=most)
 
 
-def _tags(side: Side, more: Mapping[str, str]) -> list[Config.Tag]:
+def _formats(side: Side, more: Mapping[str, str]) -> dict[str, str]:
     reporter = Side.DESTINATION if side is Side.DESTINATION else Side.SOURCE
-    formats = {"reporter": reporter.value, **_ALWAYS, **more, **_PLACES[side]}
-    return [Config.Tag(name=name, value_format=value) for name, value in formats.items()]
+    return {"reporter": reporter.value, **_ALWAYS, **more, **_PLACES[side]}
+
+
+def _tags(side: Side, more: Mapping[str, str]) -> list[Config.Tag]:
+    return [Config.Tag(name=metric_tags.TAG, value_format=metric_tags.joined(_formats(side, more)))]
 
 
 def _histogram(name: str, tags: Iterable[Config.Tag], unit: Config.Histogram.Unit, value: str) -> Config.Histogram:

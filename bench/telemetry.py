@@ -1,0 +1,187 @@
+"""What telemetry costs: throughput of a pair of sidecars with it against a pair without, and a flood of records.
+
+`python -m bench.telemetry`; both pairs take turns in one run. The flood writes lines into a proxy's `requests.log` as
+a proxy would that has so many requests; meanwhile changes are pushed, and the worker's memory, CPU and the file's
+size are watched.
+"""
+
+import asyncio
+import contextlib
+import statistics
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench._load import generator
+from bench._memory import processes, sizes_of
+from bench._product import Document, Product, pair_documents, product, product_side
+from bench._rounds import Measured, Shape, answers, cpu_seconds, ratio, take_turns
+from bench._running import until_stopped
+from bench._sandbox import HTTP2_HOST
+from meshwright.processes.client import connected
+
+GOAL = 0.95
+LABELS = {"rate": "requests/s", "p50": "p50 us", "p99": "p99 us", "cpu": "CPU us/request"}
+LINES_PER_SECOND, PAUSE = 50_000, 0.02
+FLOOD_ROUNDS, CHANGES = 6, 5
+WORKER = "telemetry_process"
+SHAPES = (
+    Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=1, rounds=20),
+    Shape("16 connections, HTTP/1.1 between the proxies", http2=False, connections=16, seconds=1, rounds=14),
+    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=10),
+)
+OFF: Document = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "istio", "namespace": "istio-system"},
+    "data": {"mesh": "defaultProviders: {metrics: []}\n"},
+}
+
+
+async def measure() -> None:
+    """Throughput first, then the flood on the pair that has telemetry."""
+    began = time.monotonic()
+    print(f"load: {generator()}; server application: an Envoy that answers 1 KiB")
+    async with product([], pair_documents()) as on, product([], [*pair_documents(), OFF]) as off:
+        sides = (await product_side(on), await product_side(off))
+        for side in sides:
+            for http2 in (True, False):
+                await answers(side, http2=http2)
+        for shape in SHAPES:
+            with_it, without = await take_turns(sides, shape)
+            print(f"\n{shape.name}: {shape.rounds} pairs of rounds of {shape.seconds:g} s, medians")
+            for what, label in LABELS.items():
+                _print_ratio(what, label, with_it, without)
+            if with_it.failed or without.failed:
+                print(f"  failed requests: on {with_it.failed}, off {without.failed}")
+        await _flooded(on)
+    print(f"took {time.monotonic() - began:.0f} s")
+
+
+def _print_ratio(what: str, label: str, with_it: Measured, without: Measured) -> None:
+    found = ratio(with_it, without, what)
+    print(
+        f"  {label:15} on {with_it.median(what):9.1f}  off {without.median(what):9.1f}  ratio {found.median:.3f}"
+        f"  quartiles {found.low:.3f} .. {found.high:.3f}"
+        + (f"  goal >= {GOAL}: {'reached' if found.median >= GOAL else 'MISSED'}" if what == "rate" else "")
+    )
+
+
+@dataclass(slots=True)
+class Watched:
+    """The worker and the file while it is flooded: largest sizes in MiB, and CPU seconds."""
+
+    resident: float = 0.0
+    file: float = 0.0
+    cpu: list[float] = field(default_factory=list[float])
+    pushes: list[float] = field(default_factory=list[float])
+
+
+async def _flooded(mesh: Product) -> None:
+    """Quiet and flooded rounds take turns; in each some changes are made."""
+    [worker] = [one.pid for one in processes(mesh.data) if one.name == WORKER]
+    log = mesh.data.pod(await mesh.pod("client-")) / "requests.log"
+    [line] = log.read_bytes().splitlines(keepends=True)[-1:] or [b""]
+    quiet, flood, written = Watched(), Watched(), 0
+    for _ in range(FLOOD_ROUNDS):
+        await _round(mesh, worker, log, quiet)
+        async with flooding(log, line) as count:
+            await _round(mesh, worker, log, flood)
+        written += count[0]
+    seconds = FLOOD_ROUNDS * ROUND_SECONDS
+    print(
+        f"\nflood: {written / seconds:,.0f} lines/s of {len(line)} bytes into a proxy's file, {seconds:.0f} s in all"
+    )
+    for name, seen in (("quiet", quiet), ("flood", flood)):
+        cpu = 100 * statistics.fmean(seen.cpu) / ROUND_SECONDS
+        print(f"  {name}: worker {seen.resident:.1f} MiB RSS at most, {cpu:.1f} % of a core")
+        print(f"         requests.log {seen.file:.1f} MiB at most")
+        print(
+            f"         a change is live after {statistics.median(seen.pushes):.1f} ms (median of {len(seen.pushes)})"
+        )
+    pairs = [one / other for one, other in zip(flood.pushes, quiet.pushes, strict=True)]
+    low, middle, high = statistics.quantiles(pairs, n=4)
+    print(f"  changes, flood to quiet: ratio {middle:.2f}, quartiles {low:.2f} .. {high:.2f}")
+
+
+ROUND_SECONDS = 6.0
+
+
+async def _round(mesh: Product, worker: int, log: Path, seen: Watched) -> None:
+    clock = asyncio.get_running_loop().time
+    end, before = clock() + ROUND_SECONDS, cpu_seconds(worker)
+    for _ in range(CHANGES):
+        seen.pushes.append(await _change(mesh))
+        until = clock() + ROUND_SECONDS / CHANGES / 2
+        while clock() < until:
+            sizes = sizes_of(worker)
+            seen.resident = max(seen.resident, sizes[2] if sizes else 0.0)
+            seen.file = max(seen.file, log.stat().st_size / 1024**2)
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(max(0.0, end - clock()))
+    seen.cpu.append(cpu_seconds(worker) - before)
+
+
+_changes = iter(range(1, 1_000_000))
+
+
+async def _change(mesh: Product) -> float:
+    """Milliseconds from the write until both proxies run another VirtualService."""
+    text = f"""apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: bench, namespace: bench}}
+spec:
+  hosts: [{HTTP2_HOST}]
+  http:
+  - headers: {{request: {{set: {{x-number: "{next(_changes)}"}}}}}}
+    route: [{{destination: {{host: {HTTP2_HOST}}}}}]
+"""
+    fields: dict[str, Any] = {
+        "texts": [{"file": "bench.yaml", "text": text}],
+        "author": "bench",
+        "dry_run": False,
+        "wait": 20,
+    }
+    async with connected(mesh.data.run / "mesh.sock") as client:
+        result, _ = await client.call("apply", fields)
+    receipt = result.values["receipt"]
+    if receipt is None or receipt["milliseconds"] is None:
+        raise RuntimeError(f"the change is not live: {result.values}")
+    return float(receipt["milliseconds"])
+
+
+@asynccontextmanager
+async def flooding(log: Path, line: bytes) -> AsyncGenerator[list[int]]:
+    """Lines are appended for the length of a block; the list holds how many."""
+    count, stopped = [0], asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_flood(log, line, count, stopped))
+        try:
+            yield count
+        finally:
+            stopped.set()
+
+
+async def _flood(log: Path, line: bytes, count: list[int], stopped: asyncio.Event) -> None:
+    piece = line * 100
+    began = time.monotonic()
+    with log.open("ab", buffering=0) as file:
+        while not stopped.is_set():
+            due = (time.monotonic() - began) * LINES_PER_SECOND
+            while count[0] < due:
+                file.write(piece)
+                count[0] += 100
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), PAUSE)
+
+
+def main() -> int:
+    return until_stopped(measure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

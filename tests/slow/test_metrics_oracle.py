@@ -1,0 +1,409 @@
+"""Known traffic is the oracle: /metrics agrees with its counts exactly, label by label, on both sides."""
+
+import contextlib
+import http.client
+import json
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.mesh import Mesh, new_mesh
+from tests.slow.load.world import Api
+from tests.slow.oracle.metrics import Series, added, told
+
+pytestmark = pytest.mark.timeout(300)
+HERE = Path(__file__).parent / "oracle"
+OUTSIDE = "10.244.250.10"
+UNKNOWN = "unknown"
+SETTLED_SECONDS = 40
+GATEWAY_POD = "istio-ingressgateway"
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Iterator[Mesh]:
+    made = new_mesh()
+    try:
+        shutil.copytree(
+            HERE / "programs", made.programs, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
+        made.up([configuration(made)])
+        yield made
+    finally:
+        made.run("down", "--purge", check=False)
+        shutil.rmtree(made.programs.parent, ignore_errors=True)
+
+
+def configuration(mesh: Mesh, mode: str = "ALLOW_ANY") -> Path:
+    text = (HERE / "mesh.yaml").read_text().replace("mode: ALLOW_ANY", f"mode: {mode}")
+    for key, value in {"python": sys.executable, "programs": str(mesh.programs)}.items():
+        text = text.replace(f"{{{key}}}", value)
+    file = mesh.programs.parent / "oracle.yaml"
+    file.write_text(text)
+    return file
+
+
+# ------------------------------------------------------------ what is asked
+
+
+@dataclass(frozen=True)
+class Case:
+    """One stream of the generator: what it asks, and the end of each series that it must be counted in."""
+
+    name: str
+    kind: str
+    target: str
+    count: int
+    more: Mapping[str, Any]
+
+    def spec(self) -> dict[str, Any]:
+        return {"name": self.name, "kind": self.kind, "target": self.target, "count": self.count, **self.more}
+
+
+def http_case(name: str, target: str, count: int, **more: Any) -> Case:
+    return Case(name, "http", target, count, more)
+
+
+def grpc_case(name: str, target: str, count: int, status: int) -> Case:
+    return Case(name, "grpc", target, count, {"method": f"/calls/{status}"})
+
+
+def tcp_case(name: str, count: int, size: int) -> Case:
+    return Case(name, "tcp", "others:7000", count, {"bytes": size})
+
+
+def generate(mesh: Mesh, pod: str, cases: list[Case]) -> dict[str, Counter[str]]:
+    """The generator's own counts: by case, by answer."""
+    spec = json.dumps([case.spec() for case in cases])
+    return {name: Counter(seen) for name, seen in json.loads(mesh.python(pod, "generator.py", spec)).items()}
+
+
+# ------------------------------------------------------------ what must be counted
+
+
+def workload(name: str, app: str = "", version: str = "v1", *, namespace: str = "oracle") -> dict[str, str]:
+    """The labels of one end, without the side's name."""
+    return {
+        "workload": name,
+        "workload_namespace": namespace,
+        "app": app or name,
+        "version": version,
+        "canonical_service": app or name,
+        "canonical_revision": version,
+        "cluster": "Kubernetes",
+    }
+
+
+NOBODY = {
+    "workload": UNKNOWN,
+    "workload_namespace": UNKNOWN,
+    "app": UNKNOWN,
+    "version": UNKNOWN,
+    "canonical_service": UNKNOWN,
+    "canonical_revision": "latest",
+    "cluster": UNKNOWN,
+}
+CALLER, PLAIN, LEGACY, OTHERS = (workload(name) for name in ("caller", "plain", "legacy", "others"))
+GATEWAY = {**workload(GATEWAY_POD, namespace="istio-system", version=UNKNOWN), "canonical_revision": "latest"}
+CALLER_ID, ECHO_ID, OTHERS_ID = (
+    f"spiffe://cluster.local/ns/oracle/sa/{name}" for name in ("caller", "echo", "others")
+)
+GATEWAY_ID = "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account"
+
+
+def echo(version: str) -> dict[str, str]:
+    return workload(f"echo-{version}", "echo", version)
+
+
+def service(name: str) -> dict[str, str]:
+    return {
+        "destination_service": f"{name}.oracle.svc.cluster.local",
+        "destination_service_name": name,
+        "destination_service_namespace": "oracle",
+    }
+
+
+def elsewhere(host: str, name: str = "", namespace: str = UNKNOWN) -> dict[str, str]:
+    return {
+        "destination_service": host,
+        "destination_service_name": name or host,
+        "destination_service_namespace": namespace,
+    }
+
+
+def labels(
+    reporter: str,
+    ends: tuple[Mapping[str, str], Mapping[str, str]],
+    principals: tuple[str, str],
+    called: Mapping[str, str],
+    **more: str,
+) -> dict[str, str]:
+    """All labels of a series."""
+    made = {f"source_{key}": value for key, value in ends[0].items()}
+    made |= {f"destination_{key}": value for key, value in ends[1].items()}
+    secure = "mutual_tls" if all(principals) else "none"
+    return {
+        **made,
+        **called,
+        "reporter": reporter,
+        "source_principal": principals[0] or UNKNOWN,
+        "destination_principal": principals[1] or UNKNOWN,
+        "connection_security_policy": UNKNOWN if reporter == "source" else secure,
+        "response_flags": "-",
+        "request_protocol": "http",
+        **more,
+    }
+
+
+class Expected:
+    """Series and their counts."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[Series] = Counter()
+
+    def add(self, count: int, metric: str, made: Mapping[str, str]) -> None:
+        if count:
+            self.counts[metric, frozenset(made.items())] += count
+
+    def request(self, count: int, made: Mapping[str, str], code: str, flags: str = "-", grpc: str = "") -> None:
+        protocol = "grpc" if grpc else "http"
+        more = {"response_code": code, "response_flags": flags, "grpc_response_status": grpc}
+        self.add(count, "istio_requests_total", {**made, **more, "request_protocol": protocol})
+
+    def both(
+        self,
+        count: int,
+        ends: tuple[Mapping[str, str], Mapping[str, str]],
+        principals: tuple[str, str],
+        called: tuple[Mapping[str, str], Mapping[str, str]],
+        code: str,
+        grpc: str = "",
+    ) -> None:
+        """A request that passed two proxies. `called`: as each of them names it."""
+        for reporter, name in zip(("source", "destination"), called, strict=True):
+            self.request(count, labels(reporter, ends, principals, name), code, grpc=grpc)
+
+
+def agree(mesh: Mesh, before: Mapping[Series, float], metric: str, expected: Counter[Series]) -> None:
+    """Waits until as much is counted as is expected, and a little longer; then every series must agree."""
+    end = time.monotonic() + SETTLED_SECONDS
+    wanted = Counter({series: count for series, count in expected.items() if series[0] == metric})
+    found = added(before, told(mesh.data), metric)
+    while found != wanted and time.monotonic() < end:
+        time.sleep(0.5)
+        found = added(before, told(mesh.data), metric)
+    missing, extra = wanted - found, found - wanted
+    assert found == wanted, f"{metric}\n{differences(missing, extra)}"
+
+
+def differences(missing: Counter[Series], extra: Counter[Series]) -> str:
+    lines = [f"missing {count}: {dict(sorted(series[1]))}" for series, count in missing.items()]
+    lines += [f"extra {count}: {dict(sorted(series[1]))}" for series, count in extra.items()]
+    return "\n".join(lines)
+
+
+# ------------------------------------------------------------ the claims
+
+IN_MESH = [
+    http_case("ok", "http://echo:8000/", 30),
+    http_case("404", "http://echo:8000/status/404", 7),
+    http_case("503", "http://echo:8000/status/503", 5),
+    http_case("abort 418", "http://routed:8000/abort/418", 4),
+    http_case("abort 503", "http://routed:8000/abort/503", 6),
+    http_case("late", "http://routed:8000/sleep/800", 3, headers={"x-test-id": "late"}),
+    http_case("direct", "http://routed:8000/direct", 8),
+    http_case("moved", "http://routed:8000/moved", 2),
+    http_case("no route", "http://routed:8000/none", 9),
+    http_case("no endpoint", "http://nobody:8000/", 3),
+    http_case("legacy", "http://legacy:8000/", 11),
+    http_case("entry", "http://outside.example.com/", 12),
+    http_case("unknown host", f"http://{OUTSIDE}:8000/", 13),
+    http_case("forged", "http://echo:8000/", 5, headers={"x-forwarded-for": OUTSIDE}),
+    Case("left", "leave", "http://legacy:8000/sleep/1500", 2, {}),
+    grpc_case("grpc ok", "others:9000", 15, 0),
+    grpc_case("grpc not found", "others:9000", 6, 5),
+    grpc_case("grpc unavailable", "others:9000", 4, 14),
+    grpc_case("grpc nobody", "nobody:9000", 3, 0),
+]
+ROUTED, ECHO = service("routed"), service("echo")
+
+
+def test_requests_of_a_pod_in_the_mesh(mesh: Mesh) -> None:
+    before = told(mesh.data)
+    seen = generate(mesh, "deploy/caller.oracle", IN_MESH)
+    assert {case.name: seen[case.name].total() for case in IN_MESH} == {case.name: case.count for case in IN_MESH}
+    expected = Expected()
+    answered(expected, seen, CALLER, CALLER_ID)
+    alone(expected, CALLER)
+    calls(expected, CALLER, CALLER_ID)
+    late(mesh, expected)
+    agree(mesh, before, "istio_requests_total", expected.counts)
+    durations = Counter(
+        {("istio_request_duration_milliseconds_count", series): n for (_, series), n in expected.counts.items()}
+    )
+    agree(mesh, before, "istio_request_duration_milliseconds_count", durations)
+
+
+def answered(expected: Expected, seen: Mapping[str, Counter[str]], caller: Mapping[str, str], name: str) -> None:
+    """Requests that the versions of echo have answered."""
+    for case in ("ok", "404", "503", "forged"):
+        for answer, count in seen.get(case, Counter()).items():
+            code, _, version = answer.partition(" ")
+            ends, principals = (caller, echo(version)), (name, ECHO_ID if name else "")
+            if name:
+                expected.both(count, ends, principals, (ECHO, ECHO), code)
+            else:
+                expected.request(count, labels("destination", ends, principals, ECHO), code)
+
+
+def alone(expected: Expected, caller: Mapping[str, str]) -> None:
+    """Requests that only the caller's proxy sees."""
+
+    def lost(count: int, end: Mapping[str, str], called: Mapping[str, str], code: str, flags: str) -> None:
+        expected.request(count, labels("source", (caller, end), ("", ""), called), code, flags)
+
+    lost(4, NOBODY, ROUTED, "418", "FI")
+    lost(6, NOBODY, ROUTED, "503", "FI")
+    lost(8, NOBODY, elsewhere("routed:8000"), "410", "-")
+    lost(2, NOBODY, elsewhere("routed:8000"), "302", "-")
+    lost(9, NOBODY, elsewhere("routed:8000"), "404", "NR")
+    lost(3, NOBODY, service("nobody"), "503", "UH")
+    lost(11, LEGACY, service("legacy"), "200", "-")
+    lost(2, LEGACY, service("legacy"), "0", "DC")
+    outside = {**workload("outside", version=UNKNOWN, namespace="outside"), "canonical_revision": "latest"}
+    lost(12, outside, elsewhere("outside.example.com", "outside", "oracle"), "200", "-")
+    lost(13, NOBODY, elsewhere(f"{OUTSIDE}:8000", "PassthroughCluster"), "200", "-")
+
+
+def late(mesh: Mesh, expected: Expected) -> None:
+    """Time-outs: 504 at the caller, and a client that has left at the server. Which version was asked, only the
+    servers know: their own counts say it.
+    """
+    asked = {version: slept(mesh, version) for version in ("v1", "v2")}
+    assert sum(asked.values()) == 3
+    for version, count in asked.items():
+        ends, principals = (CALLER, echo(version)), (CALLER_ID, ECHO_ID)
+        expected.request(count, labels("source", ends, principals, ROUTED), "504", "UT")
+        expected.request(count, labels("destination", ends, principals, ECHO), "0", "DC")
+
+
+def slept(mesh: Mesh, version: str) -> int:
+    """How many late requests this server has seen, asked inside its pod, past every proxy."""
+    counts = mesh.one("http://127.0.0.1:8000/counts", f"deploy/echo-{version}.oracle").json
+    return counts.get("late", 0)
+
+
+TRIES = 3  # Istio tries a call that is answered with `unavailable` twice more
+
+
+def calls(expected: Expected, caller: Mapping[str, str], name: str) -> None:
+    """Calls of gRPC. A caller without a proxy (no `name`) has nobody who tries again."""
+    ends, principals, called = (caller, OTHERS), (name, OTHERS_ID if name else ""), service("others")
+    source, destination = (labels(reporter, ends, principals, called) for reporter in ("source", "destination"))
+    for count, status, flags in ((15, "0", "-"), (6, "5", "-"), (4, "14", "URX")):
+        tries = TRIES if flags == "URX" and name else 1
+        expected.request(count * tries, destination, "200", grpc=status)
+        if name:
+            expected.request(count, source, "200", flags, status)
+    if name:
+        expected.request(3, labels("source", (caller, NOBODY), ("", ""), service("nobody")), "200", "UH", "14")
+
+
+PLAINLY = {"ok", "404", "503", "grpc ok", "grpc not found", "grpc unavailable"}
+
+
+def test_a_caller_without_a_proxy(mesh: Mesh) -> None:
+    """Through a service its address is hidden behind the network's own, as by kube-proxy between nodes: nobody knows
+    it. Called by their addresses, servers see who it is.
+    """
+    before, expected = told(mesh.data), Expected()
+    seen = generate(mesh, "deploy/plain.oracle", [case for case in IN_MESH if case.name in PLAINLY])
+    answered(expected, seen, NOBODY, "")
+    calls(expected, NOBODY, "")
+    target = address_of(mesh, "echo-v2")
+    seen = generate(mesh, "deploy/plain.oracle", [http_case("ok", f"http://{target}:8000/", 14)])
+    assert seen["ok"] == {"200 v2": 14}
+    answered(expected, seen, PLAIN, "")
+    agree(mesh, before, "istio_requests_total", expected.counts)
+
+
+def address_of(mesh: Mesh, deployment: str) -> str:
+    with contextlib.closing(Api(mesh)) as api:
+        pods = api.get("/api/v1/namespaces/oracle/pods")["items"]
+    [address] = [pod["status"]["podIP"] for pod in pods if pod["metadata"]["name"].startswith(f"{deployment}-")]
+    return address
+
+
+def through_the_gateway(mesh: Mesh, path: str, count: int, host: str = "echo.example.com") -> Counter[str]:
+    """Answers of so many requests from the host; "STATUS VERSION"."""
+    seen: Counter[str] = Counter()
+    connection = http.client.HTTPConnection("127.0.0.1", mesh.host_port, timeout=20)
+    for _ in range(count):
+        connection.request("GET", path, headers={"host": host})
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        version = json.loads(body)["version"] if body.startswith("{") else ""
+        seen[f"{answer.status} {version}".strip()] += 1
+    connection.close()
+    return seen
+
+
+def test_requests_through_the_gateway(mesh: Mesh) -> None:
+    before, expected = told(mesh.data), Expected()
+    seen = through_the_gateway(mesh, "/status/200", 20) + through_the_gateway(mesh, "/status/404", 6)
+    for answer, count in seen.items():
+        code, _, version = answer.partition(" ")
+        expected.both(count, (GATEWAY, echo(version)), (GATEWAY_ID, ECHO_ID), (ECHO, ECHO), code)
+    assert through_the_gateway(mesh, "/none", 4) == {"404": 4}
+    assert through_the_gateway(mesh, "/", 3, "nobody-knows.example.com") == {"404": 3}
+    expected.request(7, labels("source", (GATEWAY, NOBODY), ("", ""), elsewhere(UNKNOWN)), "404", "NR")
+    agree(mesh, before, "istio_requests_total", expected.counts)
+
+
+CONNECTIONS = "istio_tcp_connections_opened_total", "istio_tcp_connections_closed_total"
+TO_CLIENT, FROM_CLIENT = "istio_tcp_sent_bytes_total", "istio_tcp_received_bytes_total"
+
+
+def test_connections_and_their_bytes(mesh: Mesh) -> None:
+    before, expected = told(mesh.data), Expected()
+    cases = [tcp_case("few", 5, 1000), tcp_case("many", 20, 17), tcp_case("big", 1, 300_000)]
+    size = sum(case.count * case.more["bytes"] for case in cases)
+    for pod, caller, name in (("caller", CALLER, CALLER_ID), ("plain", NOBODY, "")):
+        seen = generate(mesh, f"deploy/{pod}.oracle", cases)
+        assert seen == {
+            case.name: Counter({f"{case.more['bytes']} {2 * case.more['bytes']}": case.count}) for case in cases
+        }
+        principals = (name, OTHERS_ID if name else "")
+        for reporter in ("source", "destination") if name else ("destination",):
+            made = labels(reporter, (caller, OTHERS), principals, service("others"), request_protocol="tcp")
+            for metric in CONNECTIONS:
+                expected.add(26, metric, made)
+            expected.add(2 * size, TO_CLIENT, made)
+            expected.add(size, FROM_CLIENT, made)
+    for metric in (*CONNECTIONS, TO_CLIENT, FROM_CLIENT):
+        agree(mesh, before, metric, expected.counts)
+
+
+def test_what_the_registry_does_not_know_is_refused_and_counted(mesh: Mesh) -> None:
+    mesh.run("apply", "-f", str(configuration(mesh, "REGISTRY_ONLY")))
+    refusing = [
+        http_case("refused", f"http://{OUTSIDE}:8000/", 6),
+        http_case("entry", "http://outside.example.com/", 2),
+    ]
+    probe = [http_case("refused", f"http://{OUTSIDE}:8000/", 1)]
+    mesh.eventually(lambda: "502" in generate(mesh, "deploy/caller.oracle", probe)["refused"], "hosts are refused")
+    time.sleep(8)  # longer than a look: what the questions above counted is told
+    before, expected = told(mesh.data), Expected()
+    assert generate(mesh, "deploy/caller.oracle", refusing)["refused"] == {"502": 6}
+    blocked = elsewhere(f"{OUTSIDE}:8000", "BlackHoleCluster")
+    expected.request(6, labels("source", (CALLER, NOBODY), ("", ""), blocked), "502")
+    outside = {**workload("outside", version=UNKNOWN, namespace="outside"), "canonical_revision": "latest"}
+    entry = elsewhere("outside.example.com", "outside", "oracle")
+    expected.request(2, labels("source", (CALLER, outside), ("", ""), entry), "200")
+    agree(mesh, before, "istio_requests_total", expected.counts)

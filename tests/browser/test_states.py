@@ -77,6 +77,7 @@ def values() -> Iterator[Values]:
     made = Values()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # who connects before the server runs waits
     port = listener.getsockname()[1]
     made.url = f"http://localhost:{port}/#token={TOKEN}"
     config = uvicorn.Config(

@@ -171,3 +171,13 @@ def test_what_nobody_can_guess_is_said() -> None:
     [found] = proposals(*rules(route("canary")), {})
     assert found.value is None
     assert found.why == "subset canary of reviews cannot be guessed: its pods have the versions v1, v2"
+
+
+def test_lines_of_what_is_not_in_effect_are_not_told_as_those_of_what_is() -> None:
+    mesh = Following()
+    mesh.put(SERVICE, subsets("v1"), route("v1"))
+    assert mesh.withheld.replaced == frozenset()
+    found = mesh.put(route("v2"))
+    assert mesh.withheld.replaced == {found.objects.virtual_services[0].meta.ref}
+    mesh.put(subsets("v1", "v2"))
+    assert mesh.withheld.replaced == frozenset()

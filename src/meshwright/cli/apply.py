@@ -47,6 +47,8 @@ def command(  # noqa: PLR0913 - one parameter per option
         tell(answer, dry_run=dry_run)
     if answer["refused"]:
         raise Failure(f"nothing was written: {answer['refused']} findings refuse a document (above)")
+    if wait and answer.get("withheld"):
+        raise Failure("nothing has changed, and it is not in effect (above)")
     succeed_or_fail(answer["receipt"], wait=wait)
 
 

@@ -72,6 +72,8 @@ def tell(answer: dict[str, Any], *, dry_run: bool = False) -> None:
         click.echo(note, err=True)
     if answer["change"] is not None and not dry_run:
         click.echo(receipt_line(answer["receipt"], answer["change"]))
+    for sentence in answer.get("withheld", []):
+        click.echo(sentence)
     tell_wanted(answer)
 
 
@@ -91,7 +93,7 @@ def receipt_line(receipt: dict[str, Any] | None, change: int) -> str:
         return f"change {change}: no receipt is kept"
     if receipt["withheld"]:
         told = f"{'; '.join(receipt['withheld'])} (change {change})"
-        rest = receipt_line({**receipt, "withheld": []}, change)
+        rest = receipt_line({**receipt, "withheld": [], "live": receipt["milliseconds"] is not None}, change)
         return f"{told}\n{rest}" if receipt["affected"] else told
     total, waiting, absent = receipt["affected"], receipt["waiting"], receipt["absent"]
     names = ", ".join(receipt["refused"])

@@ -5,7 +5,7 @@ explain, analyze. Each answer is an object; a refusal has the reason in words.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from meshwright.documents.lines import Lines
@@ -14,6 +14,7 @@ from meshwright.kinds.table import KINDS
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.objects import MeshObjects
+from meshwright.model.origin import ObjectRef
 from meshwright.node.server import NodeServer
 from meshwright.processes.messages import BadRequest, Fields
 from meshwright.processes.server import Answer, Connection, Server
@@ -34,7 +35,7 @@ from meshwright.wiring.explain_operation import explain_operation
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.loading import load
 from meshwright.wiring.proxy_origins import origins_answer
-from meshwright.wiring.receipts import Receipt, Receipts
+from meshwright.wiring.receipts import Receipt, Receipts, in_words
 from meshwright.wiring.remedies import remedies
 from meshwright.wiring.seeding import AUTHOR, objects_of
 from meshwright.wiring.source_lines import FILE, SourceLines
@@ -81,7 +82,7 @@ class MeshControl:
             "proxies": self._proxies,
             "describe": DescribeOperation(store, mesh, receipts, nodes, self._sources).answer,
             "analyze": analyze_operation(mesh, self._sources.find),
-            "explain": explain_operation(mesh, receipts, self._sources.find),
+            "explain": explain_operation(mesh, receipts, self._lines_in_effect),
             "topology": topology_operation(mesh),
             "visitors": visitors_operation(store),
             "wait": WaitOperation(status, store, self._sources.find).answer,
@@ -99,7 +100,7 @@ class MeshControl:
     async def _handle(self, connection: Connection, operation: str, fields: Fields) -> Answer:
         del connection
         if operation == "origins":
-            return await origins_answer(self._mesh.published.value, fields.text("proxy"), self._sources.find)
+            return await origins_answer(self._mesh.published.value, fields.text("proxy"), self._lines_in_effect)
         handler = self._operations.get(operation)
         if handler is None:
             raise BadRequest(f"there is no operation {operation[:80]!r}", "unknown-operation")
@@ -189,22 +190,27 @@ class MeshControl:
         """The objects, the change's number, its receipt, and what the compiler says of the objects now."""
         objects = [{"object": _shown(key), "action": action} for key, action in done.actions]
         if dry_run or done.change is None:
-            return {"objects": objects, "change": done.change, "receipt": None, "notes": []}
+            withheld = [] if dry_run else self._withheld({key for key, _ in done.actions})
+            return {"objects": objects, "change": done.change, "receipt": None, "notes": [], "withheld": withheld}
         receipt = await self._receipts.wait(done.change, min(fields.integer("wait", 5), LONGEST_WAIT_SECONDS))
         keys = [key for key, _ in done.actions]
         notes = await self._notes({(key.namespace, key.name) for key in keys})
         if receipt is not None and receipt.refused:
             notes += await refusal_notes(self._status, keys, self._sources.find)
         told = _receipt(receipt)
-        if told is not None:
-            told["withheld"] = self._withheld(set(keys))
+        if told is not None and (withheld := self._withheld(set(keys))):
+            told |= {"withheld": withheld, "live": False}
         return {"objects": objects, "change": done.change, "receipt": told, "notes": notes}
 
     def _withheld(self, keys: set[Key]) -> list[str]:
         """Which of these are not in effect, and why, one line each."""
         found = (each for each in self._mesh.published.value.diagnostics if each.code == codes.ROUTE_WITHHELD)
         mine = [each for each in found if key_of(each.origin.object) in keys]
-        return [f"{each.origin.object.name}: {each.message}" for each in mine]
+        return [in_words(each) for each in mine]
+
+    async def _lines_in_effect(self, refs: frozenset[ObjectRef]) -> Mapping[ObjectRef, Lines]:
+        """Where objects were written, without those instead of which an earlier version is in effect."""
+        return await self._sources.find(refs - self._mesh.withheld.replaced)
 
     async def _notes(self, touched: set[tuple[str, str]]) -> list[str]:
         found: Iterable[Diagnostic] = self._mesh.published.value.diagnostics
@@ -308,6 +314,6 @@ def _receipt(receipt: Receipt | None) -> dict[str, Any] | None:
         "waiting": list(receipt.waiting),
         "absent": list(receipt.absent),
         "refused": list(receipt.refused),
-        "withheld": [],
+        "withheld": list(receipt.withheld),
         "milliseconds": None if receipt.milliseconds is None else round(receipt.milliseconds, 1),
     }

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from meshwright.asynctools.latest import Latest
+from meshwright.model import codes
+from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.published import Published, Resources
 from meshwright.node.progress import NO_PROGRESS, ProxyProgress
@@ -34,6 +36,7 @@ class Receipt:
 
     `refused`: they did not take something of it. `milliseconds` from the moment the change was stored until all
     others ran it (or refused); None while `waiting` is not empty.
+    `withheld`: what of it was not in effect then, in words.
     """
 
     change: int
@@ -42,10 +45,11 @@ class Receipt:
     absent: tuple[ProxyName, ...]
     milliseconds: float | None
     refused: tuple[ProxyName, ...] = ()
+    withheld: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:
-        return self.complete and not self.refused
+        return self.complete and not self.refused and not self.withheld
 
     @property
     def complete(self) -> bool:
@@ -64,6 +68,7 @@ class _Open:
     now: Published
     names: tuple[ProxyName, ...]
     refused: set[ProxyName] = field(default_factory=set[ProxyName])
+    withheld: tuple[str, ...] = ()
 
     @property
     def publication(self) -> int:
@@ -106,7 +111,7 @@ class Receipts:
         `since` (by the clock of this object); several may come at once.
         """
         now = self._latest.value
-        opened = _Open(since, self._before, now, affected(self._before, now))
+        opened = _Open(since, self._before, now, affected(self._before, now), withheld=_withheld(self._before, now))
         self._open.update(dict.fromkeys(range(self._newest + 1, change + 1), opened))
         self._newest = max(self._newest, change)
         self._numbers = [*self._numbers[-KEPT:], (now.change, self._newest)]
@@ -179,7 +184,21 @@ def _looked_at(change: int, opened: _Open, progress: Mapping[ProxyName, ProxyPro
             absent.append(name)
         elif each.change < opened.publication:
             waiting.append(name)
-    return Receipt(change, opened.names, tuple(waiting), tuple(absent), None, tuple(sorted(opened.refused)))
+    refused = tuple(sorted(opened.refused))
+    return Receipt(change, opened.names, tuple(waiting), tuple(absent), None, refused, opened.withheld)
+
+
+def _withheld(before: Published, now: Published) -> tuple[str, ...]:
+    """Which objects are not in effect since then, and why."""
+    if now.diagnostics is before.diagnostics:
+        return ()
+    news = set(now.diagnostics).difference(before.diagnostics)
+    return tuple(in_words(each) for each in now.diagnostics if each in news and each.code == codes.ROUTE_WITHHELD)
+
+
+def in_words(withheld: Diagnostic) -> str:
+    """reviews: not in effect: subset v1 of reviews is not defined; the route before it goes on."""
+    return f"{withheld.origin.object.name}: {withheld.message}"
 
 
 def _version(published: Published, proxy: ProxyName, url: TypeUrl, name: ResourceName) -> Version | None:

@@ -55,6 +55,7 @@ class Withheld:
         self._defined = Defined((), ())
         self._seen: tuple[object, object, object] = (None, None, None)
         self._last = InEffect(MeshObjects())
+        self._replaced: frozenset[ObjectRef] = frozenset()
 
     def in_effect(self, objects: MeshObjects) -> InEffect:
         """What to compile."""
@@ -82,6 +83,11 @@ class Withheld:
         self.in_effect(objects)
         return tuple(ref for ref, known in self._known.items() if self._defined.lacks(known.wants))
 
+    @property
+    def replaced(self) -> frozenset[ObjectRef]:
+        """Those instead of which an earlier version is in effect."""
+        return self._replaced
+
     def _note(self, rule: VirtualService) -> _Known:
         before = self._known.get(rule.meta.ref)
         if before is not None and before.rule is rule:
@@ -91,6 +97,7 @@ class Withheld:
     def _judged(self, objects: MeshObjects) -> InEffect:
         taken: list[VirtualService] = []
         findings: list[Diagnostic] = []
+        replaced: set[ObjectRef] = set()
         for known in self._known.values():
             missing = self._defined.lacks(known.wants)
             if not missing:
@@ -99,7 +106,9 @@ class Withheld:
                 continue
             instead, why = self._instead(known)
             taken += [instead] if instead is not None else []
+            replaced |= {known.rule.meta.ref} if why is _BEFORE else set()
             findings += _told(known.rule, missing, why)
+        self._replaced = frozenset(replaced)
         if not findings:
             return InEffect(objects)
         return InEffect(replace(objects, virtual_services=tuple(taken)), tuple(findings))

@@ -49,5 +49,6 @@ def test_the_command_and_the_condition_agree(mesh: Mesh) -> None:
 def passed(mesh: Mesh) -> dict[str, Any]:
     answer = json.loads(mesh.run("get", *NAMED).stdout)
     [value] = answer.get("items", [answer])
-    conditions = value.get("status", {}).get("conditions", [])
-    return next((each for each in conditions if each["type"] == "PassedAnalysis"), {})
+    conditions: list[dict[str, Any]] = value.get("status", {}).get("conditions", [])
+    found = [each for each in conditions if each["type"] == "PassedAnalysis"]
+    return found[0] if found else {}

@@ -8,7 +8,7 @@ from meshwright.model import codes
 from meshwright.model.config import MeshNamespace
 from meshwright.model.diagnostic import Diagnostic
 
-INJECTION, REVISION = "istio-injection", "istio.io/rev"
+INJECTION, REVISION, ENABLED = "istio-injection", "istio.io/rev", "enabled"
 
 
 def _namespaces(scene: Scene) -> Iterable[MeshNamespace]:
@@ -17,7 +17,7 @@ def _namespaces(scene: Scene) -> Iterable[MeshNamespace]:
 
 def _check(_: Scene, namespace: MeshNamespace) -> Iterator[Diagnostic]:
     labels = namespace.meta.labels
-    if labels.get(INJECTION) and labels.get(REVISION):
+    if labels.get(INJECTION) == ENABLED and labels.get(REVISION):
         at = namespace.meta.origin.field("metadata").field("labels").field(REVISION)
         yield Diagnostic(codes.TWO_INJECTION_LABELS, at)
 

@@ -9,6 +9,7 @@ from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.protocol import Protocol
 from meshwright.model.service import Registry, Service, ServicePort
 
+EVERYONE, NOBODY = "*", "~"
 UNREAD = (Protocol.TCP, Protocol.AUTO)
 
 
@@ -85,17 +86,24 @@ def _differing(service: Service, port: ServicePort, other: Service, theirs: Serv
         yield Diagnostic(codes.TARGET_PORT_SHARED, port.origin.field("port"), args)
 
 
+def _meet(service: Service, other: Service) -> bool:
+    """Whether some client may see both."""
+    one, two = set(service.export_to) - {NOBODY}, set(other.export_to) - {NOBODY}
+    return bool(one & two or (EVERYONE in one and two) or (EVERYONE in two and one))
+
+
 def _elsewhere(scene: Scene, service: Service) -> Iterator[Diagnostic]:
-    """ServiceEntries of other namespaces for the same host."""
+    """Other ServiceEntries for the same host, where a client may see both."""
     if service.registry is Registry.KUBERNETES:
         return
     mine = {port.number: port for port in service.ports}
-    for other in scene.services_of(service.host):
-        if other.registry is Registry.KUBERNETES or other.meta.ref >= service.meta.ref:
+    for other in sorted(scene.services_of(service.host), key=lambda each: each.meta.ref):
+        if other.registry is Registry.KUBERNETES or other.meta.ref >= service.meta.ref or not _meet(service, other):
             continue
         for theirs in other.ports:
             port = mine.get(theirs.number)
             if port is not None and port.protocol is not theirs.protocol:
+                del mine[theirs.number]  # once is enough
                 args = (str(other.meta.ref), str(port.number), service.host)
                 said = (*args, theirs.protocol.value, port.protocol.value)
                 yield Diagnostic(codes.PROTOCOLS_DISAGREE, port.origin.field("protocol"), said)

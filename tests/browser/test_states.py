@@ -60,6 +60,7 @@ class Values:
     def seams(self, port: int) -> Seams:
         return Seams(
             graph=lambda: self.graph,
+            past=lambda _: self.graph,
             requests=no_requests,
             metrics=lambda: "",
             news=self.news,

@@ -40,8 +40,11 @@ def system_chromium() -> Generator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Not for longer than a module: as long as Playwright runs, the main thread has an event loop of its, and no other
+    test may start one.
+    """
     with system_chromium() as browser:
         yield browser
 

@@ -99,13 +99,14 @@ def normal(url: str, resource: Json) -> Any:
 
 
 def _hosts(assignment: Json) -> list[Json]:
-    """The hosts of a load assignment; Envoy fills in defaults, so they are filled in here for both sides."""
+    """The hosts of a load assignment; Envoy fills in defaults, so they are filled in here for both sides. Their health
+    is left out: Envoy shows its own judgement there (outlier detection).
+    """
     return [
         {
             "locality": group.get("locality", {}),
             "priority": group.get("priority", 0),
             "address": host.get("endpoint", {}).get("address", {}),
-            "health": host.get("health_status", "HEALTHY").replace("UNKNOWN", "HEALTHY"),
             "weight": host.get("load_balancing_weight", 1),
             "metadata": host.get("metadata", {}),
         }

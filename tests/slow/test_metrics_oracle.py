@@ -1,9 +1,12 @@
 """Known traffic is the oracle: /metrics agrees with its counts exactly, label by label, on both sides."""
 
 import contextlib
+import functools
 import http.client
 import json
+import os
 import shutil
+import signal
 import sys
 import time
 from collections import Counter
@@ -15,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.live.mesh import Mesh, new_mesh
+from tests.slow.bookinfo import pids
 from tests.slow.load.world import Api
 from tests.slow.oracle.metrics import Series, added, told
 
@@ -390,15 +394,28 @@ def test_connections_and_their_bytes(mesh: Mesh) -> None:
         agree(mesh, before, metric, expected.counts)
 
 
-def test_what_the_registry_does_not_know_is_refused_and_counted(mesh: Mesh) -> None:
-    mesh.run("apply", "-f", str(configuration(mesh, "REGISTRY_ONLY")))
+@pytest.fixture
+def closed(mesh: Mesh) -> Iterator[Mesh]:
+    """With REGISTRY_ONLY, for the length of a test; what was asked meanwhile to see that it has come is counted."""
+    for mode, answer in (("REGISTRY_ONLY", "502"), ("ALLOW_ANY", "200 v1")):
+        mesh.run("apply", "-f", str(configuration(mesh, mode)))
+        mesh.eventually(functools.partial(unknown_host_gets, mesh, answer), f"{mode} is live")
+        time.sleep(18)  # longer than a look at histograms and the time in which Envoy sums them up
+        if mode == "REGISTRY_ONLY":
+            yield mesh
+
+
+def unknown_host_gets(mesh: Mesh, answer: str) -> bool:
+    probe = [http_case("probe", f"http://{OUTSIDE}:8000/", 1)]
+    return answer in generate(mesh, "deploy/caller.oracle", probe)["probe"]
+
+
+def test_what_the_registry_does_not_know_is_refused_and_counted(closed: Mesh) -> None:
+    mesh = closed
     refusing = [
         http_case("refused", f"http://{OUTSIDE}:8000/", 6),
         http_case("entry", "http://outside.example.com/", 2),
     ]
-    probe = [http_case("refused", f"http://{OUTSIDE}:8000/", 1)]
-    mesh.eventually(lambda: "502" in generate(mesh, "deploy/caller.oracle", probe)["refused"], "hosts are refused")
-    time.sleep(8)  # longer than a look: what the questions above counted is told
     before, expected = told(mesh.data), Expected()
     assert generate(mesh, "deploy/caller.oracle", refusing)["refused"] == {"502": 6}
     blocked = elsewhere(f"{OUTSIDE}:8000", "BlackHoleCluster")
@@ -407,3 +424,26 @@ def test_what_the_registry_does_not_know_is_refused_and_counted(mesh: Mesh) -> N
     entry = elsewhere("outside.example.com", "outside", "oracle")
     expected.request(2, labels("source", (CALLER, outside), ("", ""), entry), "200")
     agree(mesh, before, "istio_requests_total", expected.counts)
+
+
+def test_a_killed_worker_loses_no_count_of_those_that_live(mesh: Mesh) -> None:
+    before = told(mesh.data)
+    generate(mesh, "deploy/caller.oracle", [http_case("some", "http://legacy:8000/", 5)])
+    expected = Expected()
+    expected.request(5, labels("source", (CALLER, LEGACY), ("", ""), service("legacy")), "200")
+    agree(mesh, before, "istio_requests_total", expected.counts)
+    counted, worker = requests_in(told(mesh.data)), pids(mesh)["telemetry"]
+    os.kill(worker, signal.SIGKILL)
+    mesh.eventually(lambda: requests_in(told_or_nothing(mesh)) == counted, "a new worker says the same")
+    assert pids(mesh)["telemetry"] != worker
+
+
+def requests_in(series: Mapping[Series, float]) -> dict[Series, float]:
+    return {each: value for each, value in series.items() if each[0] == "istio_requests_total"}
+
+
+def told_or_nothing(mesh: Mesh) -> dict[Series, float]:
+    try:
+        return told(mesh.data)
+    except OSError:
+        return {}

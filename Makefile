@@ -51,7 +51,7 @@ bench: setup-dev
 # the screenshot and the transcript of the READMEs, from a real mesh and a real browser
 docs: setup-dev
 	$(PY) -m tools.transcript
-	MESHWRIGHT_SCREENSHOTS=docs/images $(PY) -m pytest tests/browser -q -k screenshot
+	$(PY) -m tools.screenshot
 
 clean:
 	rm -rf $(VENV) .cache

@@ -181,3 +181,18 @@ def test_lines_of_what_is_not_in_effect_are_not_told_as_those_of_what_is() -> No
     assert mesh.withheld.replaced == {found.objects.virtual_services[0].meta.ref}
     mesh.put(subsets("v1", "v2"))
     assert mesh.withheld.replaced == frozenset()
+
+
+def test_an_object_that_was_deleted_is_no_version_before_its_namesake() -> None:
+    mesh = Following()
+    mesh.put(SERVICE, subsets("v1"), route("v1"))
+    mesh.remove(route("v1"))
+    assert named(mesh.put(route("v2"))) == []
+
+
+def test_many_changes_in_a_row_leave_the_last_usable_one() -> None:
+    mesh = Following()
+    mesh.put(SERVICE, subsets("v1", "v2"), route("v1"))
+    for subset in ("v2", "v1", "v2"):
+        assert named(mesh.put(route(subset))) == [subset]
+    assert named(mesh.put(route("v9"))) == ["v2"]

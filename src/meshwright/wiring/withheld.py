@@ -8,6 +8,7 @@ effect by itself when the DestinationRule comes. Offline nothing is withheld: th
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from meshwright.model import codes
 from meshwright.model.destination_rule import DestinationRule
@@ -52,6 +53,7 @@ class Withheld:
 
     def __init__(self) -> None:
         self._known: dict[ObjectRef, _Known] = {}
+        self._same: set[int] = set()  # identities of the rules in it
         self._defined = Defined((), ())
         self._seen: tuple[object, object, object] = (None, None, None)
         self._last = InEffect(MeshObjects())
@@ -62,12 +64,31 @@ class Withheld:
         seen = (objects.virtual_services, objects.destination_rules, objects.services)
         if all(now is before for now, before in zip(seen, self._seen, strict=True)):
             return replace(self._last, objects=replace(objects, virtual_services=self._last.objects.virtual_services))
-        if seen[1] is not self._seen[1] or seen[2] is not self._seen[2]:
+        only_rules = seen[1] is self._seen[1] and seen[2] is self._seen[2]
+        if not only_rules:
             self._defined = Defined(objects.destination_rules, objects.services)
         self._seen = seen
+        if only_rules and not self._last.findings and self._took(objects.virtual_services):
+            self._last = InEffect(objects)
+            return self._last
         self._known = {rule.meta.ref: self._note(rule) for rule in objects.virtual_services}
+        self._same = {id(rule) for rule in objects.virtual_services}
         self._last = self._judged(objects)
         return self._last
+
+    def _took(self, rules: tuple[VirtualService, ...]) -> bool:
+        """The usual case, quickly: none has come or gone, and those that changed can be used."""
+        changed = [self._note(rule) for rule in rules if id(rule) not in self._same]
+        if len(rules) != len(self._known) or any(each.rule.meta.ref not in self._known for each in changed):
+            return False
+        if any(self._defined.lacks(each.wants) for each in changed):
+            return False
+        for each in changed:
+            self._same.discard(id(self._known[each.rule.meta.ref].rule))
+            self._same.add(id(each.rule))
+            each.good = each.rule
+            self._known[each.rule.meta.ref] = each
+        return True
 
     def remember(self, objects: MeshObjects, earlier: Earlier) -> None:
         """After a start: of what cannot be used now, take the newest earlier version that can."""
@@ -137,7 +158,7 @@ class Defined:
                 wild.append(rule.host[1:])
             self._subsets.update((rule.host, subset.name) for subset in rule.subsets)
         self._wild = tuple(wild)
-        self._hosts = {str(service.host) for service in services if service.alias_of is None}
+        self._services = services
 
     def lacks(self, wanted: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
         """Those that nobody defines, of services that are there."""
@@ -145,6 +166,11 @@ class Defined:
             return frozenset()
         missing = wanted - self._subsets
         return frozenset((host, name) for host, name in missing if host in self._hosts and not self._is_ruled(host))
+
+    @cached_property
+    def _hosts(self) -> frozenset[str]:
+        """Looked at only when something is missing."""
+        return frozenset(str(service.host) for service in self._services if service.alias_of is None)
 
     def _is_ruled(self, host: str) -> bool:
         return host.endswith(self._wild)

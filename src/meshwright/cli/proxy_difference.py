@@ -99,8 +99,8 @@ def normal(url: str, resource: Json) -> Any:
 
 
 def _hosts(assignment: Json) -> list[Json]:
-    """The hosts of a load assignment; Envoy fills in defaults, so they are filled in here for both sides. Their health
-    is left out: Envoy shows its own judgement there (outlier detection).
+    """The hosts of a load assignment; Envoy fills in defaults, so they are filled in here for both sides. Their
+    health is left out: Envoy shows its own judgement there (outlier detection).
     """
     return [
         {

@@ -40,7 +40,7 @@ lint: setup-dev
 	$(VENV)/bin/pyright
 
 test: setup-dev lint
-	$(PY) -m pytest tests --ignore tests/slow
+	$(PY) -m pytest tests --ignore tests/slow -n 2 --dist loadfile
 
 test-all: setup-dev
 	$(PY) -m pytest tests/slow

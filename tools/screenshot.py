@@ -26,7 +26,7 @@ def main() -> int:
             [str(MESHWRIGHT), "dashboard", "--data", str(data)], check=True, capture_output=True, text=True
         )
         time.sleep(TRAFFIC_SECONDS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-US", color_scheme="light")
+        page = browser.new_page(viewport={"width": 1760, "height": 900}, locale="en-US", color_scheme="light")
         page.goto(said.stdout.strip())
         page.wait_for_selector(f"[data-label='{EDGE}'] text")
         page.locator(f"[data-label='{EDGE}']").click()

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import socket
 import ssl
 import stat
@@ -246,7 +245,7 @@ def test_other_media_types_are_415(admin: Client, namespace: str, kind: str) -> 
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"k8s", b"k8s\x00", b"k8s\x00\xff\xff\xff", b"k8s\x00\x0a\x7f", os.urandom(64)]
+    "body", [b"", b"k8s", b"k8s\x00", b"k8s\x00\xff\xff\xff", b"k8s\x00\x0a\x7f", bytes(range(191, 255))]
 )
 def test_garbage_in_protobuf_is_refused(admin: Client, namespace: str, body: bytes) -> None:
     answer = admin.ask("POST", config_maps(namespace), body, "application/vnd.kubernetes.protobuf")

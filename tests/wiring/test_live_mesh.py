@@ -252,12 +252,14 @@ kind: Service
 metadata: {name: more}
 spec:
   selector: {app: reviews}
-  ports: [{name: tcp, port: 9300}, {name: http, port: 9301}, {name: grpc, port: 9302}]
+  ports: [{name: http, port: 9301}, {name: grpc, port: 9302}]
 """
 
 
 def test_a_new_port_adds_filter_chains_and_changes_nothing_else(tmp_path: Path) -> None:
-    """Then Envoy keeps every open connection; were anything else of the listener another, it would end them all."""
+    """Then Envoy keeps every open connection; were anything else of the listener another, it would end them all in the
+    end. (A new TCP port is left out of the inspection for HTTP, which is such a change.)
+    """
 
     async def scenario(world: Living) -> None:
         def inbound() -> tuple[bytes, set[bytes]]:

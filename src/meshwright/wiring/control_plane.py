@@ -103,6 +103,7 @@ class ControlPlane:
         settle()
         async with self._nodes, asyncio.TaskGroup() as tasks:
             await self._nodes.add(NODE, self._mesh.desired, self._mesh.documents, path=self._data.run / NODE_SOCKET)
+            await self._analysis.refresh()  # what is told first is what is told after: nothing is written twice
             helpers = [
                 tasks.create_task(self._follow_pods()),
                 tasks.create_task(self._follow_changes()),

@@ -42,8 +42,8 @@ def system_chromium() -> Generator[Browser]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Not for longer than a module: as long as Playwright runs, the main thread has an event loop of its, and no other
-    test may start one.
+    """Not for longer than a module: as long as Playwright runs, the main thread has an event loop of its own, and no
+    other test can start one.
     """
     with system_chromium() as browser:
         yield browser

@@ -257,8 +257,8 @@ spec:
 
 
 def test_a_new_port_adds_filter_chains_and_changes_nothing_else(tmp_path: Path) -> None:
-    """Then Envoy keeps every open connection; were anything else of the listener another, it would end them all in the
-    end. (A new TCP port is left out of the inspection for HTTP, which is such a change.)
+    """Then Envoy keeps every open connection. Were anything else of the listener another, it would end them all after
+    a while; a new TCP port, which is left out of the inspection for HTTP, is such a change.
     """
 
     async def scenario(world: Living) -> None:

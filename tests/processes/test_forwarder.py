@@ -178,7 +178,7 @@ def test_a_busy_port_is_refused_with_its_owner() -> None:
             data.prepare()
             async with asyncio.TaskGroup() as group:
                 forwarder = Forwarder(data, group)
-                with pytest.raises(BadRequest, match=r"process \d+ has it: .*pytest"):
+                with pytest.raises(BadRequest, match=r"process \d+ has it: .*python"):
                     await forwarder.forward(f"127.0.0.1:{taken.getsockname()[1]}", "/x")
 
     asyncio.run(run())

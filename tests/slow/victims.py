@@ -54,7 +54,8 @@ def ours(mesh: Mesh, name: str) -> procfs.ProcessId:
     found: list[procfs.ProcessId] = []
 
     def lives() -> bool:
-        process = procfs.identify(pids(mesh)[name])
+        pid = pids(mesh).get(name)  # for a moment it is between its end and its next start
+        process = procfs.identify(pid) if pid is not None else None
         if process is not None:
             found.append(process)
         return bool(found)

@@ -33,6 +33,49 @@ spec:
   volumes: [{name: a, secret: {secretName: keys}}]
   containers: [{name: shop, image: shop}]
 """,
+    "subsets-by-place": """
+apiVersion: v1
+kind: Service
+metadata: {name: shop}
+spec: {selector: {app: shop}, ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: shop, labels: {app: shop, version: v1}}
+spec:
+  containers: [{name: shop, image: shop}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: shop}
+spec:
+  host: shop
+  subsets:
+  - {name: here, labels: {topology.istio.io/cluster: Kubernetes}}
+  - {name: elsewhere, labels: {version: v1, topology.istio.io/cluster: another}}
+  - {name: zone, labels: {topology.kubernetes.io/zone: a, topology.istio.io/subzone: b}}
+  - {name: network, labels: {topology.istio.io/network: n}}
+""",
+    "annotations-of-istio": """
+apiVersion: v1
+kind: Namespace
+metadata: {name: istio-system, annotations: {topology.istio.io/controlPlaneClusters: "*"}}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: books, annotations: {networking.istio.io/traffic-distribution: PreferClose}}
+spec:
+  hosts: [books.example.com]
+  ports: [{number: 8000, name: http, protocol: HTTP}]
+  resolution: DNS
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: shop, annotations: {install.operator.istio.io/version: 1.30.0}}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: 8080, name: http, protocol: HTTP}, hosts: [shop.example.com], tls: {httpsRedirect: true}}]
+""",
     "longer-path-first": """
 apiVersion: networking.istio.io/v1
 kind: VirtualService

@@ -12,7 +12,7 @@ from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.labels import Labels
 from meshwright.model.origin import Origin
 
-POD, SERVICE, NAMESPACE, ANY = "Pod", "Service", "Namespace", ""
+POD, SERVICE, ENTRY, NAMESPACE, GATEWAY, ANY = "Pod", "Service", "ServiceEntry", "Namespace", "Gateway", ""
 _TRAFFIC = (
     "includeOutboundIPRanges", "excludeOutboundIPRanges", "includeInboundPorts", "excludeInboundPorts",
     "includeOutboundPorts", "excludeOutboundPorts", "excludeInterfaces", "kubevirtInterfaces",
@@ -37,7 +37,12 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "prometheus.istio.io/merge-metrics": (POD,),
     "istio.io/reroute-virtual-interfaces": (POD,),
     "networking.istio.io/exportTo": (SERVICE,),
-    "networking.istio.io/traffic-distribution": (SERVICE, NAMESPACE),
+    "networking.istio.io/traffic-distribution": (SERVICE, ENTRY, NAMESPACE),
+    "networking.istio.io/service-type": (GATEWAY,),
+    "istio.io/use-waypoint-canary-weight": (SERVICE, ENTRY, NAMESPACE),
+    "topology.istio.io/controlPlaneClusters": (NAMESPACE,),
+    "alpha.istio.io/kubernetes-serviceaccounts": (SERVICE,),
+    "alpha.istio.io/canonical-serviceaccounts": (SERVICE,),
     "traffic.istio.io/nodeSelector": (SERVICE,),
     "galley.istio.io/analyze-suppress": (ANY,),
     "istio.io/rev": (ANY,),
@@ -45,6 +50,8 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
 }
 """Annotation -> the kinds that it means something on."""
 OURS = "meshwright.dev"
+_MADE = ("internal.istio.io/", "ambient.istio.io/", "gateway.istio.io/", "install.operator.istio.io/")
+"""Written by Istio's own controllers and installers."""
 _FLAG = ("true", "false")
 _VALUES: Mapping[str, tuple[str, ...]] = {
     "sidecar.istio.io/inject": _FLAG,
@@ -81,7 +88,7 @@ def _annotated(scene: Scene) -> Iterator[Annotated]:
 
 def _check(_: Scene, annotated: Annotated) -> Iterator[Diagnostic]:
     for name, value in annotated.annotations.pairs:
-        if name.partition("/")[0].endswith(OURS) or name.startswith(("internal.istio.io/", "ambient.istio.io/")):
+        if name.partition("/")[0].endswith(OURS) or name.startswith(_MADE):
             continue
         at = annotated.at.field(name)
         kinds = KNOWN.get(name)

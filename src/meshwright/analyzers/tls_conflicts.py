@@ -11,6 +11,7 @@ from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.labels import Labels
 from meshwright.model.origin import Origin
 from meshwright.model.peer_authentication import MutualTlsMode
+from meshwright.model.place import is_chosen
 from meshwright.model.service import Service, ServicePort
 
 Subject = tuple[DestinationRule, TrafficPolicy, Labels, Service]
@@ -53,7 +54,7 @@ def _conflict(
     scene: Scene, servers: tuple[Service, ServicePort, Labels], tls: ClientTls, origin: Origin
 ) -> Iterator[Diagnostic]:
     service, port, labels = servers
-    loads = [load for load in scene.selected_by(service) if load.labels.includes(labels)]
+    loads = [load for load in scene.selected_by(service) if is_chosen(load.labels, load.locality, labels)]
     targets = [(load, target_of(port, load)) for load in loads]
     modes = [scene.mode_of(load, target) for load, target in targets if target is not None]
     if not modes:

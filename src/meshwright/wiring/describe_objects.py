@@ -7,6 +7,7 @@ from meshwright.model.gateway import Gateway
 from meshwright.model.names import ProxyName
 from meshwright.model.origin import ObjectRef
 from meshwright.model.peer_authentication import PeerAuthentication
+from meshwright.model.place import is_chosen
 from meshwright.model.planned_pod import PlannedPod, PodStatus
 from meshwright.model.service import Service
 from meshwright.model.virtual_service import MESH_GATEWAY, VirtualService
@@ -134,7 +135,9 @@ def _destination_rule(view: View, rule: DestinationRule) -> Json:
                 "name": each.name,
                 "labels": dict(each.labels.pairs),
                 "policy": policy_words(each.policy),
-                "endpoints": sorted({load.proxy_name for load in loads if load.labels.includes(each.labels)}),
+                "endpoints": sorted(
+                    {load.proxy_name for load in loads if is_chosen(load.labels, load.locality, each.labels)}
+                ),
                 **_line(view, ref, each.origin.path),
             }
             for each in rule.subsets

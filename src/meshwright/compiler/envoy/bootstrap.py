@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from meshwright.compiler.proto import Json
+from meshwright.model.place import CLUSTER
 from meshwright.model.proxy import Interception, Proxy, Role
 from meshwright.model.settings import MeshSettings
 
@@ -15,7 +16,6 @@ HEALTH_PORT, METRICS_PORT = 15021, 15090
 # With subordinate uids Envoy is another user than the agent: they meet in the group of the pod's folder, which is
 # closed to all others.
 ADMIN_MODE = 0o660
-CLUSTER_ID = "Kubernetes"
 SOL_SOCKET, SO_MARK, PROXY_MARK = 1, 36, 1337
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -127,7 +127,7 @@ def node(proxy: Proxy, settings: MeshSettings) -> Document:
         "NAMESPACE": namespace,
         "WORKLOAD_NAME": workload.owner or workload.meta.name,
         "SERVICE_ACCOUNT": workload.service_account,
-        "CLUSTER_ID": CLUSTER_ID,
+        "CLUSTER_ID": CLUSTER,
         "MESH_ID": settings.trust_domain,
         "INTERCEPTION_MODE": "NONE" if proxy.interception is Interception.NONE else "REDIRECT",
         "INSTANCE_IPS": workload.address,

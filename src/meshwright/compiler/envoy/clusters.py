@@ -121,18 +121,12 @@ def _cluster(
     cluster.common_lb_config.healthy_panic_threshold.SetInParent()  # unhealthy ones are never used for want of better
     load_balancing.apply(cluster, policy.load_balancing)
     outlier_detection.apply(cluster, policy.outlier_detection)
-    if not _discover(cluster, service, port, _members(subset, endpoints), settings):
+    if not _discover(cluster, service, port, tuple(one for one in endpoints if one.is_in(subset)), settings):
         return None
     secure(cluster, visible, port, subset, policy, settings)
     _describe(cluster, visible, subset, policy)
     origins = tuple(_origins(port, subset, policy))
     return Built(CLUSTER, name, cluster, origins, secrets=secrets(visible, policy, settings))
-
-
-def _members(subset: Subset | None, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-    if subset is None:
-        return endpoints
-    return tuple(endpoint for endpoint in endpoints if endpoint.labels.includes(subset.labels))
 
 
 def _discover(

@@ -27,7 +27,7 @@ def service_endpoints(
 ) -> Built:
     """The load assignment of one EDS cluster. `encrypts`: endpoints that can are marked for mutual TLS."""
     name = outbound_cluster(port.number, service.host, subset.name if subset else None)
-    members = [one for one in endpoints if subset is None or one.labels.includes(subset.labels)]
+    members = [one for one in endpoints if one.is_in(subset)]
     return Built(ENDPOINTS, name, assignment(name, port.number, members, encrypts=encrypts))
 
 

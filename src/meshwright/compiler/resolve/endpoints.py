@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 from meshwright.compiler.resolve.peer_authentication import Policies
 from meshwright.model import codes
+from meshwright.model.destination_rule import Subset
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.labels import Labels
 from meshwright.model.names import PortNumber
 from meshwright.model.peer_authentication import MutualTlsMode
+from meshwright.model.place import CLUSTER, is_chosen
 from meshwright.model.service import Registry, Service, ServicePort, StaticEndpoint
 from meshwright.model.workload import Workload
 
-CLUSTER_ID = "Kubernetes"
 NO_POLICIES = Policies()
 
 
@@ -35,6 +36,10 @@ class Endpoint:
     locality: str = ""
     workload: str = ""
     source: Workload | None = None
+
+    def is_in(self, subset: Subset | None) -> bool:
+        """Whether a subset chooses it; without one, everything is chosen."""
+        return subset is None or is_chosen(self.labels, self.locality, subset.labels)
 
     def port(self, service_port: PortNumber) -> PortNumber | None:
         """The number at the endpoint for a port of the service; None when it does not serve that port."""
@@ -159,7 +164,7 @@ def described(workload: Workload) -> str:
         or labels.get("version")
         or ""
     )
-    return f"{owner};{workload.meta.namespace};{name};{'' if revision == 'latest' else revision};{CLUSTER_ID}"
+    return f"{owner};{workload.meta.namespace};{name};{'' if revision == 'latest' else revision};{CLUSTER}"
 
 
 def findings(service: Service, workloads: tuple[Workload, ...]) -> Iterator[Diagnostic]:

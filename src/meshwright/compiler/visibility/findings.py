@@ -19,6 +19,7 @@ from meshwright.model.destination_rule import DestinationRule
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.labels import Labels
 from meshwright.model.names import Hostname, ProxyName
+from meshwright.model.place import without_place
 from meshwright.model.proxy import Role
 from meshwright.model.service import Registry, Resolution, Service
 from meshwright.model.virtual_service import VirtualService
@@ -130,9 +131,10 @@ class Findings:
             return
         workloads = self._mesh.selected_by(service)
         for subset in rule.subsets:
-            if workloads and not any(one.labels.includes(subset.labels) for one in workloads):
-                wanted = _written(subset.labels)
-                args = (service.host, subset.name, f"{wanted} is on none of its {len(workloads)} workloads")
+            wanted = without_place(subset.labels)
+            if workloads and not any(one.labels.includes(wanted) for one in workloads):
+                hint = f"{_written(wanted)} is on none of its {len(workloads)} workloads"
+                args = (service.host, subset.name, hint)
                 yield Diagnostic(codes.UNUSED_SUBSET, subset.origin.field("labels"), args)
 
     def _gateways(self) -> Iterator[Diagnostic]:

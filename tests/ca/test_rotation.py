@@ -14,12 +14,12 @@ import uvloop
 
 from meshwright.ca import certificates, files
 from meshwright.ca.authority import Authority, LeafCertificate
-from meshwright.ca.leaves import LeafStore
 from meshwright.ca.rotation import Rotation
 from meshwright.ca.times import CertificateTimes
 from meshwright.envoyapi.envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from meshwright.model.names import ProxyName, ResourceName
 from meshwright.model.workload import Identity
+from tests.ca.signing import is_recognised, issue, leaves_of
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 WEB = Identity("cluster.local", "default", "web")
@@ -56,9 +56,9 @@ def test_every_valid_leaf_is_accepted_by_everybody_at_every_time(tmp_path: Path,
         known = bundles[max(0, minute - late // MINUTE)]
         authority.renew(now, trusted=known if late < LEAF - MINUTE else b"")
         leaves = [leaf for leaf in leaves if leaf.not_after > now]
-        leaves.append(authority.issue(WEB, now))
+        leaves.append(issue(authority, WEB, now))
         for leaf in leaves:
-            assert authority.recognises(WEB, leaf.chain_pem, leaf.key_pem), f"minute {minute}"
+            assert is_recognised(authority, WEB, leaf.chain_pem, leaf.key_pem), f"minute {minute}"
             assert root_of(leaf, known), f"minute {minute}"
         chain = certificates.split(leaves[-1].chain_pem)
         assert all(certificates.validity(each)[1] >= leaves[-1].not_after for each in chain)
@@ -75,14 +75,14 @@ def test_the_next_root_signs_only_when_the_bundle_with_it_is_acknowledged(tmp_pa
     authority.renew(half)
     assert authority.is_introducing
     assert authority.roots_pem.startswith(before)
-    assert root_of(authority.issue(WEB, half), authority.roots_pem) == before
+    assert root_of(issue(authority, WEB, half), authority.roots_pem) == before
     authority.renew(half, trusted=before)  # an acknowledgement of what was before
-    assert root_of(authority.issue(WEB, half), authority.roots_pem) == before
+    assert root_of(issue(authority, WEB, half), authority.roots_pem) == before
     again = open_at(tmp_path, half)
     assert again.roots_pem == authority.roots_pem
     again.renew(half, trusted=again.roots_pem)
     assert not again.is_introducing
-    assert root_of(again.issue(WEB, half), again.roots_pem) != before
+    assert root_of(issue(again, WEB, half), again.roots_pem) != before
     assert before in again.roots_pem
     again.renew(half + LEAF)
     assert before not in again.roots_pem
@@ -129,14 +129,14 @@ def test_a_full_disk_stops_nothing(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device", str(path))
 
     authority = open_at(tmp_path, NOW)
-    before, bundle = issuer_of(authority.issue(WEB, NOW)), authority.roots_pem
+    before, bundle = issuer_of(issue(authority, WEB, NOW)), authority.roots_pem
     for when in (TIMES.issuer / 2, TIMES.root / 2):
         with writes(full), pytest.raises(OSError, match="No space"):
             authority.renew(NOW + when)
     assert authority.roots_pem == bundle
-    assert issuer_of(authority.issue(WEB, NOW + TIMES.issuer / 2)) == before
+    assert issuer_of(issue(authority, WEB, NOW + TIMES.issuer / 2)) == before
     authority.renew(NOW + TIMES.issuer / 2)
-    assert issuer_of(authority.issue(WEB, NOW + TIMES.issuer / 2)) != before
+    assert issuer_of(issue(authority, WEB, NOW + TIMES.issuer / 2)) != before
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -160,7 +160,7 @@ def step_by_step(folder: Path, log: int) -> None:
         authority = open_at(folder, now)
         say(now, authority.roots_pem)
         authority.renew(now, trusted=authority.roots_pem)
-        leaf = authority.issue(WEB, now)
+        leaf = issue(authority, WEB, now)
         say(now, authority.roots_pem, leaf.chain_pem, leaf.key_pem, leaf.not_after)
 
 
@@ -218,11 +218,13 @@ def test_a_kill_between_any_two_steps_leaves_an_authority_that_everybody_trusts(
         now = said[-1].now if said else NOW
         authority = open_at(folder, now)
         if said:
-            fresh = authority.issue(WEB, now)
+            fresh = issue(authority, WEB, now)
             assert root_of(fresh, said[-1].bundle), f"point {point}: who heard the last bundle trusts what is signed"
         for each in said:
             if each.until > now:
-                assert authority.recognises(WEB, each.chain, each.key), f"point {point}: valid leaves are accepted"
+                assert is_recognised(authority, WEB, each.chain, each.key), (
+                    f"point {point}: valid leaves are accepted"
+                )
         assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
         if not was_killed:
             break
@@ -242,8 +244,8 @@ def test_everything_is_renewed_by_itself_and_served(tmp_path: Path) -> None:
 
     async def run() -> None:
         authority = open_at(tmp_path / "ca", clock(), times)
-        store = LeafStore(authority, tmp_path / "leaves", clock)
-        first = store.add(proxy, WEB)
+        store = leaves_of(authority, tmp_path / "leaves", clock)
+        first = await store.add(proxy, WEB)
         answers = iter([False, True, True, True])
 
         async def acknowledged(timeout: float) -> bool:

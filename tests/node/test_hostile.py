@@ -35,6 +35,7 @@ from meshwright.node.session import MOST_ASKED, NodeSession
 from meshwright.xds.grpc import CallError, prefix
 from meshwright.xds.http2_client import Http2Client
 from meshwright.xds.http2_wire import PREFACE, FrameType, frame
+from tests.ca.signing import issue
 from tests.node.mesh import ControlPlane, bytes_of, endpoints, pod, published, relay, status, until
 from tests.xds.envoys import folder
 
@@ -237,14 +238,14 @@ def test_over_tcp_the_certificate_is_the_node() -> None:
                 return next((each.removeprefix(prefix_of) for each in names if each.startswith(prefix_of)), None)
 
             def context(namespace: str, name: str) -> ssl.SSLContext:
-                leaf = authority.issue(Identity("cluster.local", namespace, name), now)
+                leaf = issue(authority, Identity("cluster.local", namespace, name), now)
                 (place / "client.pem").write_bytes(leaf.key_pem + leaf.chain_pem)
                 found = ssl.create_default_context(cafile=place / "root.pem")
                 found.check_hostname = False
                 found.load_cert_chain(place / "client.pem")
                 return found
 
-            assert certificates.uris(authority.issue(Identity("cluster.local", "nodes", "far"), now).chain_pem)
+            assert certificates.uris(issue(authority, Identity("cluster.local", "nodes", "far"), now).chain_pem)
             plane = ControlPlane(place)
             plane.published.set(published({"one": (endpoints("x", "1", 300_000),)}, {"web": "one"}, change=1))
             async with plane.running() as server:

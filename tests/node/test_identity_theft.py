@@ -23,7 +23,6 @@ from meshwright.agent.proxy_access import is_in_namespace
 from meshwright.asynctools.latest import Latest
 from meshwright.ca import certificates, requests
 from meshwright.ca.authority import Authority
-from meshwright.ca.leaves import LeafStore
 from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import (
     DeltaDiscoveryRequest,
     DeltaDiscoveryResponse,
@@ -37,6 +36,7 @@ from meshwright.model.published import Published
 from meshwright.model.workload import Identity
 from meshwright.node.relay import Relay, SigningRefusedError, TcpAddress
 from meshwright.xds.server import ADS_PATH, SDS_PATH, XdsServer
+from tests.ca.signing import is_recognised, issue, leaf_below, leaves_of
 from tests.node.mesh import ControlPlane, pod, relay, status, until
 from tests.xds.asking import ask
 from tests.xds.envoys import folder
@@ -67,10 +67,10 @@ def credential(name: str, namespace: str) -> SecretContent:
 @asynccontextmanager
 async def mesh(place: Path) -> AsyncGenerator[XdsServer]:
     """A sidecar that steals, one that is stolen from, and a gateway; two namespaces have credentials."""
-    store = LeafStore(Authority.open(place / "ca", "cluster.local", NOW), place / "leaves", lambda: datetime.now(UTC))
-    store.add(VICTIM, Identity("cluster.local", "shop", "victim"))
-    store.add(THIEF, Identity("cluster.local", "default", "thief"))
-    store.add(GATEWAY, Identity("cluster.local", "istio-system", "gateway"), is_gateway=True)
+    store = leaves_of(Authority.open(place / "ca", "cluster.local", NOW), place / "leaves")
+    await store.add(VICTIM, Identity("cluster.local", "shop", "victim"))
+    await store.add(THIEF, Identity("cluster.local", "default", "thief"))
+    await store.add(GATEWAY, Identity("cluster.local", "istio-system", "gateway"), is_gateway=True)
     store.set_credentials((credential("shop-tls", "shop"), credential("gateway-tls", "istio-system")))
     async with XdsServer(Latest(Published({}, {}, {})), store) as server:
         for proxy in (VICTIM, THIEF, GATEWAY):
@@ -190,7 +190,7 @@ def client_context(place: Path, authority: Authority | None, identity: Identity 
     context = ssl.create_default_context(cafile=place / "root.pem")
     context.check_hostname = False
     if authority is not None and identity is not None:
-        leaf = authority.issue(identity, NOW)
+        leaf = issue(authority, identity, NOW)
         (place / "client.pem").write_bytes(leaf.key_pem + leaf.chain_pem)
         context.load_cert_chain(place / "client.pem")
     return context
@@ -291,8 +291,8 @@ def test_a_stolen_certificate_without_its_key_is_worth_nothing() -> None:
     with folder() as place:
         authority = Authority.open(place / "ca", "cluster.local", NOW)
         victim = Identity("cluster.local", "shop", "victim")
-        theirs, mine = authority.issue(victim, NOW), authority.issue(Identity("cluster.local", "default", "x"), NOW)
-        assert authority.recognises(victim, theirs.chain_pem, mine.key_pem) is None
+        theirs, mine = issue(authority, victim, NOW), issue(authority, Identity("cluster.local", "default", "x"), NOW)
+        assert not is_recognised(authority, victim, theirs.chain_pem, mine.key_pem)
         (place / "stolen").write_bytes(mine.key_pem + theirs.chain_pem)
         with pytest.raises(ssl.SSLError):
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(place / "stolen")
@@ -302,10 +302,10 @@ def test_a_leaf_signs_nobody() -> None:
     """A workload that makes a certificate below its own is not believed."""
     with folder() as place:
         authority = Authority.open(place / "ca", "cluster.local", NOW)
-        own = authority.issue(Identity("cluster.local", "default", "thief"), NOW)
+        own = issue(authority, Identity("cluster.local", "default", "thief"), NOW)
         victim = Identity("cluster.local", "shop", "victim")
-        forged = certificates.new_leaf(certificates.Pair(own.chain_pem, own.key_pem), victim.uri, NOW, DAY)
-        assert authority.recognises(victim, forged.chain_pem, forged.key_pem) is None
+        forged = leaf_below(certificates.Pair(own.chain_pem, own.key_pem), victim.uri, NOW, DAY)
+        assert not is_recognised(authority, victim, forged.chain_pem, forged.key_pem)
         (place / "root.pem").write_bytes(authority.roots_pem)
         (place / "forged").write_bytes(forged.key_pem + forged.chain_pem)
         with pytest.raises(ssl.SSLError, match="certificate verify failed"):

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from meshwright.asynctools.latest import Latest
 from meshwright.ca import certificates
 from meshwright.ca.authority import Authority, LeafCertificate
-from meshwright.ca.leaves import LeafStore
 from meshwright.model.config import SecretContent
 from meshwright.model.meta import Meta
 from meshwright.model.names import CLUSTER, LISTENER, ProxyName, ResourceName
@@ -25,6 +24,7 @@ from meshwright.model.published import Published
 from meshwright.model.workload import Identity
 from meshwright.xds.server import XdsServer
 from meshwright.xds.session import Complaint, Timing
+from tests.ca.signing import issue, leaf_below, leaves_of, renewed
 from tests.xds.envoys import envoy, folder, free_port, get, until
 from tests.xds.mesh import (
     CLASS,
@@ -268,10 +268,10 @@ def test_mutual_tls_by_sds_and_a_rotation_that_drops_nothing() -> None:
         clock = [now]
         with folder() as place:
             authority = Authority.open(place / "ca", "cluster.local", now)
-            store = LeafStore(authority, place / "leaves", lambda: clock[0])
-            store.add(PROXY, WEB)
-            caller = authority.issue(Identity("cluster.local", "default", "caller"), now)
-            stranger = Authority.open(place / "other", "cluster.local", now).issue(WEB, now)
+            store = leaves_of(authority, place / "leaves", lambda: clock[0])
+            await store.add(PROXY, WEB)
+            caller = issue(authority, Identity("cluster.local", "default", "caller"), now)
+            stranger = issue(Authority.open(place / "other", "cluster.local", now), WEB, now)
             items = (listener("tls", port, "r", **mutual_tls()), direct("r", "secret hello"))
             async with XdsServer(Latest(published(*items)), store, timing=QUICK) as server:
                 await server.add(PROXY, place / "xds")
@@ -299,7 +299,7 @@ def test_mutual_tls_by_sds_and_a_rotation_that_drops_nothing() -> None:
 
                     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=good)
                     clock[0] += timedelta(hours=13)  # half of the leaf's life is over, and it still holds
-                    store.renew()
+                    await renewed(store, PROXY)
                     assert await server.synced(PROXY, 30)
                     while (await asyncio.to_thread(served_certificate, port, good))[0] == first:
                         await asyncio.sleep(0.02)
@@ -398,15 +398,15 @@ def test_gateway_credentials_come_over_ads_and_broken_ones_accept_nobody() -> No
         good, bad, now = free_port(), free_port(), datetime.now(UTC)
         root = certificates.new_root("example.com", now)
         issuer = certificates.new_issuer(root, "example.com", now)
-        shop = certificates.new_leaf(issuer, "spiffe://shop.example.com", now, timedelta(days=1))
+        shop = leaf_below(issuer, "spiffe://shop.example.com", now, timedelta(days=1))
 
         def secret(name: str, chain: bytes, key: bytes) -> SecretContent:
             return SecretContent(Meta(ObjectRef("Secret", "default", name)), (("tls.crt", chain), ("tls.key", key)))
 
         with folder() as place:
             authority = Authority.open(place / "ca", "cluster.local", now)
-            store = LeafStore(authority, place / "leaves", lambda: now)
-            store.add(PROXY, WEB, is_gateway=True)
+            store = leaves_of(authority, place / "leaves", lambda: now)
+            await store.add(PROXY, WEB, is_gateway=True)
             broken = secret("broken", shop.chain_pem, certificates.new_root("other", now).key_pem)
             assert len(store.set_credentials((secret("shop", shop.chain_pem, shop.key_pem), broken))) == 1
             items = (

@@ -32,10 +32,6 @@ class AuthorityError(Exception):
     """The authority's files cannot be used; the text says which and what to do."""
 
 
-class ForeignIdentityError(Exception):
-    """A certificate was asked for an identity of another trust domain."""
-
-
 @dataclass(frozen=True, slots=True)
 class LeafCertificate:
     """A workload's certificate (PEM, followed by the issuer's) and its private key (PEM)."""
@@ -100,18 +96,6 @@ class Authority:
 
     # ------------------------------------------------------------ signing
 
-    def issue(self, identity: Identity, now: datetime, lifetime: timedelta | None = None) -> LeafCertificate:
-        """A new key and certificate for `identity`, which lives as `times` says, or shorter.
-
-        Raises ForeignIdentityError.
-        """
-        from meshwright.ca import certificates
-
-        if identity.trust_domain != self.trust_domain:
-            raise ForeignIdentityError(f"{identity.uri} is not in the trust domain {self.trust_domain}")
-        pair = certificates.new_leaf(self._signer, identity.uri, now, self._leaf_lifetime(lifetime))
-        return LeafCertificate(identity, pair.chain_pem, pair.key_pem, *certificates.validity(pair.chain_pem))
-
     def issue_server(
         self, names: Sequence[str], now: datetime, lifetime: timedelta = SERVER_LIFETIME
     ) -> tuple[bytes, bytes]:
@@ -136,14 +120,8 @@ class Authority:
         if identity.trust_domain != self.trust_domain:
             raise requests.RequestError(f"{identity.uri} is not in the trust domain {self.trust_domain}")
         key = requests.key_of_request(csr_pem, identity.uri)
-        return certificates.leaf_for(self._signer, key, identity.uri, now, self._leaf_lifetime(lifetime))
-
-    def recognises(self, identity: Identity, chain_pem: bytes, key_pem: bytes) -> LeafCertificate | None:
-        """A leaf that was kept, if it is whole, for this identity and of this authority; else None."""
-        return recognise(self.roots_pem, identity, chain_pem, key_pem)
-
-    def _leaf_lifetime(self, wanted: timedelta | None) -> timedelta:
-        return min(wanted or self.times.leaf, self.times.leaf)
+        longest = self.times.leaf
+        return certificates.leaf_for(self._signer, key, identity.uri, now, min(lifetime or longest, longest))
 
     @property
     def _signer(self) -> "Pair":

@@ -50,12 +50,6 @@ def new_issuer(root: Pair, trust_domain: str, now: datetime, lifetime: timedelta
     return Pair(_pem(certificate), _key_pem(key))
 
 
-def new_leaf(issuer: Pair, uri: str, now: datetime, lifetime: timedelta) -> Pair:
-    """A new key and its certificate for the identity `uri`, with the issuer's certificate behind it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    return Pair(leaf_for(issuer, key.public_key(), uri, now, lifetime), _key_pem(key))
-
-
 def leaf_for(issuer: Pair, key: CertificatePublicKeyTypes, uri: str, now: datetime, lifetime: timedelta) -> bytes:
     """The certificate of a key for the identity `uri`, with the issuer's certificate behind it."""
     signer, signer_key = _first(issuer.chain_pem), _private_key(issuer.key_pem)

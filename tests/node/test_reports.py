@@ -151,3 +151,30 @@ def test_the_newest_stream_of_a_node_counts() -> None:
                 assert server.nodes()["local"].connected
 
     uvloop.run(run())
+
+
+def test_who_is_late_because_it_is_stopped_is_told_apart() -> None:
+    """Asked only of those who are late and show no news; said no longer once they acknowledge."""
+
+    async def run() -> None:
+        with folder() as place:
+            plane, envoys, stopped = ControlPlane(place), Proxies(), {DB.name}
+            plane.desired.set(DesiredState((WEB, DB)))
+            plane.published.set(published({"one": (endpoints("x", "1"),)}, {"web": "one", "db": "one"}, change=1))
+            async with plane.running() as server, relay(place) as node:
+                node.watch(envoys, stopped.__contains__)
+                envoys.set(WEB.name)
+                envoys.set(DB.name)
+                await until(lambda: set(server.live(1).values()) == {Live.LIVE})
+                assert not server.progress()[DB.name].stopped, "it has acknowledged everything"
+                envoys.set(WEB.name, synced=False)
+                envoys.set(DB.name, synced=False)
+                plane.published.set(published({"one": (endpoints("x", "2"),)}, {"web": "one", "db": "one"}, change=2))
+                await until(lambda: server.progress()[DB.name].stopped)
+                assert not server.progress()[WEB.name].stopped
+                assert server.live(2)[DB.name] is Live.WAITING
+                envoys.set(DB.name)
+                await until(lambda: server.live(2)[DB.name] is Live.LIVE)
+                assert not server.progress()[DB.name].stopped
+
+    uvloop.run(run())

@@ -98,6 +98,11 @@ class Agent:
                 service.cancel()
         self._ended.set()
 
+    def is_stopped(self, pod: ProxyName) -> bool:
+        """Whether the pod's Envoy is a stopped process, which does nothing until it is let go on."""
+        runner = self._runners.get(pod)
+        return runner is not None and runner.proxy_stopped
+
     async def stop(self) -> None:
         """End everything in order: gateways, then the other pods. Returns when `run` has returned."""
         self._begin_end()

@@ -65,6 +65,11 @@ class PodRunner:
     def stopping(self) -> bool:
         return self._stop.is_set()
 
+    @property
+    def proxy_stopped(self) -> bool:
+        """Whether its Envoy is a stopped process (SIGSTOP)."""
+        return self._proxy is not None and self._proxy.stopped
+
     def update(self, pod: PlannedPod) -> None:
         """The pod's plan has changed in a way that needs no restart."""
         self.pod = pod

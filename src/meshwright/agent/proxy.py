@@ -16,6 +16,7 @@ from meshwright.agent.proxy_access import is_in_namespace, namespace_of_socket
 from meshwright.agent.settings import Rung
 from meshwright.model.planned_pod import ContainerStatus, PlannedPod
 from meshwright.model.proxy import Role
+from meshwright.processes import procfs
 from meshwright.processes.holder_client import ProcessInfo, RemoteError, SpawnSpec
 from meshwright.xds.peer import Peer
 
@@ -39,6 +40,7 @@ class ProxyRunner:
         self._changed = changed
         self._namespace: int | None = None
         self._served = False
+        self._peer: procfs.ProcessId | None = None  # who connected last: our Envoy
         self._paths: PodPaths = machine.paths(pod.name)
         self._admin = Admin(self._paths.here.admin_socket)
         self.ready = asyncio.Event()
@@ -47,6 +49,11 @@ class ProxyRunner:
     def update(self, pod: PlannedPod) -> None:
         """The pod's plan has changed in a way that needs no restart."""
         self._pod = pod
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the process that connected for it does nothing until it is let go on (SIGSTOP)."""
+        return self._peer is not None and procfs.is_stopped(self._peer)
 
     def lost(self) -> None:
         """The holder has gone, and Envoy with it."""
@@ -101,9 +108,14 @@ class ProxyRunner:
             self._served = True
 
     def _may_connect(self, peer: Peer) -> bool:
-        if self._machine.settings.rung is Rung.LOOPBACK:
-            return peer.uid == os.geteuid()
-        return self._namespace is not None and is_in_namespace(peer, self._namespace)
+        allowed = (
+            peer.uid == os.geteuid()
+            if self._machine.settings.rung is Rung.LOOPBACK
+            else self._namespace is not None and is_in_namespace(peer, self._namespace)
+        )
+        if allowed:
+            self._peer = procfs.identify(peer.pid)
+        return allowed
 
     async def _start(self, session: Session) -> ProcessInfo:
         settings = self._machine.settings

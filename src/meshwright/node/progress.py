@@ -27,6 +27,7 @@ class ProxyProgress:
     """How far one proxy is.
 
     `serial` and `change` name the newest state of this stream that it has fully acknowledged, 0 for none yet.
+    `stopped`: it has not acknowledged everything, and its process is stopped, so it does nothing at all now.
     """
 
     connected: bool = False
@@ -34,6 +35,7 @@ class ProxyProgress:
     change: int = 0
     refused: tuple[tuple[TypeUrl, ResourceName, Version], ...] = ()
     complaints: tuple[Complaint, ...] = ()
+    stopped: bool = False
 
 
 NO_PROGRESS = ProxyProgress()

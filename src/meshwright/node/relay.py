@@ -10,8 +10,8 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -34,6 +34,7 @@ from meshwright.xds.server import ProxyStatus
 LOG = logging.getLogger(__name__)
 REPORT_PAUSE = 0.005  # seconds between two looks at all proxies
 REPORT_SHARE = 4.0  # after a look that took t, the next one comes 4 t later at the earliest
+STOPPED_PAUSE = 0.05  # seconds without news after which it is asked whether those who are late are stopped
 WRITE_PAUSE = 0.5  # seconds between two writes of the cache
 
 
@@ -108,6 +109,7 @@ class Relay:
         self._statuses: Table | None = None
         self._progress: dict[ProxyName, ProxyProgress] = {}
         self._proxies: Proxies | None = None
+        self._is_stopped: Callable[[ProxyName], bool] = _never
         self._tasks = asyncio.TaskGroup()
         self._running: list[asyncio.Task[None]] = []
 
@@ -139,10 +141,13 @@ class Relay:
         self._statuses = Table(status_rows(statuses))
         self._tell()
 
-    def watch(self, proxies: Proxies) -> None:
-        """Report how far these proxies are, from now on. Call it once, inside the context."""
+    def watch(self, proxies: Proxies, is_stopped: Callable[[ProxyName], bool] | None = None) -> None:
+        """Report how far these proxies are, from now on, and which of those that are late `is_stopped` (a process
+        that does nothing until it is let go on). Call it once, inside the context.
+        """
         assert self._proxies is None, "one xDS server per node"
         self._proxies = proxies
+        self._is_stopped = is_stopped or _never
         self._running.append(self._tasks.create_task(self._follow_proxies(proxies)))
 
     async def sign(self, proxy: ProxyName, csr_pem: bytes) -> bytes:
@@ -293,10 +298,35 @@ class Relay:
             seen, began = proxies.moved.value, clock()
             self._look(proxies)
             await asyncio.sleep(max(self._report_pause, REPORT_SHARE * (clock() - began)))
-            await proxies.moved.newer_than(seen)
+            while not await self._moves(proxies, seen):
+                self._look_at_late(proxies)
+
+    async def _moves(self, proxies: Proxies, seen: int) -> bool:
+        """Wait for news; while somebody is late, not longer than until it is to be asked why: then False."""
+        late = any(each.connected and not self._is_newest(each) for each in self._progress.values())
+        try:
+            async with asyncio.timeout(STOPPED_PAUSE if late else None):
+                await proxies.moved.newer_than(seen)
+        except TimeoutError:
+            return False
+        return True
 
     def _look(self, proxies: Proxies) -> None:
-        progress = {name: self._progress_of(name, proxies) for name in proxies.proxies()}
+        self._take_progress({name: self._progress_of(name, proxies) for name in proxies.proxies()})
+
+    def _look_at_late(self, proxies: Proxies) -> None:
+        """Whether who is late is stopped; not asked at every look, for it costs."""
+        found = dict(self._progress)
+        for name, each in self._progress.items():
+            if each.connected and not self._is_newest(each):
+                now = self._progress_of(name, proxies)
+                found[name] = replace(now, stopped=not self._is_newest(now) and self._is_stopped(name))
+        self._take_progress(found)
+
+    def _is_newest(self, progress: ProxyProgress) -> bool:
+        return progress.serial == self._serial
+
+    def _take_progress(self, progress: dict[ProxyName, ProxyProgress]) -> None:
         if progress != self._progress:
             self._progress = progress
             self._tell()
@@ -307,7 +337,8 @@ class Relay:
         if status.synced and self.connected.value:
             serial, change = self._serial, self.published.value.change
         refused = tuple(sorted((url, each, version) for (url, each), version in status.refused.items()))
-        return ProxyProgress(status.connected, serial, change, refused, status.complaints)
+        stopped = before.stopped and status.connected and not status.synced  # it was, as far as is known
+        return ProxyProgress(status.connected, serial, change, refused, status.complaints, stopped)
 
     def _tell(self) -> None:
         if self._call is None:
@@ -319,6 +350,12 @@ class Relay:
             tables[PROGRESS] = Table({name: progress_row(each) for name, each in self._progress.items()})
         self._call.aim(View(tables))
         self._pump()
+
+
+def _never(proxy: ProxyName) -> bool:
+    """Nobody knows better."""
+    del proxy
+    return False
 
 
 def _connected_socket(path: Path) -> socket.socket:

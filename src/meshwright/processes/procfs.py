@@ -63,6 +63,12 @@ def alive(process: ProcessId) -> bool:
     return start_time(process.pid) == process.start_time
 
 
+def is_stopped(process: ProcessId) -> bool:
+    """Whether exactly this process is stopped (SIGSTOP, or a debugger holds it): it does nothing until it goes on."""
+    fields = _stat_fields(process.pid)
+    return fields is not None and fields[0] in {"T", "t"} and int(fields[19]) == process.start_time
+
+
 def parent_of(pid: int) -> int | None:
     """The pid of a process's parent; None when there is no such process."""
     fields = _stat_fields(pid)

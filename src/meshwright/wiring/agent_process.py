@@ -62,7 +62,7 @@ class AgentProcess:
         self._relay.report(self._agent.statuses.value)
         settle()
         async with self._xds, asyncio.TaskGroup() as tasks:
-            self._relay.watch(self._xds)
+            self._relay.watch(self._xds, self._agent.is_stopped)
             helpers = [
                 tasks.create_task(self._leaves.run()),
                 tasks.create_task(self._aims.run()),

@@ -33,6 +33,7 @@ from meshwright.store.limits import Limits
 from meshwright.store.sources import system_sources
 from meshwright.store.sqlite_engine import SqliteEngine
 from meshwright.store.store import Store
+from meshwright.wiring.acknowledgements import Acknowledgements
 from meshwright.wiring.address_book import given_in
 from meshwright.wiring.addresses import SERVICE_ADDRESSES
 from meshwright.wiring.analysis import Analysis
@@ -51,7 +52,7 @@ from meshwright.wiring.status_view import StatusView
 from meshwright.wiring.store_follower import StoreFollower
 
 LOG = logging.getLogger("meshwright")
-DRAIN_BOUND_SECONDS = 10.0
+DRAIN_BOUND_SECONDS = 10.0  # until a pod that leaves does not wait any longer for those who still may send to it
 STEP_BOUND_SECONDS = 3.0  # of each step of a change that needs an order among proxies
 APPLIED = "applied"  # the file that says which documents of `up` are in the store
 
@@ -87,6 +88,8 @@ class ControlPlane:
             held=True,
         )
         self._rotation = Rotation(self._authority, _now, self._all_acknowledged)
+        self._steps = Acknowledgements(self._nodes, self._mesh.published, STEP_BOUND_SECONDS)
+        self._drains = Acknowledgements(self._nodes, self._mesh.published, DRAIN_BOUND_SECONDS)
         self._receipts = Receipts(self._nodes, self._mesh.published, time.monotonic)
         self._analysis = Analysis(self._mesh, lambda: self._status.look_again())  # noqa: PLW0108 - made after it
         view = StatusView(self._mesh, self._follower, lambda: self._analysis.value)
@@ -99,7 +102,7 @@ class ControlPlane:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; everything else goes on."""
         self._receipts.start(self._follower.change.value)
-        self._follower.acknowledged = partial(self._published_is_live, STEP_BOUND_SECONDS)
+        self._follower.acknowledged = self._steps.wait
         settle()
         async with self._nodes, asyncio.TaskGroup() as tasks:
             await self._nodes.add(NODE, self._mesh.desired, self._mesh.documents, path=self._data.run / NODE_SOCKET)
@@ -166,16 +169,10 @@ class ControlPlane:
         return await self._nodes.synced(timeout) and Live.ABSENT not in self._nodes.live(0).values()
 
     async def _drained(self, pod: ProxyName) -> None:
-        """The pod is out of every endpoint list, acknowledged by all proxies that listen; bounded."""
+        """The pod is out of every endpoint list, acknowledged by all proxies that answer; bounded."""
         del pod  # its node has reported it as not ready before it asked
         self._mesh.ready(self._nodes.statuses.value)
-        await self._published_is_live(DRAIN_BOUND_SECONDS)
-
-    async def _published_is_live(self, timeout: float) -> bool:
-        """What is published now, or newer, runs on every proxy that listens. Not "the newest of everything": while
-        changes follow each other closely there is always something newer.
-        """
-        return await self._nodes.live_on_all(self._mesh.published.value.change, timeout)
+        await self._drains.wait()
 
 
 def _now() -> datetime:

@@ -1,0 +1,81 @@
+"""Waiting until what is published runs everywhere, without waiting for those who cannot answer.
+
+An order among proxies (TLS modes, pods that leave) is kept by waiting for acknowledgements. One proxy that never
+answers must not make all others wait, change after change. So two kinds are left out: a proxy whose process is
+stopped, at once, for it does nothing and sends nothing; and one that was late once, until it has kept up with others.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Protocol
+
+from meshwright.asynctools.latest import Latest
+from meshwright.model.names import ProxyName
+from meshwright.model.published import Published
+from meshwright.node.progress import ProxyProgress
+
+LOG = logging.getLogger(__name__)
+
+
+class Proxies(Protocol):
+    """How far proxies are: `node.server.NodeServer` is one."""
+
+    @property
+    def moved(self) -> Latest[int]:
+        """Another number whenever anything moved."""
+        ...
+
+    def progress(self) -> Mapping[ProxyName, ProxyProgress]:
+        """Every published proxy."""
+        ...
+
+
+class Acknowledgements:
+    """One for each purpose: `bound` is how many seconds a proxy may be late before the others go on without it."""
+
+    def __init__(self, proxies: Proxies, published: Latest[Published], bound: float) -> None:
+        self._proxies = proxies
+        self._published = published
+        self._bound = bound
+        self._late: set[ProxyName] = set()
+        self._stopped: set[ProxyName] = set()  # those of whom it was said
+
+    @property
+    def late(self) -> frozenset[ProxyName]:
+        """Who is not waited for, because it was late and has not kept up since."""
+        return frozenset(self._late)
+
+    async def wait(self) -> bool:
+        """Until what is published now, or newer, runs on every proxy that answers; False when the bound was reached.
+        Not "the newest of everything": while changes follow each other closely there is always something newer.
+        """
+        change = self._published.value.change
+        try:
+            async with asyncio.timeout(self._bound):
+                while True:
+                    seen = self._proxies.moved.value
+                    if not self._waited_for(change):
+                        self._pardon(change)
+                        return True
+                    await self._proxies.moved.newer_than(seen)
+        except TimeoutError:
+            late = self._waited_for(change)
+            LOG.warning("not waited for any longer, until they keep up: %s", ", ".join(sorted(late)))
+            self._late |= late
+            return False
+
+    def _waited_for(self, change: int) -> set[ProxyName]:
+        behind = {name: each for name, each in self._proxies.progress().items() if each.connected}
+        behind = {name: each for name, each in behind.items() if each.change < change}
+        stopped = {name for name, each in behind.items() if each.stopped}
+        for name in sorted(stopped - self._stopped):
+            LOG.warning("%s is stopped: nobody waits for it", name)
+        self._stopped = stopped
+        return behind.keys() - stopped - self._late
+
+    def _pardon(self, change: int) -> None:
+        """Who is not behind the others any more, or has gone, is waited for the next time."""
+        if self._late:
+            progress = self._proxies.progress()
+            self._late = {name for name in self._late if name in progress and progress[name].change < change}

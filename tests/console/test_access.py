@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ class SmallMesh:
         return Seams(
             graph=lambda: {"window_seconds": 30.0, "nodes": [], "edges": []},
             past=lambda _: {"nodes": [], "edges": []},
-            requests=lambda edge, most: [{"edge": edge, "most": most}],
+            requests=lambda wanted: [asdict(wanted)],
             metrics=lambda: "",
             news=Latest(0),
             ask=self.ask,
@@ -84,6 +85,22 @@ def test_values_need_a_session(client: TestClient, path: str) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "log-in"
     assert answer.json()["status"] == 401
+
+
+def test_which_requests_are_wanted(client: TestClient) -> None:
+    log_in(client)
+    [all_of_them] = client.get("/api/v1/requests").json()["requests"]
+    assert all_of_them == {"most": 50, "edge": "", "request": "", "failed": False}
+    [some] = client.get("/api/v1/requests?id=1f2e&failed=true&limit=9999").json()["requests"]
+    assert some == {"most": 200, "edge": "", "request": "1f2e", "failed": True}
+
+
+def test_a_record_is_asked_as_it_is(client: TestClient, mesh: SmallMesh) -> None:
+    log_in(client)
+    record = {"source": "default/web", "method": "GET", "path": "/", "authority": "cart:8000", "code": None}
+    client.post("/api/v1/explain", json={"record": record})
+    client.post("/api/v1/explain", json={"record": "no object", "caller": "outside"})
+    assert [fields.get("record") for _, fields in mesh.asked] == [record, None]
 
 
 def test_undo_needs_a_session(client: TestClient, mesh: SmallMesh) -> None:

@@ -4,6 +4,8 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+from meshwright.cli.flag_words import FLAGS, flag_words
+
 PAGES = Path(str(files("meshwright.console"))) / "static"
 PAIR = re.compile(r'^  (?:"([^"]+)"|(\w+)): \[\s*"((?:[^"\\]|\\.)*)",\s*"((?:[^"\\]|\\.)*)",?\s*\],', re.MULTILINE)
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -47,6 +49,12 @@ def test_every_flag_of_envoy_has_words() -> None:
     """The short names as Envoy documents them for its access log."""
     known = "LH UH UT LR UR UF UC UO NR DI FI RL UAEX RLSE DC URX SI IH DPE UMSDR RFCF NFCF DT UPE NC OM DF DO DR UDO"
     assert set(known.split()) == set(pairs("flags.js"))
+
+
+def test_the_command_line_says_of_flags_what_the_page_says() -> None:
+    assert {name: words[0] for name, words in pairs("flags.js").items()} == dict(FLAGS)
+    assert flag_words("UH,URX") == f"{FLAGS['UH']}, {FLAGS['URX']}"
+    assert flag_words("-") == ""
 
 
 def test_no_page_needs_anything_from_elsewhere() -> None:

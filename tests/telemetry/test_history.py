@@ -52,6 +52,31 @@ def test_both_are_bounded(tmp_path: Path) -> None:
     history.close()
 
 
+def test_requests_are_found_by_id_and_outcome(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.db")
+    kept = [
+        ("3.5", "aa-1", "200"),
+        ("1.5", "aa-1", "503"),
+        ("2.5", "ab-2", "0"),
+        ("4.5", None, None),
+        ("5", "a%", "404"),
+    ]
+    for time, request, code in kept:
+        history.keep("edge", {"time": time, "id": request, "code": code})
+
+    def times(most: int = 10, *, request: str = "", failed: bool = False) -> list[str]:
+        return [each["time"] for each in history.find(most, request=request, failed=failed)]
+
+    assert times() == ["5", "4.5", "3.5", "2.5", "1.5"]  # by time, not as proxies were read
+    assert times(2) == ["5", "4.5"]
+    assert times(request="aa-") == ["3.5", "1.5"]
+    assert times(request="a") == ["5", "3.5", "2.5", "1.5"]
+    assert times(request="%") == times(request="a_") == []
+    assert times(failed=True) == ["2.5", "1.5"]
+    assert times(request="aa-1", failed=True) == ["1.5"]
+    history.close()
+
+
 def test_a_killed_worker_loses_what_was_not_flushed(tmp_path: Path) -> None:
     file = tmp_path / "history.db"
     done = subprocess.run([sys.executable, "-c", DIES, str(file)], check=False, env=dict(os.environ))

@@ -1,6 +1,7 @@
 """`meshwright explain`: where a request would go, and why; of a running mesh, or offline and without privilege."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import click
 
 from meshwright.cli.control import ask
 from meshwright.cli.failure import UsageFailure
-from meshwright.cli.mesh_option import data_option
-from meshwright.cli.sources import read_texts
+from meshwright.cli.logged import FROM_INPUT, Meant, from_text, meant
+from meshwright.cli.logged_text import story
+from meshwright.cli.mesh_option import data_option, running_mesh
+from meshwright.cli.sources import STANDARD_INPUT, read_texts
 
 MARKS = {"matched": "✓", "applied": "·", "skipped": "-", "refused": "✗", "missing": "✗"}
 OUTCOMES = {
@@ -23,9 +26,16 @@ OUTCOMES = {
 
 @click.command("explain")
 @data_option
-@click.option("--from", "caller", required=True, metavar="POD.NS|deploy/NAME|outside", help="Who sends the request.")
+@click.option("--from", "caller", default="", metavar="POD.NS|deploy/NAME|outside", help="Who sends the request.")
+@click.option("--to", "url", default="", metavar="URL", help="As the caller writes it: http, https, grpc, tcp, tls.")
 @click.option(
-    "--to", "url", required=True, metavar="URL", help="As the caller writes it: http, https, grpc, tcp, tls."
+    "--request",
+    default="",
+    metavar="ID|last|last-failed|-",
+    help="Instead: one of the last requests (meshwright requests), or - for its record or log line.",
+)
+@click.option(
+    "--hop", type=click.IntRange(1), help="Which hop of the request. [default: where it failed, or the first]"
 )
 @click.option("-X", "--method", default="GET", show_default=True, help="Method of the request.")
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header of the request.")
@@ -43,6 +53,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     data: Path | None,
     caller: str,
     url: str,
+    request: str,
+    hop: int | None,
     method: str,
     headers: Sequence[str],
     names: Sequence[str],
@@ -51,8 +63,18 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Print where a request would go, step by step, with the object and line behind each step.
 
-    With -f (files, folders, - for a piped `kubectl get -A -o yaml` List) no mesh and no privilege is needed.
+    With -f (files, folders, - for a piped `kubectl get -A -o yaml` List) no mesh and no privilege is needed. With
+    --request: where such a request as was logged goes now, by its method, address and path.
     """
+    if request:
+        _insist_on_one_question(caller, url, names, request)
+        logged = _meant(data, request, hop)
+        answer = _offline(names, {"record": logged.record}) if names else ask(data, "explain", record=logged.record)
+        answer = {**answer, "logged": logged.record, "hops": list(logged.hops)}
+        click.echo(json.dumps(answer, indent=2) if output == "json" else f"{story(logged)}\n\n{text(answer)}")
+        return
+    if not caller or not url:
+        raise UsageFailure("say --from and --to, or --request (ID, last or last-failed; see meshwright requests)")
     question: dict[str, Any] = {
         "caller": caller,
         "url": url,
@@ -62,6 +84,18 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     }
     answer = _offline(names, question) if names else ask(data, "explain", **question)
     click.echo(json.dumps(answer, indent=2) if output == "json" else text(answer))
+
+
+def _insist_on_one_question(caller: str, url: str, names: Sequence[str], request: str) -> None:
+    if caller or url:
+        raise UsageFailure("--request tells who sent what: leave out --from and --to")
+    if request == FROM_INPUT and STANDARD_INPUT in names:
+        raise UsageFailure("--request - and -f - cannot both read standard input")
+
+
+def _meant(data: Path | None, request: str, hop: int | None) -> Meant:
+    found = from_text(sys.stdin.read(), hop) if request == FROM_INPUT else request
+    return meant(running_mesh(data), found, hop) if isinstance(found, str) else found
 
 
 def _check(header: str) -> str:
@@ -81,15 +115,20 @@ def _offline(names: Sequence[str], question: dict[str, Any]) -> dict[str, Any]:
     from meshwright.documents.render import render
     from meshwright.wiring.explaining import Question, QuestionError, explain
     from meshwright.wiring.loading import load
+    from meshwright.wiring.logged_requests import question_of
     from meshwright.wiring.offline import OfflineMesh
 
     loaded = load((each.file, each.text) for each in texts)
     for found in loaded.refused:
         click.echo(render(found, loaded.lines), err=True)
-    headers = tuple(_pair(each) for each in question["headers"])
     try:
-        asked = Question(question["caller"], question["url"], question["method"], headers, question["namespace"])
-        return {**explain(OfflineMesh(loaded).explainable(), asked), "change": None}
+        explainable = OfflineMesh(loaded).explainable()
+        if "record" in question:
+            asked = question_of(explainable.snapshot, question["record"])
+        else:
+            headers = tuple(_pair(each) for each in question["headers"])
+            asked = Question(question["caller"], question["url"], question["method"], headers, question["namespace"])
+        return {**explain(explainable, asked), "change": None}
     except QuestionError as error:
         raise UsageFailure(str(error)) from None
 

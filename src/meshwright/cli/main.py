@@ -35,6 +35,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("compile", "Print the Envoy configuration of a proxy, offline."),
     Entry("analyze", "What is probably wrong in a mesh, or in files."),
     Entry("explain", "Where a request would go, and why; of a mesh, or of files alone."),
+    Entry("requests", "The last requests: who called whom, with which answer."),
     Entry("apply", "Create or change objects; says when every proxy runs the change."),
     Entry("delete", "Delete objects."),
     Entry("get", "Print objects."),

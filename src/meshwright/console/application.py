@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from meshwright.console.access import SESSION_SECONDS, WRONG_SECONDS, Access, Sessions, cookie_name
-from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams
+from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams, Wanted
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -139,8 +139,11 @@ class _Pages:
         return _json(self._seams.past(float(seconds)) if seconds else self._seams.graph())
 
     async def requests(self, request: Request) -> Response:
-        most = min(_number(request.query_params.get("limit", "50")), MOST_REQUESTS)
-        return _json({"requests": self._seams.requests(request.query_params.get("edge", ""), most)})
+        """The last ones, newest first: `?edge=ID`, `?id=` (how a request's id begins), `?failed=true`, `&limit=N`."""
+        asked = request.query_params
+        most = min(_number(asked.get("limit", "50")), MOST_REQUESTS)
+        wanted = Wanted(most, asked.get("edge", ""), asked.get("id", ""), asked.get("failed") == "true")
+        return _json({"requests": self._seams.requests(wanted)})
 
     async def changes(self, request: Request) -> Response:
         limit = min(_number(request.query_params.get("limit", str(LAST_CHANGES))), MOST_REQUESTS)
@@ -155,10 +158,12 @@ class _Pages:
         return _json(await self._seams.ask("undo", fields))
 
     async def explain(self, request: Request) -> Response:
+        """Where a request goes: told by caller, URL, method and headers, or a `record` of the last requests."""
         given = await _body(request)
         fields = {name: str(given.get(name, usual)) for name, usual in EXPLAIN.items()}
         headers = [str(each) for each in _list(given.get("headers"))]
-        return _json(await self._seams.ask("explain", {**fields, "headers": headers}))
+        logged = {name: given[name] for name in ("record",) if isinstance(given.get(name), dict)}
+        return _json(await self._seams.ask("explain", {**fields, "headers": headers, **logged}))
 
     async def visitors(self, request: Request) -> Response:
         wanted = ""

@@ -10,6 +10,18 @@ Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """One operation of the running mesh. Raises MeshRefusesError, MeshAwayError."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of the last requests: of one edge (its id), or of all; of the request whose id begins with `request`;
+    only errors. At most `most`.
+    """
+
+    most: int
+    edge: str = ""
+    request: str = ""
+    failed: bool = False
+
+
 class MeshAwayError(Exception):
     """The control plane does not answer."""
 
@@ -21,13 +33,13 @@ class MeshRefusesError(Exception):
 @dataclass(frozen=True, slots=True)
 class Seams:
     """`graph` gives the live graph, which is another one whenever `news` is; `past` that of the last so many
-    seconds; `requests` the last requests of an edge (by its id, newest first, at most so many); `metrics` the text
-    for Prometheus. `mesh` is its name for people, `ingress` the URL of its gateway on this machine.
+    seconds; `requests` the last requests, newest first; `metrics` the text for Prometheus. `mesh` is its name for
+    people, `ingress` the URL of its gateway on this machine.
     """
 
     graph: Callable[[], dict[str, Any]]
     past: Callable[[float], dict[str, Any]]
-    requests: Callable[[str, int], list[dict[str, Any]]]
+    requests: Callable[[Wanted], list[dict[str, Any]]]
     metrics: Callable[[], str]
     news: Latest[int]
     ask: Ask

@@ -70,10 +70,14 @@ class EdgeCounts:
     def add(self, amount: float, code: str, flags: str, *, encrypted: bool) -> None:
         self.count += amount
         self.encrypted += amount if encrypted else 0.0
-        failed = not code.isdigit() or int(code) >= SERVER_ERROR or code == "0"
-        self.errors += amount if failed and code else 0.0
+        self.errors += amount if is_failure(code) else 0.0
         key = f"{code or 'tcp'} {flags}"
         self.codes[key] = self.codes.get(key, 0.0) + amount
+
+
+def is_failure(code: str) -> bool:
+    """Whether a request with this code is an error: a server's, or no answer. Connections have no code."""
+    return bool(code) and (not code.isdigit() or int(code) >= SERVER_ERROR or code == "0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from meshwright.telemetry.graph import EdgeCounts, EdgeKey
+from meshwright.telemetry.graph import EdgeCounts, EdgeKey, is_failure
 
 FLUSH_SECONDS = 10.0
 MINUTE = 60
@@ -24,6 +24,14 @@ CREATE TABLE IF NOT EXISTS minutes (
 CREATE TABLE IF NOT EXISTS requests (
   number INTEGER PRIMARY KEY AUTOINCREMENT, edge TEXT NOT NULL, value TEXT NOT NULL
 );
+"""
+
+
+_FIND = """
+SELECT value FROM requests
+WHERE (:request = '' OR substr(json_extract(value, '$.id'), 1, length(:request)) = :request)
+  AND (NOT :failed OR is_failure(json_extract(value, '$.code')))
+ORDER BY CAST(json_extract(value, '$.time') AS REAL) DESC, number DESC LIMIT :most
 """
 
 
@@ -92,6 +100,12 @@ class History:
             found.setdefault(_edge_of(edge), EdgeCounts()).include(_counts_of(value))
         return found
 
+    def find(self, most: int, *, request: str = "", failed: bool = False) -> list[dict[str, Any]]:
+        """The last records of all edges, the newest first: of the request whose id begins so, or only errors."""
+        self.flush()
+        rows = self._database.execute(_FIND, {"most": most, "request": request, "failed": failed})
+        return [json.loads(value) for (value,) in rows]
+
     def requests(self) -> list[tuple[str, dict[str, Any]]]:
         """Edge and record of each request that is kept, the oldest first."""
         rows = self._database.execute("SELECT edge, value FROM requests ORDER BY number")
@@ -104,10 +118,15 @@ def _opened(file: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_SCHEMA)
+        database.create_function("is_failure", 1, _is_failure, deterministic=True)
     except sqlite3.DatabaseError:
         database.close()
         raise
     return database
+
+
+def _is_failure(code: object) -> bool:
+    return isinstance(code, str) and is_failure(code)
 
 
 def _trim(database: sqlite3.Connection, newest: int) -> None:

@@ -42,12 +42,8 @@ class RequestRing:
         kept.append(record)
 
     def last(self, edge: str, most: int) -> list[dict[str, Any]]:
-        """The newest first; of all edges when `edge` is empty."""
-        if edge:
-            return [dict(each) for each in reversed(self._edges.get(edge, ()))][:most]
-        everything = [each for kept in self._edges.values() for each in kept]
-        newest = sorted(everything, key=lambda each: str(each.get("time", "")), reverse=True)
-        return [dict(each) for each in newest[:most]]
+        """Those of one edge, the newest first."""
+        return [dict(each) for each in reversed(self._edges.get(edge, ()))][:most]
 
 
 def record_of(own: PodFacts, said: Mapping[str, Any], facts: MeshFacts) -> tuple[str, dict[str, Any]] | None:
@@ -66,6 +62,7 @@ def record_of(own: PodFacts, said: Mapping[str, Any], facts: MeshFacts) -> tuple
         "destination": node_id(edge.destination),
         "service": edge.service,
         "protocol": edge.protocol,
+        "scheme": said.get("scheme"),
         "method": said.get("method"),
         "path": said.get("path"),
         "authority": said.get("authority"),

@@ -31,7 +31,7 @@ from meshwright.agent.paths import PodPaths
 from meshwright.agent.settings import Rung
 from meshwright.asynctools.latest import Latest
 from meshwright.console.application import application
-from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams
+from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams, Wanted
 from meshwright.model.names import ProxyName
 from meshwright.processes import state
 from meshwright.processes.client import Disconnected, RemoteError, connected
@@ -129,8 +129,11 @@ class TelemetryProcess:
         now = time.time()
         return graph_values(self._history.edges(now - seconds, now), seconds, self._facts)
 
-    def _requests(self, edge: str, most: int) -> list[dict[str, Any]]:
-        return self._ring.last(edge, most)
+    def _requests(self, wanted: Wanted) -> list[dict[str, Any]]:
+        """Those of one edge are at hand; the others are looked for among all that are kept."""
+        if wanted.edge:
+            return self._ring.last(wanted.edge, wanted.most)
+        return self._history.find(wanted.most, request=wanted.request, failed=wanted.failed)
 
     def _places(self) -> Mapping[str, Place]:
         """The Envoys that run here."""

@@ -118,6 +118,7 @@ _RECORD: Mapping[str, str] = {
     "config": "%METADATA(ROUTE:istio:config)%",
 }
 _REQUEST: Mapping[str, str] = {
+    "scheme": "%REQ(:SCHEME)%",
     "method": "%REQ(:METHOD)%",
     "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
     "authority": "%REQ(:AUTHORITY)%",

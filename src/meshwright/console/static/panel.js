@@ -140,24 +140,11 @@ export class Panel {
     this.open.set(key, { request, element });
     set(button, { "aria-expanded": "true" });
     try {
-      element.replaceChildren(explanation(await call("POST", "/api/v1/explain", question(edge, request, this.seen))));
+      element.replaceChildren(explanation(await call("POST", "/api/v1/explain", { record: request })));
     } catch (error) {
       element.replaceChildren(el("p", { class: "bad" }, t("failed", { reason: error.message })));
     }
   }
-}
-
-/** Who asks for what, for `explain`: a gateway's requests come from outside. */
-export function question(edge, request, seen) {
-  const source = seen.nodes.get(edge.source);
-  const known = source && source.kind === "workload";
-  const scheme = edge.protocol === "grpc" ? "grpc" : "http";
-  return {
-    caller: known ? `deploy/${source.name}.${source.namespace}` : "outside",
-    url: `${scheme}://${request.authority || edge.service}${request.path}`,
-    method: request.method,
-    namespace: known ? source.namespace : "default",
-  };
 }
 
 function keyOf(request) {

@@ -27,8 +27,10 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml tools/envoyapi.py tools/core_s
 	$(PY) tools/core_schemas.py
 	@touch $@ $(VENV)/.runtime
 
+# PORT_BASE=9080 takes the ports from 9080 on instead of the usual ones
 demo: setup
-	$(VENV)/bin/meshwright up --profile demo --detach
+	@$(VENV)/bin/meshwright up --profile demo --detach $(if $(PORT_BASE),--port-base $(PORT_BASE))
+	@url=$$($(VENV)/bin/meshwright dashboard) && echo "" && echo "Watch it here; this address logs in:" && echo "  $$url"
 
 down: setup
 	$(VENV)/bin/meshwright down --purge

@@ -9,7 +9,7 @@ from meshwright.cli.control import ask, author, tell
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option, local_mesh
 from meshwright.cli.samples import DEFAULT, SAMPLES, Sample, texts_of
-from meshwright.cli.starting import Ports, begin, start_options
+from meshwright.cli.starting import Ports, begin, console_address, start_options
 from meshwright.cli.tables import table
 from meshwright.processes.sandbox import Rung
 from meshwright.wiring.local_mesh import PROFILES, LocalMesh, profile_texts
@@ -86,8 +86,7 @@ def _install(mesh: LocalMesh, profile: str, ports: Ports, rung: Rung | None, *, 
     click.echo(f"{DONE} Control plane installed: object API https://127.0.0.1:{run.api_port}")
     if profile != "minimal":
         click.echo(f"{DONE} Ingress gateway installed: http://localhost:{run.forwards[0].host_port}")
-    console = mesh.telemetry_ports().get("console", run.console_port)
-    click.echo(f"{DONE} Console installed: http://localhost:{console} (meshwright dashboard prints what logs in)")
+    click.echo(f"{DONE} Console installed: {console_address(mesh)}")
     click.echo(f"{DONE} Installation complete")
     click.echo("kubectl and every other client of Kubernetes find it with:")
     click.echo(f"  export KUBECONFIG={mesh.data.root / 'kubeconfig'}")

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,6 +15,7 @@ from meshwright.wiring.local_mesh import LocalMesh
 
 MOST = 200  # the console's API gives no more at once
 SECONDS = 10.0
+SETTLED_SECONDS = 3.0  # proxies are read one after another, each two seconds, and a hop is written when it has ended
 LAST, LAST_FAILED, FROM_INPUT = "last", "last-failed", "-"
 OK = 200
 REQUEST_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -62,7 +64,7 @@ def meant(mesh: LocalMesh, words: str, hop: int | None) -> Meant:
         found = [each for each in last_requests(mesh, MOST, failed=failed) if each.get("id")]
         if not found:
             raise Failure(f"no request {'that failed ' if failed else ''}is kept (meshwright requests)")
-        words = found[-1]["id"]
+        words = (_settled(found, time.time()) or found)[-1]["id"]
     hops = last_requests(mesh, MOST, request=words)
     names = sorted({str(each["id"]) for each in hops})
     if not names:
@@ -73,6 +75,11 @@ def meant(mesh: LocalMesh, words: str, hop: int | None) -> Meant:
     if len(names) > 1:
         raise UsageFailure(f"--request {words} may mean {', '.join(names)}")
     return _chosen(hops, hop)
+
+
+def _settled(records: Sequence[Record], now: float) -> list[Record]:
+    """Those old enough that the other hops of their requests have been read as well; `now` in seconds since 1970."""
+    return [each for each in records if float(each["time"]) + (each.get("ms") or 0) / 1000 < now - SETTLED_SECONDS]
 
 
 def from_text(text: str, hop: int | None) -> Meant | str:

@@ -22,6 +22,7 @@ from meshwright.wiring.run_file import CONSOLE_PORT, METRICS_PORT, Forward, RunF
 
 F = TypeVar("F", bound=Callable[..., object])
 READY_SECONDS = 120.0
+CONSOLE_SECONDS, POLL_SECONDS = 10.0, 0.05
 SILENT_SECONDS, SAID_AGAIN_SECONDS = 5.0, 5.0
 HTTP_LISTENER, HTTPS_LISTENER = 8080, 8443
 API_PORT = 16443
@@ -221,13 +222,25 @@ def _wait(mesh: LocalMesh) -> bool:
                 raise Failure(f"the mesh does not start: {trouble}")
             if all(pod.settled for pod in seen) and (seen or planned_pods(mesh) == 0):
                 break
-            time.sleep(0.05)
+            time.sleep(POLL_SECONDS)
         ready = sum(pod.fine for pod in seen)
         current.outcome = f"{ready} of {len(seen)} pods ready"
     for pod in seen:
         if not pod.fine:
             click.echo(f"           {pod.name}: {pod.why}", err=True)
     return ready == len(seen) and (bool(seen) or planned_pods(mesh) == 0)
+
+
+def console_address(mesh: LocalMesh) -> str:
+    """Where the console is, and how one logs in. It may be about to start; its port may be another than asked for."""
+    end = time.monotonic() + CONSOLE_SECONDS
+    while "console" not in mesh.telemetry_ports():
+        if time.monotonic() > end:
+            return "not up yet (meshwright status)"
+        time.sleep(POLL_SECONDS)
+    return (
+        f"http://localhost:{mesh.telemetry_ports()['console']} (meshwright dashboard prints the address that logs in)"
+    )
 
 
 def stay(mesh: LocalMesh) -> None:

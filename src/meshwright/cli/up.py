@@ -7,9 +7,9 @@ import click
 
 from meshwright.cli.mesh_option import data_option, local_mesh
 from meshwright.cli.sources import read_texts
-from meshwright.cli.starting import Ports, begin, start_options, stay
+from meshwright.cli.starting import Ports, begin, console_address, start_options, stay
 from meshwright.processes.sandbox import Rung
-from meshwright.wiring.local_mesh import DEMO_SAMPLES, PROFILES, VISITORS, profile_texts, sample_texts
+from meshwright.wiring.local_mesh import DEMO_SAMPLES, PROFILES, VISITORS, LocalMesh, profile_texts, sample_texts
 from meshwright.wiring.run_file import Forward
 
 DEMO = "demo"
@@ -51,7 +51,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     ports = Ports(port_base, http_port, https_port, api_port, console_port, metrics_port)
     run = ports.run_file(rung, profile, texts)
     begun = begin(mesh, run, rung, single_uid=single_uid, detach=detach)
-    _summary(run.forwards, profile, bookinfo=_is_demo(profile, [*names, *more]), seconds=begun.seconds)
+    _summary(mesh, run.forwards, profile, bookinfo=_is_demo(profile, [*names, *more]), seconds=begun.seconds)
     if not detach:
         stay(mesh)
     begun.insist()
@@ -68,10 +68,11 @@ def _texts(profile: str, paths: Sequence[str], *, visitors: bool) -> list[tuple[
     return [*profile_texts(profile), *samples, *own]
 
 
-def _summary(forwards: Sequence[Forward], profile: str, *, bookinfo: bool, seconds: float) -> None:
+def _summary(mesh: LocalMesh, forwards: Sequence[Forward], profile: str, *, bookinfo: bool, seconds: float) -> None:
     http = next(each.host_port for each in forwards if each.name == "http")
     click.echo(f"  {seconds:5.1f} s  up (profile {profile})")
     if profile != "minimal":
         click.echo(f"ingress: http://localhost:{http}")
     if bookinfo:
         click.echo(f"Bookinfo: http://localhost:{http}/productpage")
+    click.echo(f"console: {console_address(mesh)}")

@@ -9,10 +9,10 @@ import pytest
 
 from meshwright.store.history import Meaning, whole_meaning
 from meshwright.store.limits import Limits
-from meshwright.store.memory import MemoryEngine
 from meshwright.store.sqlite_engine import SqliteEngine
 from meshwright.store.store import Store
 from tests.contract.stores import Opened
+from tests.store.memory import MemoryEngine
 from tests.store.objects import Chance
 
 HANG = 20

@@ -18,13 +18,13 @@ from meshwright.controllers.resources import DEPLOYMENTS, EVENTS, NAMESPACES, PO
 from meshwright.controllers.world import Object
 from meshwright.model.planned_pod import ContainerStatus, PodPhase, PodStatus
 from meshwright.store.engine import Engine
-from meshwright.store.memory import MemoryEngine
 from meshwright.store.names import Author, EpochMilliseconds, Json, Key, Resource, Uid
 from meshwright.store.query import Query, Scope
 from meshwright.store.sources import Sources
 from meshwright.store.sqlite_engine import SqliteEngine
 from meshwright.store.store import Store
 from meshwright.store.writes import Delete
+from tests.store.memory import MemoryEngine
 
 ANNA = Author("anna")
 START = 1_800_000_000_000

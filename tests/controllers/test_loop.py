@@ -9,11 +9,11 @@ from meshwright.controllers.controllers import Controllers
 from meshwright.controllers.resources import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, meaning
 from meshwright.controllers.rollout import bounds
 from meshwright.store.limits import Limits
-from meshwright.store.memory import MemoryEngine
 from meshwright.store.names import Key
 from meshwright.store.sources import system_sources
 from meshwright.store.store import Store
 from tests.controllers.cluster import ANNA, SETTINGS, Clock, Cluster, deployment, deployment_key, scenario, template
+from tests.store.memory import MemoryEngine
 
 HANG = 20
 WEB = deployment_key()

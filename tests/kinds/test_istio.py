@@ -77,7 +77,7 @@ def test_destination_rules() -> None:
     ("text", "expected"),
     [
         ("{httpHeaderName: x-user, minimumRingSize: 10}", ConsistentHash(header="x-user", minimum_ring_size=10)),
-        ("{useSourceIp: true, maglev: {}}", ConsistentHash(source_ip=True, maglev_table_size=65537)),
+        ("{useSourceIp: true, maglev: {}}", ConsistentHash(maglev_table_size=65537)),
         (
             "{httpCookie: {name: c, ttl: 0s}, ringHash: {minimumRingSize: 5}}",
             ConsistentHash(cookie=HashCookie("c", "", Milliseconds(0)), minimum_ring_size=5),

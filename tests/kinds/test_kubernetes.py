@@ -55,12 +55,11 @@ def test_services() -> None:
     assert service.meta.annotations.pairs == (("networking.istio.io/exportTo", "., web"),)
 
 
-def test_headless_external_and_affinity() -> None:
+def test_headless_and_external() -> None:
     headless = service_of("{clusterIP: None, selector: {app: a}}")
     assert (headless.headless, headless.resolution, headless.addresses) == (True, Resolution.NONE, ())
     external = service_of("{type: ExternalName, externalName: api.example.com}")
     assert external.alias_of == "api.example.com"
-    assert service_of("{ports: [{port: 1}], sessionAffinity: ClientIP}").session_affinity == 10_800_000
 
 
 def test_documents_of_a_cluster_read_without_a_word() -> None:

@@ -14,7 +14,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from meshwright.store.engine import Engine
 from meshwright.store.errors import GoneError, StoreError
 from meshwright.store.limits import Limits
-from meshwright.store.memory import MemoryEngine
 from meshwright.store.names import Key, Owner, Revision
 from meshwright.store.query import Page, Query, Scope
 from meshwright.store.selectors import parse_selector
@@ -23,6 +22,7 @@ from meshwright.store.store import Store
 from meshwright.store.version import Event, Version
 from meshwright.store.watch import Watch
 from meshwright.store.writes import Create, Delete, SetCondition, Update, Write
+from tests.store.memory import MemoryEngine
 from tests.store.objects import ANNA, ROUTES, SERVICES, Chance, key, replay, value
 
 KEYS = [key(name, space, kind) for kind in (ROUTES, SERVICES) for space in ("one", "two") for name in "abc"]

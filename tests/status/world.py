@@ -17,7 +17,6 @@ from meshwright.node.progress import ProxyProgress
 from meshwright.status.mesh_status import MeshStatus
 from meshwright.store.history import whole_meaning
 from meshwright.store.limits import Limits
-from meshwright.store.memory import MemoryEngine
 from meshwright.store.names import Author, Json, Key, Resource
 from meshwright.store.query import Query, Scope
 from meshwright.store.sources import system_sources
@@ -30,6 +29,7 @@ from meshwright.wiring.seeding import seed
 from meshwright.wiring.status_view import StatusView
 from meshwright.wiring.store_follower import StoreFollower
 from meshwright.xds.session import Complaint
+from tests.store.memory import MemoryEngine
 
 ME = Author("test")
 RULES = Resource("networking.istio.io", "virtualservices")

@@ -2,15 +2,14 @@
 
 import asyncio
 
-from meshwright.store.conditions import ConditionBuffer
 from meshwright.store.engine import Place
 from meshwright.store.hub import Hub
 from meshwright.store.limits import Limits
-from meshwright.store.memory import MemoryEngine
-from meshwright.store.names import EpochMilliseconds, Owner, Revision, Uid
+from meshwright.store.names import EpochMilliseconds, Revision, Uid
 from meshwright.store.query import Scope
 from meshwright.store.store import Store
 from meshwright.store.version import Body, Event, EventType, Version
+from tests.store.memory import MemoryEngine
 from tests.store.objects import ANNA, ROUTES, SERVICES, Chance, key, told, value
 
 
@@ -103,45 +102,6 @@ def test_two_thousand_watchers_each_get_everything_once() -> None:
                 await store.create(key(str(number)), value(), ANNA)
                 await asyncio.sleep(0)
         assert set(counts) == {100}
-        await store.close()
-
-    asyncio.run(scenario())
-
-
-def test_conditions_that_move_often_become_few_writes() -> None:
-    async def scenario() -> None:
-        store = await Store.open(MemoryEngine(), Chance().sources())
-        made = await store.create(key("a"), value(), ANNA)
-        await store.create(key("b"), value(), ANNA)
-        buffer = ConditionBuffer(store, Owner("xds"), pause_seconds=0)
-        for number in range(100):
-            buffer.set(key("a"), made.uid, {"type": "Live", "status": str(number)})
-            buffer.set(key("b"), None, {"type": "Live", "status": str(number)})
-            buffer.set(key("b"), Uid("of another"), {"type": "Programmed", "status": str(number)})
-            buffer.set(key("never"), None, {"type": "Live", "status": str(number)})
-        await buffer.flush()
-        assert (await store.head()).revision == 4
-        for name in "ab":
-            said = (await store.get(key(name))).value()["status"]["conditions"]
-            assert [(item["type"], item["status"]) for item in said] == [("Live", "99")]
-        await store.close()
-
-    asyncio.run(scenario())
-
-
-def test_conditions_go_out_by_themselves() -> None:
-    async def scenario() -> None:
-        store = await Store.open(MemoryEngine(), Chance().sources())
-        await store.create(key("a"), value(), ANNA)
-        watch = await store.watch(Scope())
-        buffer = ConditionBuffer(store, Owner("xds"), pause_seconds=0)
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(buffer.run())
-            for status in ("False", "True"):
-                buffer.set(key("a"), None, {"type": "Live", "status": status})
-                last = (await watch.batch())[-1].version
-                assert last.value()["status"]["conditions"][0]["status"] == status
-            running.cancel()
         await store.close()
 
     asyncio.run(scenario())

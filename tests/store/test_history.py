@@ -7,7 +7,6 @@ import pytest
 
 from meshwright.store.errors import ConflictError, GoneError
 from meshwright.store.history import Difference, whole_meaning
-from meshwright.store.memory import MemoryEngine
 from meshwright.store.merge import rebase
 from meshwright.store.names import Author, ChangeNumber, Json, Key
 from meshwright.store.query import Scope
@@ -15,6 +14,7 @@ from meshwright.store.redact import redact, redact_difference
 from meshwright.store.store import Store
 from meshwright.store.version import Body
 from meshwright.store.writes import Create, Delete, Update
+from tests.store.memory import MemoryEngine
 from tests.store.objects import ANNA, ROUTES, SECRETS, START, Chance, key, meta, value
 
 N = ChangeNumber

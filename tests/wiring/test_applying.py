@@ -6,12 +6,12 @@ import pytest
 
 from meshwright.store.errors import ConflictError
 from meshwright.store.limits import Limits
-from meshwright.store.memory import MemoryEngine
 from meshwright.store.names import Author, Key, Owner, Resource
 from meshwright.store.sources import system_sources
 from meshwright.store.store import Store
 from meshwright.store.version import Version
 from meshwright.wiring.applying import Outcome, apply, take_back, until_alone
+from tests.store.memory import MemoryEngine
 
 ME = Author("test")
 KEY = Key(Resource("networking.istio.io", "virtualservices"), "default", "reviews")

@@ -9,7 +9,6 @@ import pytest
 
 from meshwright.store.errors import FieldRefusedError
 from meshwright.store.history import whole_meaning
-from meshwright.store.memory import MemoryEngine
 from meshwright.store.names import Author, Key
 from meshwright.store.sources import system_sources
 from meshwright.store.store import Store
@@ -17,6 +16,7 @@ from meshwright.store.writes import Create, Delete, Update
 from meshwright.wiring.addresses import Network
 from meshwright.wiring.cluster_addresses import SERVICES, cluster_addresses
 from meshwright.wiring.seeding import seed
+from tests.store.memory import MemoryEngine
 
 ME = Author("test")
 SMALL = Network("240.240.0.0/16", 16, 19)  # four addresses

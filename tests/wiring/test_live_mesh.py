@@ -15,7 +15,6 @@ from meshwright.model.planned_pod import PodPhase, PodStatus
 from meshwright.model.proxy import Interception
 from meshwright.store.history import whole_meaning
 from meshwright.store.limits import Limits
-from meshwright.store.memory import MemoryEngine
 from meshwright.store.names import Author, Key, Resource
 from meshwright.store.sources import system_sources
 from meshwright.store.store import Store
@@ -25,6 +24,7 @@ from meshwright.wiring.object_book import PODS, ObjectBook
 from meshwright.wiring.run_file import Forward
 from meshwright.wiring.seeding import objects_of, seed
 from meshwright.wiring.store_follower import StoreFollower
+from tests.store.memory import MemoryEngine
 
 ME = Author("test")
 SERVICE = """

@@ -10,7 +10,6 @@ from meshwright.apiserver.own_schemas import own_schema
 from meshwright.apiserver.resources import ApiResource
 from meshwright.apiserver.values import Json, is_list, is_map
 
-OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 SCALE = "io.k8s.api.autoscaling.v1.Scale"
 REFERENCE = "#/components/schemas/"
 PRESERVE = "x-kubernetes-preserve-unknown-fields"

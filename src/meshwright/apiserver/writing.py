@@ -30,7 +30,7 @@ from meshwright.apiserver.reading import key_of
 from meshwright.apiserver.rendering import Renderer
 from meshwright.apiserver.values import Json, is_map, metadata_of
 from meshwright.store.errors import ConflictError, StoreError
-from meshwright.store.names import Author, Key, Owner, Resource, Revision
+from meshwright.store.names import Author, Key, Owner, Resource
 from meshwright.store.sources import system_sources, timestamp
 from meshwright.store.version import Version
 from meshwright.store.writes import Create, Update, UpdateStatus, Write
@@ -216,8 +216,3 @@ def as_object(value: Any) -> Json:
     if not is_map(value):
         raise bad_request("the patch leaves no object")
     return value
-
-
-def named_revision(value: Json) -> Revision | None:
-    text = sent_revision(value)
-    return Revision(int(text)) if text else None

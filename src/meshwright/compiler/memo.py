@@ -9,7 +9,6 @@ changes nothing stops here instead of waking everything downstream.
 """
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Generic, TypeVar, TypeVarTuple
 
 Result = TypeVar("Result", bound=Hashable)
@@ -17,14 +16,6 @@ Value = TypeVar("Value", bound=Hashable)
 Arguments = TypeVarTuple("Arguments")
 Part = TypeVar("Part")
 Whole = TypeVar("Whole")
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What one round cost: the numbers that a performance test asserts."""
-
-    reused: int
-    computed: int
 
 
 class ImpureError(Exception):
@@ -43,13 +34,11 @@ class Memo(Generic[Result, *Arguments]):
         self._old: dict[tuple[int, ...], tuple[tuple[object, ...], Result]] = {}
         self._new: dict[tuple[int, ...], tuple[tuple[object, ...], Result]] = {}
         self._results: dict[Result, Result] = {}
-        self._computed = 0
 
     def __call__(self, *args: *Arguments) -> Result:
         key = tuple(map(id, args))
         entry = self._new.get(key) or self._old.get(key)
         if entry is None:
-            self._computed += 1
             result = self._function(*args)
             entry = (args, self._results.setdefault(result, result))
         elif self._audit and self._function(*args) != entry[1]:
@@ -61,12 +50,10 @@ class Memo(Generic[Result, *Arguments]):
         """How many answers are kept; those of both rounds count twice."""
         return len(self._new) + len(self._old)
 
-    def turn(self) -> Round:
+    def turn(self) -> None:
         """End a round: forget what it did not ask for."""
-        done = Round(reused=len(self._new) - self._computed, computed=self._computed)
-        self._old, self._new, self._computed = self._new, {}, 0
+        self._old, self._new = self._new, {}
         self._results = {result: result for _, result in self._old.values()}
-        return done
 
 
 class Interner:

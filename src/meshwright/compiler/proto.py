@@ -12,7 +12,7 @@ from meshwright.envoyapi.envoy.type.v3.percent_pb2 import FractionalPercent
 from meshwright.envoyapi.google.protobuf.any_pb2 import Any
 from meshwright.envoyapi.google.protobuf.duration_pb2 import Duration
 from meshwright.envoyapi.google.protobuf.struct_pb2 import Struct, Value
-from meshwright.envoyapi.google.protobuf.wrappers_pb2 import BoolValue, DoubleValue, UInt32Value
+from meshwright.envoyapi.google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 from meshwright.model.names import Milliseconds, PartsPerMillion
 
 Json: TypeAlias = str | bool | float | Mapping[str, "Json"] | Sequence["Json"]
@@ -45,11 +45,6 @@ def uint(value: int) -> UInt32Value:
 def flag(value: bool) -> BoolValue:  # noqa: FBT001 - the one argument is the value
     """A wrapped boolean: absent and false differ."""
     return BoolValue(value=value)
-
-
-def double(value: float) -> DoubleValue:
-    """A wrapped floating-point number."""
-    return DoubleValue(value=value)
 
 
 def ads(*, wait: bool = True) -> ConfigSource:

@@ -143,14 +143,6 @@ class _Entry:
         self.verified = now
         self.doubts: dict[Place, None] = {}
 
-    def doubted(self) -> tuple[Place, ...]:
-        """In the order in which they were read: what is read later may only exist because of what was read before
-        it, so a later one must not be looked at once an earlier one has changed.
-        """
-        if len(self.doubts) < 2:  # noqa: PLR2004 - one needs no order
-            return tuple(self.doubts)
-        return tuple(place for place in self.reads if place in self.doubts)
-
     def doubtful(self) -> tuple[Place, ...]:
         """In the order in which it was read: whether a later one may be asked for can depend on an earlier one."""
         if len(self.doubts) == 1:

@@ -1,6 +1,6 @@
 """All objects as of one revision, found by kind, namespace, uid and owner: what every decision reads."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -192,8 +192,3 @@ class World:
 
 def _age(thing: Object) -> tuple[EpochMilliseconds, str]:
     return thing.age
-
-
-def keys_of(things: Iterable[Object]) -> set[Key]:
-    """Their keys."""
-    return {thing.key for thing in things}

@@ -8,7 +8,6 @@ from meshwright.evaluator.listeners import ANY_ADDRESS, Connection, bound, choos
 from meshwright.evaluator.values import Application, Call, MeshView, PodView
 
 VIRTUAL_INBOUND = "virtualInbound"
-PROXY_OWN = frozenset({15006, 15001})
 
 
 def trouble(mesh: MeshView, endpoint: Endpoint, call: Call) -> str:

@@ -114,10 +114,6 @@ def _is_endpoint_address(text: str) -> bool:
     return is_ip(text) or is_host(text)
 
 
-def _is_uri_path(text: str) -> bool:
-    return text.startswith("/") and not any(char.isspace() for char in text)
-
-
 NAME = Format("a name of lower case letters, digits, `-` and `.`", "reviews-v1", is_name)
 LABEL = Format("a name of lower case letters, digits and `-`", "reviews", lambda text: bool(_LABEL.match(text)))
 SERVICE_NAME = Format(
@@ -161,4 +157,3 @@ ENDPOINT_ADDRESS = Format(
     "an IP address, a host name or unix:// and a path of at most 107 bytes", "10.0.0.1", _is_endpoint_address
 )
 BASE64 = Format("base64", "aGVsbG8=", is_base64)
-URI_PATH = Format("a path that starts with `/`", "/api", _is_uri_path)

@@ -88,7 +88,6 @@ def _read_hash(fields: Fields | None) -> ConsistentHash | None:
         if cookie is None
         else HashCookie(cookie.text("name"), cookie.text("path"), cookie.duration("ttl")),
         query_parameter=fields.text("httpQueryParameterName") or None,
-        source_ip=fields.flag("useSourceIp"),
         minimum_ring_size=fields.number("minimumRingSize") if ring is None else ring,
         maglev_table_size=None if maglev is None else maglev.number_or("tableSize", default_table),
     )

@@ -12,12 +12,11 @@ from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.labels import Labels
 from meshwright.model.meta import Meta
-from meshwright.model.names import Milliseconds, PortNumber
+from meshwright.model.names import PortNumber
 from meshwright.model.service import Resolution, Service, ServicePort
 
 EXPORT_ANNOTATION = "networking.istio.io/exportTo"
 _HEADLESS = "None"
-_AFFINITY_SECONDS = 10_800  # Kubernetes' default
 _OTHERS = frozenset({
     "externalIPs", "externalTrafficPolicy", "internalTrafficPolicy", "trafficDistribution", "loadBalancerIP",
     "loadBalancerClass", "loadBalancerSourceRanges", "healthCheckNodePort", "allocateLoadBalancerNodePorts",
@@ -105,7 +104,6 @@ def read(root: Fields, meta: Meta, names: Names) -> tuple[Service]:
         alias_of=names.host(external) if external else None,
         export_to=names.export_to(_export_targets(meta)),
         publish_not_ready=spec.flag("publishNotReadyAddresses"),
-        session_affinity=_affinity(spec),
     )
     return (service,)
 
@@ -113,13 +111,6 @@ def read(root: Fields, meta: Meta, names: Names) -> tuple[Service]:
 def _export_targets(meta: Meta) -> tuple[str, ...]:
     text = meta.annotations.get(EXPORT_ANNOTATION)
     return tuple(target.strip() for target in text.split(",") if target.strip())
-
-
-def _affinity(spec: Fields) -> Milliseconds | None:
-    if spec.text("sessionAffinity") != "ClientIP":
-        return None
-    config = spec.child_or_empty("sessionAffinityConfig").child_or_empty("clientIP")
-    return Milliseconds(config.number_or("timeoutSeconds", _AFFINITY_SECONDS) * 1000)
 
 
 def _read_port(fields: Fields) -> ServicePort:

@@ -26,12 +26,14 @@ class HashCookie:
 
 @dataclass(frozen=True, slots=True)
 class ConsistentHash:
-    """Exactly one key is set. `maglev_table_size` set = Maglev, else ring hash with `minimum_ring_size`."""
+    """One key at most; without one, the client's address is hashed.
+
+    `maglev_table_size` set = Maglev, else ring hash with `minimum_ring_size`.
+    """
 
     header: str | None = None
     cookie: HashCookie | None = None
     query_parameter: str | None = None
-    source_ip: bool = False
     minimum_ring_size: int | None = None
     maglev_table_size: int | None = None
 

@@ -129,7 +129,6 @@ class PodTemplate:
     hostname: str = ""
     subdomain: str = ""
     termination_grace: Milliseconds = Milliseconds(30_000)
-    image_pull_hint: str = ""
     volumes: tuple[Volume, ...] = ()
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
 

@@ -29,7 +29,3 @@ class Protocol(StrEnum):
     def is_tls(self) -> bool:
         """Encrypted by the application: routed by SNI."""
         return self in (Protocol.HTTPS, Protocol.TLS)
-
-    @property
-    def is_tcp(self) -> bool:
-        return self is Protocol.TCP

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from meshwright.model.labels import Labels
 from meshwright.model.meta import Meta
-from meshwright.model.names import Hostname, Milliseconds, PortNumber
+from meshwright.model.names import Hostname, PortNumber
 from meshwright.model.origin import Origin
 from meshwright.model.protocol import Protocol
 
@@ -79,4 +79,3 @@ class Service:
     subject_alt_names: tuple[str, ...] = ()
     export_to: tuple[str, ...] = ("*",)
     publish_not_ready: bool = False
-    session_affinity: Milliseconds | None = None  # ClientIP affinity

@@ -8,7 +8,6 @@ import struct
 from dataclasses import dataclass
 
 A = 1
-PTR = 12
 AAAA = 28
 OPT = 41
 ANY = 255
@@ -17,7 +16,6 @@ NOERROR = 0
 FORMERR = 1
 SERVFAIL = 2
 NXDOMAIN = 3
-NOTIMP = 4
 
 _HEADER = struct.Struct(">HHHHHH")
 _RECORD = struct.Struct(">HHIH")

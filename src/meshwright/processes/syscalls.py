@@ -41,7 +41,6 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
-_SO_PEERPIDFD = 77
 _MNT_DETACH = 2
 
 
@@ -161,17 +160,3 @@ def peer_credentials(connection: socket.socket) -> tuple[int, int, int]:
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, gid = struct.unpack("3i", raw)
     return pid, uid, gid
-
-
-def peer_pidfd(connection: socket.socket) -> int:
-    """A pidfd of the process at the other end of a unix socket; the caller closes it.
-
-    Kernels before 6.5 have no SO_PEERPIDFD; there the pid of SO_PEERCRED is opened, which a process that ended
-    in between could have left to another one.
-    """
-    try:
-        return connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
-    except OSError as error:
-        if error.errno not in (errno.ENOPROTOOPT, errno.EINVAL):
-            raise
-    return os.pidfd_open(peer_credentials(connection)[0])

@@ -23,7 +23,6 @@ POD_NETWORK = Network("10.244.0.0/16")
 SERVICE_NETWORK = Network("240.240.0.0/16")
 LOOPBACK_POD_NETWORK = Network("127.66.0.0/16")
 SERVICE_ADDRESSES = "addresses/services.json"  # in the data directory: what services have that are no Services
-BRIDGE_ADDRESS = "10.244.0.1"
 
 
 def allocate(names: Iterable[str], network: Network, taken: Collection[str] = ()) -> Mapping[str, str]:

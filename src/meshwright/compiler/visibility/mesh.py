@@ -19,7 +19,6 @@ from meshwright.model.chunked import ChunkedMapping
 from meshwright.model.config import SecretRef
 from meshwright.model.destination_rule import DestinationRule
 from meshwright.model.gateway import Gateway
-from meshwright.model.labels import Labels
 from meshwright.model.names import Hostname, Namespace, ProxyName
 from meshwright.model.origin import ObjectRef
 from meshwright.model.peer_authentication import MutualTlsMode, PeerAuthentication
@@ -217,11 +216,6 @@ class Mesh:
     def policies_in(self, namespace: str) -> tuple[PeerAuthentication, ...]:
         """The PeerAuthentications of a namespace."""
         return self._policies.get(namespace)
-
-    def workloads_like(self, namespace: str, labels: Labels) -> tuple[Workload, ...]:
-        """The workloads of a namespace that have all of `labels` (at least one)."""
-        found = self._workloads.get((namespace, *labels.pairs[0]))
-        return tuple(one for one in found if one.labels.includes(labels))
 
     def proxies_in(self, bucket: int) -> tuple[Proxy, ...]:
         """The proxies whose names are in a group."""

@@ -4,13 +4,12 @@ Listeners and routes are made apart, by port and by host; both ask here, so that
 routes that are not made.
 """
 
-from collections.abc import Iterable
 from enum import StrEnum
 
 from meshwright.compiler.names import port_routes, sniffed_routes
 from meshwright.model.names import ResourceName
 from meshwright.model.protocol import Protocol
-from meshwright.model.service import Resolution, Service, ServicePort
+from meshwright.model.service import Service, ServicePort
 
 WILDCARD = "0.0.0.0"  # noqa: S104 - Envoy is told to listen on every address of the pod
 RESERVED = frozenset({15001, 15006, 15021, 15090})
@@ -60,14 +59,3 @@ def routes_name(service: Service, port: ServicePort) -> ResourceName | None:
             return sniffed_routes(service.host, port.number)
         case _:
             return None
-
-
-def route_names(services: Iterable[Service]) -> tuple[ResourceName, ...]:
-    """All route configurations that sidecar listeners of these services refer to, sorted."""
-    found = {routes_name(service, port) for service in services for port in service.ports}
-    return tuple(sorted(name for name in found if name is not None))
-
-
-def needs_original_destination(service: Service) -> bool:
-    """Whether sidecars forward to the address that the client chose (headless, ServiceEntry NONE)."""
-    return service.resolution is Resolution.NONE

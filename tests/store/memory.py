@@ -1,4 +1,4 @@
-"""Records in memory, for tests and rehearsals; the same seam and the same answers as SQLite, nothing on disk."""
+"""Records in memory: the same seam and the same answers as SQLite, nothing on disk."""
 
 from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
@@ -10,7 +10,6 @@ from meshwright.store.names import ChangeNumber, EpochMilliseconds, Key, Revisio
 from meshwright.store.version import Event, EventType, Version
 
 T = TypeVar("T")
-FIRST = ChangeNumber(1)
 
 
 class MemoryRecords:

@@ -132,6 +132,31 @@ def test_what_is_not_there_is_told(kubectl: Kubectl, words: tuple[str, ...], tol
     assert told in done.stderr
 
 
+def test_asking_for_another_is_answered_for_that_one(kubectl: Kubectl) -> None:
+    account = f"--as=system:serviceaccount:{kubectl.namespace}:robot"
+    assert kubectl("auth", "can-i", "delete", "pods").strip() == "yes"
+    assert kubectl.run("auth", "can-i", "delete", "pods", account).stdout.strip() == "no"
+    done = kubectl.run("get", "secrets", "--as=bob")
+    assert done.returncode == 1
+    assert 'User "bob" cannot list resource "secrets"' in done.stderr
+
+
+def test_what_kubectl_debug_needs_is_refused_without_a_crash(kubectl: Kubectl) -> None:
+    kubectl("run", "web", "--image=web:1")
+    done = kubectl.run("debug", "web", "--image=busybox", "--", "true")
+    assert done.returncode == 1, done.stderr
+    assert "ephemeral containers are disabled" in done.stderr
+    assert "pods have no ephemeralcontainers in this mesh" in done.stderr
+
+
+def test_a_json_patch_that_does_not_fit_says_why(kubectl: Kubectl) -> None:
+    kubectl("create", "configmap", "a")
+    done = kubectl.run("patch", "cm", "a", "--type=json", "-p", '[{"op":"remove","path":"/data/zz"}]')
+    assert done.returncode == 1
+    assert 'patch does not fit configmaps "a": operation 0 (remove): there is no' in done.stderr
+    assert ": :" not in done.stderr
+
+
 def test_stateful_sets_have_the_fields_that_rollouts_read(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", "-", text=SET)
     strategy = json.loads(kubectl("get", "sts", "db", "-o", "jsonpath={.spec.updateStrategy}"))

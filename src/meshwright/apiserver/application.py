@@ -127,7 +127,7 @@ class _Pages:
         self._api = api
 
     async def _user(self, request: Request) -> User:
-        return await user_at(request, self._api.authenticate)
+        return await user_at(request, self._api.authenticate, self._api.allowed)
 
     async def root(self, request: Request) -> Response:
         await self._user(request)
@@ -222,7 +222,7 @@ class _Objects:
 
     async def serve(self, request: Request) -> Response:
         """One request. Raises Failure for all that cannot be answered."""
-        user = await user_at(request, self._api.authenticate)
+        user = await user_at(request, self._api.authenticate, self._api.allowed)
         target = parse_target(self._api.catalogue, request.url.path)
         verb = _verb(request, target)
         self._check(request, user, verb, target)
@@ -243,7 +243,7 @@ class _Objects:
             return await serve_part(job_of(self._api, target, user, request))
         part = self._api.parts.get((target.row.plural, target.subresource)) if not target.row.group else None
         if part is None:
-            raise no_such_page()
+            raise no_such_page(_no_part(target))
         if part.http is None:
             raise bad_request(f"{target.subresource} needs a WebSocket (v5.channel.k8s.io)")
         return await part.http(request, target, user)
@@ -271,12 +271,12 @@ class _Objects:
     async def socket(self, websocket: WebSocket) -> None:
         """A WebSocket to a part of an object."""
         try:
-            user = await user_at(websocket, self._api.authenticate)
+            user = await user_at(websocket, self._api.authenticate, self._api.allowed)
             target = parse_target(self._api.catalogue, websocket.url.path)
             self._check(websocket, user, "create", target)  # whatever the method: a WebSocket changes what runs
             part = self._api.parts.get((target.row.plural, target.subresource)) if not target.row.group else None
             if part is None or part.socket is None:
-                raise no_such_page()
+                raise no_such_page(_no_part(target))
             await part.socket(websocket, target, user)
         except Failure as failure:
             if websocket.application_state is not WebSocketState.CONNECTING:
@@ -301,6 +301,10 @@ def _verb(request: Request, target: Target) -> str:
     if verb == "list" and flag(request.query_params, "watch"):
         return "watch"
     return verb
+
+
+def _no_part(target: Target) -> str:
+    return f"{target.row.plural} have no {target.subresource} in this mesh"
 
 
 def _allowed(target: Target) -> str:

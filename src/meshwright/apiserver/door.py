@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from meshwright.apiserver.access import Authenticate, Refused, User
-from meshwright.apiserver.failure import unauthorized
+from meshwright.apiserver.access import AUTHENTICATED, Allowed, Authenticate, Refused, User
+from meshwright.apiserver.failure import About, bad_request, forbidden, unauthorized
 
 LOG = logging.getLogger(__name__)
 _BEARER = "bearer "
 _IN_QUERY = frozenset({"access_token", "token", "bearer_token"})
 _LONGEST_PATH = 200
+_AS = "impersonate-"
+_AS_USER, _AS_GROUP, _AS_UID = "impersonate-user", "impersonate-group", "impersonate-uid"
+_ACCOUNT = "system:serviceaccount:"
 
 
 @dataclass(slots=True)
@@ -45,8 +48,44 @@ class Sparingly:
 TURNED_AWAY = Sparingly()
 
 
-async def user_at(connection: HTTPConnection, authenticate: Authenticate) -> User:
-    """The user behind a request or WebSocket. Raises Failure 401."""
+async def user_at(connection: HTTPConnection, authenticate: Authenticate, allowed: Allowed) -> User:
+    """The user behind a request or WebSocket, or the one that it asks in the name of (kubectl's --as).
+
+    Raises Failure 401 for nobody, 403 for who may not ask in another's name, 400 for half a name.
+    """
+    holder = await _holder(connection, authenticate)
+    return _in_the_name_of(connection, holder, allowed)
+
+
+def _in_the_name_of(connection: HTTPConnection, holder: User, allowed: Allowed) -> User:
+    """Whom the headers name. They are never left out of account: an answer for another user would be a lie."""
+    asked = sorted({name for name in connection.headers if name.startswith(_AS)})
+    if not asked:
+        return holder
+    name, groups = connection.headers.get(_AS_USER, ""), connection.headers.getlist(_AS_GROUP)
+    if not name:
+        raise bad_request(f"{', '.join(asked)}: name the user too (Impersonate-User, kubectl's --as)")
+    wanted = [("users", name), *(("groups", group) for group in groups)]
+    wanted += [("uids", connection.headers[_AS_UID])] if _AS_UID in asked else []
+    for plural, one in wanted:
+        if not allowed(holder, "impersonate", plural, ""):
+            why = f'User "{holder.name}" cannot impersonate resource "{plural}" in API group "" at the cluster scope'
+            forbidden_to(connection, holder, why)
+            raise forbidden(About("", plural, one), why)
+    given = dict.fromkeys((*groups, *_groups_of(name), AUTHENTICATED))
+    return User(name, tuple(given), connection.headers.get(_AS_UID, ""))
+
+
+def _groups_of(name: str) -> tuple[str, ...]:
+    """Those that a service account is always in."""
+    namespace, _, account = name.removeprefix(_ACCOUNT).partition(":")
+    if not name.startswith(_ACCOUNT) or not namespace or not account:
+        return ()
+    return ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+
+
+async def _holder(connection: HTTPConnection, authenticate: Authenticate) -> User:
+    """Whose token it is."""
     authorization = connection.headers.get("authorization", "")
     if authorization[: len(_BEARER)].lower() == _BEARER:
         outcome = await authenticate(authorization[len(_BEARER) :].strip())

@@ -50,7 +50,11 @@ NOTHING = About()
 
 
 class Failure(Exception):  # noqa: N818 - it is an answer to the client, not an error of ours
-    """A Status of failure. `retry_after` (seconds) asks the client to come again; `allow` are a 405's methods."""
+    """A Status of failure.
+
+    `retry_after` (seconds) asks the client to come again; `allow` are a 405's methods; `detailed`: `details` is there
+    even with nothing in it.
+    """
 
     def __init__(  # noqa: PLR0913 - all but the first three are rare
         self,
@@ -62,6 +66,7 @@ class Failure(Exception):  # noqa: N818 - it is an answer to the client, not an 
         *,
         retry_after: int = 0,
         allow: str = "",
+        detailed: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -71,6 +76,7 @@ class Failure(Exception):  # noqa: N818 - it is an answer to the client, not an 
         self.causes = tuple(causes)
         self.retry_after = retry_after
         self.allow = allow
+        self.detailed = detailed
 
     def status(self) -> Json:
         """The object that goes to the client."""
@@ -89,7 +95,7 @@ class Failure(Exception):  # noqa: N818 - it is an answer to the client, not an 
             "message": self.message,
             "reason": self.reason,
         }
-        if details:
+        if details or self.detailed:
             said["details"] = details
         return {**said, "code": int(self.code)}
 
@@ -109,8 +115,10 @@ def bad_request(message: str) -> Failure:
     return Failure(HTTPStatus.BAD_REQUEST, "BadRequest", message)
 
 
-def no_such_page() -> Failure:
-    return Failure(HTTPStatus.NOT_FOUND, "NotFound", "the server could not find the requested resource")
+def no_such_page(why: str = "") -> Failure:
+    """404 for a path. Clients look into its details for a name (`kubectl debug` fails without details)."""
+    text = "the server could not find the requested resource" + (f": {why}" if why else "")
+    return Failure(HTTPStatus.NOT_FOUND, "NotFound", text, detailed=True)
 
 
 def not_found(about: About) -> Failure:
@@ -142,6 +150,11 @@ def invalid(kind: str, about: About, errors: Iterable[FieldError]) -> Failure:
     message = f'{named} "{about.name}" is invalid: {text}'
     shown = About(about.group, kind, about.name, about.uid)
     return Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", message, shown, causes)
+
+
+def unfit(why: str) -> Failure:
+    """422 for what is no mistake of a field: without a cause, clients print the reason itself."""
+    return Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", why)
 
 
 def unauthorized() -> Failure:

@@ -50,7 +50,11 @@ def parse_target(catalogue: Catalogue, path: str) -> Target:
     if rest[0] == "namespaces" and len(rest) > 2 and not (len(rest) == _MOST_PARTS and rest[2] in NAMESPACE_PARTS):  # noqa: PLR2004
         namespace, rest = rest[1], rest[2:]
     row = catalogue.find(group, version, rest[0])
-    if row is None or len(rest) > _MOST_PARTS or "" in rest:
+    if row is None:
+        where = f"{group}/{version}" if group else version
+        why = f"this mesh has no {rest[0]} in {where}; kubectl api-resources lists what it has"
+        raise no_such_page(why if rest[0] else "")
+    if len(rest) > _MOST_PARTS or "" in rest:
         raise no_such_page()
     name = rest[1] if len(rest) > 1 else ""
     if bool(namespace) != row.namespaced and (namespace or name):

@@ -10,8 +10,8 @@ from meshwright.apiserver.failure import (
     bad_options,
     bad_request,
     conflict,
-    invalid,
     too_many,
+    unfit,
     unsupported_media,
 )
 from meshwright.apiserver.managed_fields import apply
@@ -59,10 +59,7 @@ async def read_change(job: Job, kind: str, shape: Shape) -> tuple[Change, list[s
                 case _:
                     return as_object(merge_patch(current, sent))
         except PatchError as problem:
-            about = job.target.about
-            raise invalid(
-                job.target.row.kind, about, [FieldError("", f"the patch does not fit: {problem}")]
-            ) from None
+            raise unfit(f"the patch does not fit {job.target.about}: {problem}") from None
 
     strict = job.options.strictness is not Strictness.IGNORE
     return change, (bodies.repeated(body, JSON) if strict and kind != JSON_PATCH else [])

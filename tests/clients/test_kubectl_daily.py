@@ -149,6 +149,15 @@ def test_what_kubectl_debug_needs_is_refused_without_a_crash(kubectl: Kubectl) -
     assert "pods have no ephemeralcontainers in this mesh" in done.stderr
 
 
+def test_a_cordoned_node_says_so(kubectl: Kubectl) -> None:
+    name = f"node-of-{kubectl.namespace}"
+    kubectl("create", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}))
+    assert "cordoned" in kubectl("cordon", name)
+    assert kubectl("get", "node", name, "--no-headers").split()[1] == "Unknown,SchedulingDisabled"
+    assert "uncordoned" in kubectl("uncordon", name)
+    assert kubectl("get", "node", name, "--no-headers").split()[1] == "Unknown"
+
+
 def test_a_json_patch_that_does_not_fit_says_why(kubectl: Kubectl) -> None:
     kubectl("create", "configmap", "a")
     done = kubectl.run("patch", "cm", "a", "--type=json", "-p", '[{"op":"remove","path":"/data/zz"}]')

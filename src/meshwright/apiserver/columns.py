@@ -179,7 +179,8 @@ def _service_external(value: Json, _now: datetime) -> Cell:
 
 
 def _node_status(value: Json, now: datetime) -> Cell:
-    return {"True": "Ready", "False": "NotReady"}.get(str(_condition("Ready")(value, now)), "Unknown")
+    ready = {"True": "Ready", "False": "NotReady"}.get(str(_condition("Ready")(value, now)), "Unknown")
+    return f"{ready},SchedulingDisabled" if dig(value, "spec", "unschedulable") is True else ready
 
 
 def _node_roles(value: Json, _now: datetime) -> Cell:

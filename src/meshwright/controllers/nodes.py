@@ -2,8 +2,9 @@
 
 from meshwright.controllers.decision import NO_KEYS, NOTHING, Decision, Happening
 from meshwright.controllers.machine import MachineFacts
+from meshwright.controllers.pod_status import COMPONENT
 from meshwright.controllers.resources import NODES, PODS
-from meshwright.controllers.values import condition, moment, same, timestamp
+from meshwright.controllers.values import condition, list_of, map_of, moment, same, timestamp
 from meshwright.controllers.world import Object, World
 from meshwright.store.names import EpochMilliseconds, Json, Key, Owner, Uid
 from meshwright.store.writes import Create, Update, UpdateStatus, Write
@@ -12,6 +13,9 @@ OWNER = Owner("controller/node")
 MOST_PODS = 500
 HEARTBEAT_MILLISECONDS = 300_000
 _RUNTIME = "meshwright"
+_SCHEDULER = "default-scheduler"
+_CORDONED = "node.kubernetes.io/unschedulable"
+_KEEPING_OUT = ("NoSchedule", "NoExecute")
 _MET = ("Ready", "True", "AgentReady", "pods can be run")
 _QUIET = (
     ("MemoryPressure", "False", "EnoughMemory", "memory is free"),
@@ -108,29 +112,79 @@ def _own_part(value: Json) -> Json:
 
 
 class Scheduler:
-    """Binds every pod to the one machine there is."""
+    """Binds every pod to the one machine there is, unless a cordon or a taint of it keeps the pod out."""
 
     name = "scheduler"
     standing = NO_KEYS
 
     def __init__(self, node_name: str) -> None:
         self._node = node_name
+        self._key = Key(NODES, "", node_name)
 
     def concerns(self, world: World, thing: Object) -> set[Key]:
-        del world
-        waiting = thing.key.resource == PODS and not thing.spec.get("nodeName") and not thing.leaving
-        return {thing.key} if waiting else set()
+        if thing.key == self._key:
+            return {pod.key for pod in world.of(PODS) if _waits(pod)}
+        return {thing.key} if thing.key.resource == PODS and _waits(thing) else set()
 
     def decide(self, world: World, key: Key, now: EpochMilliseconds) -> Decision:
-        del now
         pod = world.get(key)
-        if pod is None or pod.leaving or pod.spec.get("nodeName"):
+        if pod is None or not _waits(pod):
             return NOTHING
+        node = world.get(self._key)
+        why = _closed(node, pod) if node is not None else ""
+        if why:
+            return _left_waiting(pod, f"0/1 nodes are available: {why}", now)
         bound = Update(key, {**pod.value, "spec": {**pod.spec, "nodeName": self._node}}, pod.revision)
         said = f"Assigned {pod.namespace}/{pod.name} to {self._node}"
-        happenings = [Happening(pod, "Scheduled", said, "default-scheduler")]
+        happenings = [Happening(pod, "Scheduled", said, _SCHEDULER)]
         owner = world.with_uid((pod.controller or {}).get("uid"))
         if owner is not None:
             component = f"{str(owner.value.get('kind')).lower()}-controller"
             happenings.append(Happening(owner, "SuccessfulCreate", f"Created pod: {pod.name}", component))
         return Decision((bound,), tuple(happenings))
+
+
+def _waits(pod: Object) -> bool:
+    return not pod.spec.get("nodeName") and not pod.leaving
+
+
+def _closed(node: Object, pod: Object) -> str:
+    """Why the machine takes no such pod, with what opens it; empty where it takes it."""
+    borne = [map_of(each) for each in list_of(pod.spec.get("tolerations"))]
+    if node.spec.get("unschedulable") is True:
+        taint: Json = {"key": _CORDONED, "effect": "NoSchedule"}
+        if not any(_bears(each, taint) for each in borne):
+            return f"1 node(s) were unschedulable (kubectl uncordon {node.name})"
+    for taint in map(map_of, list_of(node.spec.get("taints"))):
+        if taint.get("effect") in _KEEPING_OUT and not any(_bears(each, taint) for each in borne):
+            said = f"{taint.get('key')}: {taint.get('value', '')}"
+            return (
+                f"1 node(s) had untolerated taint(s) {{{said}}} (kubectl taint node {node.name} {taint.get('key')}-)"
+            )
+    return ""
+
+
+def _bears(toleration: Json, taint: Json) -> bool:
+    """Whether a toleration is about this taint, as Kubernetes compares them."""
+    if toleration.get("effect") not in (None, "", taint.get("effect")):
+        return False
+    if toleration.get("operator") == "Exists":
+        return toleration.get("key") in (None, "", taint.get("key"))
+    return toleration.get("key") == taint.get("key") and toleration.get("value", "") == taint.get("value", "")
+
+
+def _left_waiting(pod: Object, why: str, now: EpochMilliseconds) -> Decision:
+    """Its condition and an Event say so, once."""
+    before = condition(pod.value, "PodScheduled")
+    if before.get("status") == "False" and before.get("message") == why:
+        return NOTHING
+    said: Json = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": why,
+        "lastTransitionTime": before.get("lastTransitionTime") or timestamp(now),
+    }
+    status: Json = {"phase": "Pending", "conditions": [said]}
+    told = Happening(pod, "FailedScheduling", why, _SCHEDULER, warning=True)
+    return Decision((UpdateStatus(pod.key, status, Owner(COMPONENT), uid=Uid(pod.uid)),), (told,))

@@ -8,7 +8,7 @@ from meshwright.wiring.loading import load
 from meshwright.wiring.object_book import ObjectBook
 from meshwright.wiring.proposals import in_words, proposals
 from meshwright.wiring.seeding import objects_of
-from meshwright.wiring.withheld import InEffect, Withheld
+from meshwright.wiring.withheld import InEffect, Past, Withheld
 
 SERVICE = """
 apiVersion: v1
@@ -106,7 +106,6 @@ def test_the_version_before_it_goes_on() -> None:
     assert named(mesh.put(route("v3"))) == ["v1"]
     assert mesh.now().objects.virtual_services is mesh.now().objects.virtual_services
     assert named(mesh.put(subsets("v1", "v3"))) == ["v3"]
-    assert named(mesh.remove(subsets("v1"))) == [], "a version before it that cannot be used either is no help"
 
 
 def test_gateways_take_it_as_it_is_for_they_have_nothing_else() -> None:
@@ -124,12 +123,96 @@ def test_other_rules_and_unknown_hosts_are_not_concerned() -> None:
 
 def test_after_a_start_the_version_before_it_comes_from_the_history() -> None:
     objects = load([("all", "---".join([SERVICE, subsets("v1"), route("v2")]))]).objects
-    before = load([("before", route("v1"))]).objects.virtual_services
+    [before] = load([("before", route("v1"))]).objects.virtual_services
     withheld = Withheld()
     [ref] = withheld.lacking(objects)
-    assert ref == before[0].meta.ref
-    withheld.remember(objects, lambda _: before)
+    assert ref == before.meta.ref
+    withheld.remember(objects, Past(lambda _: [(2, objects.virtual_services[0]), (1, before)]))
     assert named(withheld.in_effect(objects)) == ["v1"]
+
+
+def defined(found: InEffect) -> list[list[str]]:
+    """The subsets of each DestinationRule in effect."""
+    return [[subset.name for subset in rule.subsets] for rule in found.objects.destination_rules]
+
+
+def test_a_subset_that_a_rule_in_effect_leads_to_does_not_go_before_that_rule() -> None:
+    mesh = Following()
+    mesh.put(SERVICE, subsets("v1", "v2"), route("v1"))
+    found = mesh.remove(subsets("v1"))
+    assert (named(found), defined(found)) == (["v1"], [["v1", "v2"]])
+    assert told(found) == [
+        "no DestinationRule defines subset v1 of reviews.default.svc.cluster.local",
+        "subset v1 of reviews is not defined any more; as long as this route needs it, it stays as it was",
+    ]
+    assert mesh.now().objects.destination_rules is found.objects.destination_rules
+    found = mesh.put(route(""))
+    assert (named(found), defined(found), told(found)) == ([None], [], []), "nothing needs it any more"
+    found = mesh.put(route("v1"))
+    assert (named(found), defined(found)) == ([None], []), "and it does not come back for a new rule"
+
+
+def test_of_a_rule_that_lost_a_subset_only_that_stays() -> None:
+    mesh = Following()
+    mesh.put(SERVICE, subsets("v1", "v2"), route("v1"))
+    found = mesh.put(subsets("v2", "v3"))
+    assert (named(found), defined(found)) == (["v1"], [["v2", "v3", "v1"]])
+    found = mesh.put(subsets("v3"))
+    assert (named(found), defined(found)) == (["v1"], [["v3", "v1"]])
+    found = mesh.put(subsets("v1"))
+    assert (defined(found), told(found)) == ([["v1"]], [])
+
+
+def test_a_withheld_rule_and_then_the_subset_of_the_one_before_it_goes() -> None:
+    mesh = Following()
+    mesh.put(SERVICE, subsets("v1"), route("v1"))
+    mesh.put(route("v2"))
+    found = mesh.remove(subsets("v1"))
+    assert (named(found), defined(found)) == (["v1"], [["v1"]])
+    assert told(found)[-1].endswith("the route before it goes on")
+    found = mesh.remove(route("v2"))
+    assert (named(found), defined(found), told(found)) == ([], [], [])
+
+
+def test_gateways_keep_the_subset_too() -> None:
+    mesh = Following()
+    mesh.put(SERVICE, subsets("v1"), route("v1", "[front]"))
+    found = mesh.remove(subsets("v1"))
+    assert (named(found), defined(found)) == (["v1"], [["v1"]])
+
+
+def test_rule_and_definition_that_go_together_are_gone() -> None:
+    mesh = Following()
+    mesh.put(SERVICE, subsets("v1"), route("v1"))
+    for text in (subsets("v1"), route("v1")):
+        for key in objects_of([("text", text)]):
+            mesh.book.remove(key)
+    found = mesh.now()
+    assert (named(found), defined(found), told(found)) == ([], [], [])
+
+
+def after_a_start(stored: str, versions: list[tuple[int, str]], removed: list[tuple[int, str]]) -> InEffect:
+    """With a history of these VirtualServices and DestinationRules, by the numbers of the changes."""
+    objects = load([("all", f"{SERVICE}---{stored}")]).objects
+    read = [(number, load([("v", text)]).objects) for number, text in versions]
+    rules = [(number, load([("r", text)]).objects.destination_rules[0]) for number, text in removed]
+    withheld = Withheld()
+    past = Past(lambda _: [(number, each.virtual_services[0]) for number, each in read], tuple(rules))
+    withheld.remember(objects, past)
+    return withheld.in_effect(objects)
+
+
+def test_after_a_start_a_subset_that_was_taken_away_from_a_rule_stays() -> None:
+    found = after_a_start(route("v1"), [(3, route("v1")), (1, route("v2"))], [(5, subsets("v1")), (4, subsets("v2"))])
+    assert (named(found), defined(found)) == (["v1"], [["v1"]])
+    assert told(found)[-1].endswith("it stays as it was")
+
+
+def test_after_a_start_a_rule_that_came_after_its_subset_had_gone_still_waits() -> None:
+    found = after_a_start(route("v1"), [(6, route("v1"))], [(5, subsets("v1"))])
+    assert (named(found), defined(found)) == ([], [])
+    found = after_a_start(route("v1"), [(6, route("v1")), (2, route("v2"))], [(5, subsets("v1")), (4, subsets("v2"))])
+    assert (named(found), defined(found)) == (["v2"], [["v2"]]), "it was in effect when its subset went"
 
 
 def rules(*texts: str) -> tuple[tuple[VirtualService, ...], MeshObjects]:

@@ -15,6 +15,7 @@ from meshwright.node.progress import NO_PROGRESS, ProxyProgress
 
 KEPT = 1000
 NO_RESOURCES: Resources = {}
+_NOT_AS_STORED = (codes.ROUTE_WITHHELD, codes.SUBSET_KEPT)
 
 
 class Proxies(Protocol):
@@ -189,11 +190,11 @@ def _looked_at(change: int, opened: _Open, progress: Mapping[ProxyName, ProxyPro
 
 
 def _withheld(before: Published, now: Published) -> tuple[str, ...]:
-    """Which objects are not in effect since then, and why."""
+    """What is not in effect since then as it is stored, and why."""
     if now.diagnostics is before.diagnostics:
         return ()
     news = set(now.diagnostics).difference(before.diagnostics)
-    return tuple(in_words(each) for each in now.diagnostics if each in news and each.code == codes.ROUTE_WITHHELD)
+    return tuple(in_words(each) for each in now.diagnostics if each in news and each.code in _NOT_AS_STORED)
 
 
 def in_words(withheld: Diagnostic) -> str:

@@ -4,16 +4,15 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from meshwright.asynctools.latest import Latest
-from meshwright.model.origin import ObjectRef
-from meshwright.model.virtual_service import VirtualService
 from meshwright.status.sources import Swap
 from meshwright.store.names import Key, Revision
 from meshwright.store.query import Query, Scope
 from meshwright.store.store import Store
 from meshwright.store.version import Event, EventType, Version
-from meshwright.wiring.earlier_versions import versions_before
+from meshwright.wiring.earlier_versions import removed_definitions, versions
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.object_book import PODS, ObjectBook, is_leaving
+from meshwright.wiring.withheld import Past
 
 MARK = b'"deletionTimestamp"'
 
@@ -49,11 +48,11 @@ class StoreFollower:
     async def _recall(self) -> None:
         """What was in effect instead of objects that cannot be, from the history."""
         objects, withheld = self._book.loaded.objects, self._mesh.withheld
-        earlier: dict[ObjectRef, list[VirtualService]] = {}
-        for ref in withheld.lacking(objects):
-            earlier[ref] = await versions_before(self._store, ref)
-        if earlier:
-            withheld.remember(objects, lambda ref: earlier.get(ref, ()))
+        known = {ref: await versions(self._store, ref) for ref in withheld.lacking(objects)}
+        if known:
+            oldest = min((number for each in known.values() for number, _ in each), default=0)
+            removed = await removed_definitions(self._store, oldest)
+            withheld.remember(objects, Past(lambda ref: known.get(ref, ()), tuple(removed)))
 
     async def run(self) -> None:
         """Follow for ever, several events at once when they come fast."""

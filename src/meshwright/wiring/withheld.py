@@ -4,11 +4,15 @@ A route to such a subset would answer 503 at once, for the whole service, becaus
 or one of them was forgotten. So its last version whose subsets were all there stays in effect; where there is none,
 sidecars do without it (the service's own route), and gateways take it as it is, for they have nothing else. It takes
 effect by itself when the DestinationRule comes. Offline nothing is withheld: there nothing was in effect before.
+
+The other way round, a subset that a rule in effect leads to does not go before that rule: whoever deletes a
+DestinationRule (or a subset of it) too early finds its last definition in effect until nothing needs it any more.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 from meshwright.model import codes
 from meshwright.model.destination_rule import DestinationRule
@@ -19,13 +23,35 @@ from meshwright.model.service import Service
 from meshwright.model.virtual_service import MESH_GATEWAY, VirtualService
 from meshwright.wiring.references import destinations
 
-Earlier = Callable[[ObjectRef], Iterable[VirtualService]]
-"""The versions of a VirtualService before the one that is stored, newest first."""
-_BEFORE, _NONE, _GATEWAYS = (
+Subset = tuple[str, str]  # host and name
+_BEFORE, _SUBSETS, _NONE, _GATEWAYS = (
     "the route before it goes on",
+    "the subset as it was goes on",
     "the service's own route goes on",
     "only gateways take it",
 )
+_IN_EFFECT = (_BEFORE, _SUBSETS)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the history knows, to be asked after a start. `versions`: of a VirtualService, with the number of the
+    change that made each, newest first, the one that is stored included. `removed`: DestinationRules as they were
+    before changes that took subsets out of them, with the number of that change, newest first.
+    """
+
+    versions: Callable[[ObjectRef], Iterable[tuple[int, VirtualService]]]
+    removed: tuple[tuple[int, DestinationRule], ...] = ()
+
+    def definitions(self, missing: frozenset[Subset], since: int) -> tuple[DestinationRule, ...] | None:
+        """What defined all of these after change `since`; None where that is not known of one of them."""
+        found: list[DestinationRule] = []
+        for pair in missing:
+            rules = (rule for number, rule in self.removed if number > since and pair in _defined_by(rule))
+            if (rule := next(rules, None)) is None:
+                return None
+            found.append(rule)
+        return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +64,12 @@ class InEffect:
 
 @dataclass(slots=True)
 class _Known:
-    """One VirtualService: which (host, subset) it names, the last version that could be used, and the one that only
-    gateways take (None before anybody asked).
+    """One VirtualService: which subsets it names, the last version that was in effect, and the one that only gateways
+    take (None before anybody asked).
     """
 
     rule: VirtualService
-    wants: frozenset[tuple[str, str]]
+    wants: frozenset[Subset]
     good: VirtualService | None = None
     without_mesh: VirtualService | None = None
 
@@ -57,13 +83,16 @@ class Withheld:
         self._defined = Defined((), ())
         self._seen: tuple[object, object, object] = (None, None, None)
         self._last = InEffect(MeshObjects())
+        self._rules: tuple[DestinationRule, ...] = ()  # in effect, with those that stay though they have gone
         self._replaced: frozenset[ObjectRef] = frozenset()
 
     def in_effect(self, objects: MeshObjects) -> InEffect:
         """What to compile."""
         seen = (objects.virtual_services, objects.destination_rules, objects.services)
         if all(now is before for now, before in zip(seen, self._seen, strict=True)):
-            return replace(self._last, objects=replace(objects, virtual_services=self._last.objects.virtual_services))
+            last = self._last.objects
+            ruled = {"virtual_services": last.virtual_services, "destination_rules": last.destination_rules}
+            return replace(self._last, objects=replace(objects, **ruled))
         only_rules = seen[1] is self._seen[1] and seen[2] is self._seen[2]
         if not only_rules:
             self._defined = Defined(objects.destination_rules, objects.services)
@@ -90,14 +119,23 @@ class Withheld:
             self._known[each.rule.meta.ref] = each
         return True
 
-    def remember(self, objects: MeshObjects, earlier: Earlier) -> None:
-        """After a start: of what cannot be used now, take the newest earlier version that can."""
+    def remember(self, objects: MeshObjects, past: Past) -> None:
+        """After a start: of what cannot be used now, the newest version that can, or that was in effect until its
+        subsets were taken away.
+        """
         self.in_effect(objects)
         for ref, known in self._known.items():
             if self._defined.lacks(known.wants):
-                found = (rule for rule in earlier(ref) if not self._defined.lacks(wants(rule)))
-                known.good = next(found, None)
+                self._recall(known, past.versions(ref), past)
         self._seen = (None, None, None)
+
+    def _recall(self, known: _Known, versions: Iterable[tuple[int, VirtualService]], past: Past) -> None:
+        for born, version in versions:
+            found = past.definitions(self._defined.lacks(wants(version)), born)
+            if found is not None:
+                known.good = known.rule if version == known.rule else version
+                self._rules += tuple(rule for rule in found if rule not in self._rules)
+                return
 
     def lacking(self, objects: MeshObjects) -> tuple[ObjectRef, ...]:
         """The VirtualServices that cannot be used as they are."""
@@ -116,9 +154,11 @@ class Withheld:
         return _Known(rule, wants(rule), None if before is None else before.good)
 
     def _judged(self, objects: MeshObjects) -> InEffect:
+        """Also notes what is in effect now, for the next round."""
         taken: list[VirtualService] = []
         findings: list[Diagnostic] = []
         replaced: set[ObjectRef] = set()
+        needed: set[Subset] = set()
         for known in self._known.values():
             missing = self._defined.lacks(known.wants)
             if not missing:
@@ -128,16 +168,19 @@ class Withheld:
             instead, why = self._instead(known)
             taken += [instead] if instead is not None else []
             replaced |= {known.rule.meta.ref} if why is _BEFORE else set()
+            needed |= self._defined.lacks(wants(instead)) if instead is not None and why in _IN_EFFECT else set()
             findings += _told(known.rule, missing, why)
         self._replaced = frozenset(replaced)
+        self._rules = _with_needed(objects.destination_rules, self._rules, frozenset(needed))
         if not findings:
             return InEffect(objects)
-        return InEffect(replace(objects, virtual_services=tuple(taken)), tuple(findings))
+        inside = replace(objects, virtual_services=tuple(taken), destination_rules=self._rules)
+        return InEffect(inside, tuple(findings))
 
     def _instead(self, known: _Known) -> tuple[VirtualService | None, str]:
         good = known.good
-        if good is not None and not self._defined.lacks(wants(good)):
-            return good, _BEFORE
+        if good is not None and self._defined.lacks(wants(good)) <= self._kept:
+            return good, _SUBSETS if good is known.rule else _BEFORE
         gateways = tuple(each for each in known.rule.gateways if each != MESH_GATEWAY)
         if not gateways:
             return None, _NONE
@@ -145,6 +188,11 @@ class Withheld:
             same = gateways == known.rule.gateways
             known.without_mesh = known.rule if same else replace(known.rule, gateways=gateways)
         return known.without_mesh, _GATEWAYS
+
+    @property
+    def _kept(self) -> frozenset[Subset]:
+        """The subsets that were in effect until now."""
+        return frozenset(chain.from_iterable(map(_defined_by, self._rules)))
 
 
 class Defined:
@@ -160,7 +208,7 @@ class Defined:
         self._wild = tuple(wild)
         self._services = services
 
-    def lacks(self, wanted: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    def lacks(self, wanted: frozenset[Subset]) -> frozenset[Subset]:
         """Those that nobody defines, of services that are there."""
         if not wanted or wanted <= self._subsets:
             return frozenset()
@@ -176,14 +224,40 @@ class Defined:
         return host.endswith(self._wild)
 
 
-def wants(rule: VirtualService) -> frozenset[tuple[str, str]]:
+def wants(rule: VirtualService) -> frozenset[Subset]:
     """The (host, subset) that a VirtualService names."""
     return frozenset((host, subset) for _, host, subset in destinations(rule) if subset)
 
 
-def _told(rule: VirtualService, missing: frozenset[tuple[str, str]], why: str) -> Iterator[Diagnostic]:
+def _defined_by(rule: DestinationRule) -> frozenset[Subset]:
+    return frozenset((rule.host, subset.name) for subset in rule.subsets)
+
+
+def _with_needed(
+    rules: tuple[DestinationRule, ...], before: tuple[DestinationRule, ...], needed: frozenset[Subset]
+) -> tuple[DestinationRule, ...]:
+    """The rules that are stored, and of those before them what is needed and nobody defines now."""
+    if not needed:
+        return rules
+    found = {(rule.meta.ref, rule.host): rule for rule in rules}
+    for rule in before:
+        kept = tuple(subset for subset in rule.subsets if (rule.host, subset.name) in needed)
+        if not kept:
+            continue
+        now = found.get((rule.meta.ref, rule.host))
+        if now is None:
+            found[rule.meta.ref, rule.host] = rule
+        else:
+            found[rule.meta.ref, rule.host] = replace(now, subsets=(*now.subsets, *kept))
+    return tuple(found.values())
+
+
+def _told(rule: VirtualService, missing: frozenset[Subset], why: str) -> Iterator[Diagnostic]:
     for at, host, subset in destinations(rule):
         if (host, subset) in missing:
             yield Diagnostic(codes.UNKNOWN_SUBSET, at.field("subset"), (subset, host))
     host, subset = min(missing)
+    if why is _SUBSETS:
+        yield Diagnostic(codes.SUBSET_KEPT, rule.meta.origin.field("spec"), (subset, host.partition(".")[0]))
+        return
     yield Diagnostic(codes.ROUTE_WITHHELD, rule.meta.origin.field("spec"), (subset, host.partition(".")[0], why))

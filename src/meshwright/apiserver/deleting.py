@@ -25,7 +25,7 @@ from meshwright.store.writes import Delete, Written
 
 FOREGROUND, ORPHAN, NAMESPACE_CONTENT = "foregroundDeletion", "orphan", "kubernetes"
 POD_GRACE_SECONDS = 30
-_IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
+IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _propagation(said: Json, request: Request) -> Propagation | None:
 async def delete(api: Api, target: Target, user: User, request: Request) -> Response:
     """The Status Success when it is gone, the object when something still holds it."""
     options = await delete_options(api, request)
-    if target.row.kind == "Namespace" and target.name in _IMMORTAL:
+    if target.row.kind == "Namespace" and target.name in IMMORTAL:
         raise forbidden(target.about, "this namespace may not be deleted")
     key = key_of(target)
     try:
@@ -156,7 +156,7 @@ async def delete_collection(api: Api, target: Target, user: User, request: Reque
     page = await page_of(api, target, list_options(request.query_params))
     deleted: list[Version] = []
     for version in page.items:
-        if target.row.kind == "Namespace" and version.key.name in _IMMORTAL:
+        if target.row.kind == "Namespace" and version.key.name in IMMORTAL:
             continue
         try:
             await _delete(api, target.row, version, options, user)

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from meshwright.apiserver.defaults import at_first, with_defaults
 from meshwright.store.errors import ConflictError, NotFoundError
 from meshwright.store.names import Author, ChangeNumber, Key
 from meshwright.store.store import Store
 from meshwright.store.writes import Committed, Create, Delete, Update, Write
-from meshwright.wiring.seeding import objects_of
+from meshwright.wiring.seeding import declared_in
+from meshwright.wiring.write_rules import check_fixed_fields, deletion, is_immortal, missing_namespaces
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 ATTEMPTS = 10
@@ -48,25 +50,33 @@ async def apply(store: Store, texts: Iterable[tuple[str, str]], author: Author, 
 
 
 async def _apply(store: Store, texts: Iterable[tuple[str, str]], author: Author, *, dry_run: bool) -> Outcome:
-    writes: list[Write] = []
-    for key, declared in objects_of(texts).items():
+    objects = declared_in(texts)
+    writes: list[Write] = [*await missing_namespaces(store, objects)]
+    for key, declared in objects.items():
+        kind = str(declared["kind"])
         kept = await store.find(key)
         if kept is None:
-            writes.append(Create(key, _with_record(declared, declared)))
-        else:
-            writes.append(Update(key, merged(kept.value(), declared), kept.revision))
+            value = at_first(with_defaults(declared, kind), kind)
+            writes.append(Create(key, _with_record(value, declared)))
+            continue
+        before = kept.value()
+        after = with_defaults(merged(before, declared), kind)
+        check_fixed_fields(key, before, after)
+        writes.append(Update(key, after, kept.revision))
     return _outcome(writes, await _commit(store, writes, author, "apply", dry_run=dry_run))
 
 
 async def delete(store: Store, keys: Iterable[Key], author: Author, *, dry_run: bool) -> Outcome:
-    """Delete objects in one change. Raises NotFoundError for the first that is not there."""
-    writes: list[Write] = [Delete(key) for key in keys]
+    """Delete objects in one change. Raises NotFoundError for the first that is not there, InvalidError for what
+    cannot be deleted.
+    """
+    writes: list[Write] = [await deletion(store, key) for key in keys]
     return _outcome(writes, await _commit(store, writes, author, "delete", dry_run=dry_run))
 
 
 async def take_back(store: Store, writes: Iterable[Write], author: Author, message: str, *, dry_run: bool) -> Outcome:
-    """The writes that undo or roll back, as one change."""
-    listed = list(writes)
+    """The writes that undo or roll back, as one change. Namespaces that every mesh has stay."""
+    listed = [write for write in writes if not is_immortal(write)]
     return _outcome(listed, await _commit(store, listed, author, message, dry_run=dry_run))
 
 

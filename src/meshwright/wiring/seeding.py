@@ -15,6 +15,7 @@ from meshwright.store.errors import FieldRefusedError
 from meshwright.store.names import Author, Key, Owner, Resource
 from meshwright.store.store import Store
 from meshwright.store.writes import Create, Update, UpdateStatus, Write
+from meshwright.wiring.write_rules import missing_namespaces
 
 LOG = logging.getLogger(__name__)
 AUTHOR = Author("meshwright up")
@@ -29,6 +30,11 @@ def fingerprint(texts: Iterable[tuple[str, str]]) -> str:
 
 
 def objects_of(texts: Iterable[tuple[str, str]]) -> dict[Key, dict[str, Any]]:
+    """Every object as it is stored: as declared, and what its kind fills in beside that."""
+    return {key: with_defaults(value, str(value["kind"])) for key, value in declared_in(texts).items()}
+
+
+def declared_in(texts: Iterable[tuple[str, str]]) -> dict[Key, dict[str, Any]]:
     """Every object of a kind that the mesh reads, also those that readers refuse: they report them, and broken
     security objects take effect by failing closed. Of several documents for one object the oldest counts, then the
     one whose text sorts first, as with files.
@@ -46,8 +52,9 @@ async def seed(store: Store, texts: Iterable[tuple[str, str]], message: str) -> 
     """Write what differs, as one change. A Service whose cluster IP another one has gets an address of its own: what
     can be used is used, as with everything else that `up` is given.
     """
-    writes: list[Write] = []
-    for key, value in objects_of(texts).items():
+    objects = objects_of(texts)
+    writes: list[Write] = [*await missing_namespaces(store, objects)]
+    for key, value in objects.items():
         kept = await store.find(key)
         writes.append(Create(key, value) if kept is None else Update(key, value))
         if key.resource == PODS and (address := _address(value)):
@@ -100,4 +107,5 @@ def _value(kind: Kind, document: Document) -> dict[str, Any]:
     if kind.namespaced:
         own["namespace"] = document.ref.namespace
     stored = f"{kind.group}/{kind.storage}" if kind.group else kind.storage
-    return with_defaults({**value, "apiVersion": stored, "kind": kind.kind, "metadata": own}, kind.kind)
+    made: dict[str, Any] = {**value, "apiVersion": stored, "kind": kind.kind, "metadata": own}
+    return with_defaults(made, kind.kind) if kind.kind == "Secret" else made  # `stringData` is only ever written

@@ -1,13 +1,15 @@
 """Remakes the transcript of the READMEs on a real mesh: `tools/transcript.py` (part of `make docs`).
 
-The commands of the first steps are run as they are written, on a demo mesh of its own; what they print is put between
-the markers. Names that differ from run to run are cut, numbers stay as this run had them.
+The commands of the first steps are those of README.md between the markers. They are run as they are written there, on
+a demo mesh of its own, and what they print is put below them, in every README. Names that differ from run to run are
+cut, numbers stay as this run had them.
 """
 
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 MESHWRIGHT = ROOT / ".venv" / "bin" / "meshwright"
 PAGES = ("README.md", "README.zh.md")
 BEGIN, END = "<!-- transcript -->", "<!-- end -->"
-NETWORKING = "samples/bookinfo/networking"
-STEPS = (
-    f"mw apply -f {NETWORKING}/destination-rule-reviews.yaml -f {NETWORKING}/virtual-service-reviews-v3.yaml",
-    f"mw apply -f {NETWORKING}/virtual-service-reviews-50-v3.yaml",
-    "mw explain --from deploy/productpage-v1 --to http://reviews:9080/reviews/0",
-    "mw undo",
-)
+PROMPT = "$ "
 POD = re.compile(r"(-v\d)-[a-z0-9]{10}-[a-z0-9]{5}\b")
+REQUEST = re.compile(r"\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+PAUSE_SECONDS = 8  # between two steps, as a person needs it: what passed meanwhile is on the page and in `requests`
 PORT_BASE = 38080
 
 
@@ -45,6 +43,12 @@ def demo(port_base: int = PORT_BASE) -> Generator[Path]:
             )
 
 
+def steps() -> list[str]:
+    """The commands of README.md's first steps."""
+    block = block_of((ROOT / PAGES[0]).read_text())
+    return [line.removeprefix(PROMPT) for line in block.splitlines() if line.startswith(PROMPT)]
+
+
 def run_step(step: str, data: Path) -> str:
     """What one command prints, errors included."""
     name, *rest = step.split()[1:]
@@ -57,12 +61,21 @@ def run_step(step: str, data: Path) -> str:
         timeout=60,
         cwd=ROOT,
     )
-    return POD.sub(r"\1-…", done.stdout).rstrip()
+    return cut(done.stdout)
+
+
+def cut(text: str) -> str:
+    """Without what every run names otherwise: the ends of pods' names and of requests' ids."""
+    return REQUEST.sub(r"\1-…", POD.sub(r"\1-…", text)).rstrip()
 
 
 def transcript(data: Path) -> str:
     """All steps, as a person would see them."""
-    return "\n".join(line for step in STEPS for line in (f"$ {step}", run_step(step, data)))
+    lines: list[str] = []
+    for step in steps():
+        time.sleep(PAUSE_SECONDS)
+        lines += [f"{PROMPT}{step}", run_step(step, data)]
+    return "\n".join(lines)
 
 
 def block_of(text: str) -> str:

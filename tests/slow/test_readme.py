@@ -8,12 +8,14 @@ import pytest
 from tests.live.mesh import free_port
 from tools.transcript import PAGES, ROOT, block_of, demo, transcript
 
+REQUEST = re.compile(r"\b[0-9a-f]{8}-…")
 NUMBER = re.compile(r"\d+(?:\.\d+)*")
+SPACES = re.compile(r" +")
 
 
 def masked(text: str) -> str:
-    """Milliseconds, addresses and counts differ from run to run."""
-    return NUMBER.sub("#", text)
+    """Ids, milliseconds, addresses and counts differ from run to run, and so does the width of their columns."""
+    return SPACES.sub(" ", NUMBER.sub("#", REQUEST.sub("#", text)))
 
 
 @pytest.mark.timeout(240)

@@ -176,7 +176,10 @@ def test_rollback_goes_back_over_everything_since() -> None:
         await store.transact(plan.writes, ANNA)
         assert (await store.get(key())).value()["spec"] == first.value()["spec"]
         assert await store.find(key("b")) is None
-        assert (await store.rollback((await store.head()).change)).writes == ()
+        newest = (await store.head()).change
+        assert (await store.rollback(newest)).writes == ()
+        with pytest.raises(GoneError, match=f"{newest + 1} is not kept: there is 0 to {newest}"):
+            await store.rollback(N(newest + 1))
 
     with_store(scenario)
 

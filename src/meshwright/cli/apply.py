@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from meshwright.cli.control import ask, author, succeed_or_fail, tell
+from meshwright.cli.control import ask, author, findings, succeed_or_fail, tell
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option
 from meshwright.cli.sources import Text, read_texts
@@ -46,7 +46,9 @@ def command(  # noqa: PLR0913 - one parameter per option
     else:
         tell(answer, dry_run=dry_run)
     if answer["refused"]:
-        raise Failure(f"nothing was written: {answer['refused']} findings refuse a document (above)")
+        raise Failure(f"nothing was written: {findings(answer['refused'], 'refuse')} (above)")
+    if not answer["objects"]:
+        raise Failure("nothing to apply: the documents hold no object of the mesh")
     if wait and answer.get("withheld"):
         raise Failure("nothing has changed, and it is not in effect (above)")
     succeed_or_fail(answer["receipt"], wait=wait)

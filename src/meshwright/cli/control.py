@@ -63,6 +63,11 @@ def author() -> str:
         return f"uid {os.getuid()}"
 
 
+def findings(count: int, what: str) -> str:
+    """1 finding refuses a document, 2 findings refuse a document."""
+    return f"1 finding {what}s a document" if count == 1 else f"{count} findings {what} a document"
+
+
 def tell(answer: dict[str, Any], *, dry_run: bool = False) -> None:
     """The objects, what the compiler notes, and the receipt in one line."""
     suffix = " (dry run)" if dry_run else ""
@@ -120,7 +125,33 @@ def succeed_or_fail(receipt: dict[str, Any] | None, *, wait: bool) -> None:
 
 
 def split_name(words: Sequence[str]) -> tuple[str, str]:
-    """KIND/NAME, or KIND NAME; the name may be absent."""
-    joined = "/".join(words)
-    kind, _, name = joined.partition("/")
-    return kind, name
+    """KIND/NAME, or KIND NAME; the name may be absent. Raises UsageFailure for more than one object."""
+    kind, names = split_names(words)
+    if len(names) > 1:
+        raise UsageFailure(f"one object at a time: {kind}/{names[0]}, or {kind} {names[0]}")
+    return kind, names[0] if names else ""
+
+
+def split_names(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """KIND NAME NAME..., or KIND/NAME KIND/NAME... of one kind. Raises UsageFailure for a mixture."""
+    pairs = objects_named(words)
+    kinds = {kind for kind, _ in pairs}
+    if len(kinds) > 1:
+        raise UsageFailure(f"one kind at a time with names: {', '.join(sorted(kinds))}")
+    return (kinds.pop() if kinds else ""), tuple(name for _, name in pairs if name)
+
+
+def objects_named(words: Sequence[str]) -> list[tuple[str, str]]:
+    """(kind, name) of KIND NAME NAME..., KIND/NAME KIND/NAME..., or KIND alone. Raises UsageFailure."""
+    if not words:
+        return []
+    if "/" in words[0]:
+        pairs = [tuple(word.split("/", 1)) for word in words]
+        wrong = [word for word, pair in zip(words, pairs, strict=True) if len(pair) == 1 or not all(pair)]
+        if wrong:
+            raise UsageFailure(f"{wrong[0]}: write KIND/NAME, as in {words[0]}")
+        return [(kind, name) for kind, name in pairs]
+    mixed = [word for word in words[1:] if "/" in word]
+    if mixed:
+        raise UsageFailure(f"{mixed[0]}: {words[0]} is the kind already; write the name alone")
+    return [(words[0], name) for name in words[1:]] or [(words[0], "")]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from meshwright.cli.control import ask, author, split_name, succeed_or_fail, tell
-from meshwright.cli.failure import UsageFailure
+from meshwright.cli.control import ask, author, objects_named, succeed_or_fail, tell
+from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option
 from meshwright.cli.sources import read_texts
 
@@ -14,7 +14,7 @@ from meshwright.cli.sources import read_texts
 @click.command("delete")
 @data_option
 @click.option("-f", "--filename", "names", multiple=True, metavar="PATH", help="Objects of these documents.")
-@click.argument("words", nargs=-1, metavar="[KIND NAME | KIND/NAME]")
+@click.argument("words", nargs=-1, metavar="[KIND NAME... | KIND/NAME...]")
 @click.option("-n", "--namespace", default="default", show_default=True)
 @click.option("--wait", is_flag=True, help="Wait until every affected proxy runs the change; else exit with 1.")
 @click.option("--dry-run", is_flag=True, help="Tell, write nothing.")
@@ -22,12 +22,14 @@ def command(
     data: Path | None, names: Sequence[str], words: Sequence[str], namespace: str, *, wait: bool, dry_run: bool
 ) -> None:
     """Delete objects, as one change."""
-    kind, name = split_name(words)
-    if not names and not (kind and name):
-        raise UsageFailure("name an object (KIND NAME) or documents (-f PATH)")
+    objects = [{"kind": kind, "name": name} for kind, name in objects_named(words)]
+    if (not names and not objects) or any(not each["name"] for each in objects):
+        raise UsageFailure("name objects (KIND NAME..., or KIND/NAME...) or documents (-f PATH)")
     texts = [{"file": text.file, "text": text.text} for text in read_texts(names)]
-    answer = ask(
-        data, "delete", texts=texts, kind=kind, name=name, namespace=namespace, author=author(), dry_run=dry_run
-    )
+    answer = ask(data, "delete", texts=texts, objects=objects, namespace=namespace, author=author(), dry_run=dry_run)
+    if not answer["objects"]:
+        raise Failure("nothing to delete: the documents hold no object of the mesh")
+    for each in answer["absent"]:
+        click.echo(f"{each} is not there", err=True)
     tell(answer, dry_run=dry_run)
     succeed_or_fail(answer["receipt"], wait=wait)

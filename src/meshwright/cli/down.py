@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from meshwright.cli.mesh_option import data_option, local_mesh
+from meshwright.cli.mesh_option import data_option, insist_on_access, local_mesh
 from meshwright.cli.progress import step
 
 
@@ -14,6 +14,7 @@ from meshwright.cli.progress import step
 def command(data: Path | None, *, purge: bool) -> None:
     """Stop the mesh: every pod, proxy, namespace, rule and socket goes. Safe to call when nothing runs."""
     mesh = local_mesh(data)
+    insist_on_access(mesh)
     if mesh.supervisor() is None and not mesh.data.root.exists():
         click.echo(f"nothing runs in {mesh.data.root}")
         return

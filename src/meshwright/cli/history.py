@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from meshwright.cli.control import ask, receipt_line, split_name
+from meshwright.cli.failure import Failure
 from meshwright.cli.mesh_option import data_option
 
 MILLISECONDS = 1000
+MOST_NAMED = 30  # objects of one change; -o json has all of them
 
 
 @click.command("history")
@@ -30,9 +32,18 @@ def command(
     if output == "json":
         click.echo(json.dumps(changes))
         return
+    if not changes:
+        concerned = f" of {kind}/{name} in namespace {namespace}" if name else f" of {kind}" if kind else ""
+        raise Failure(f"no change{concerned} is kept")
     for change in changes:
         when = datetime.fromtimestamp(change["time"] / MILLISECONDS, UTC).strftime("%Y-%m-%d %H:%M:%S")
         click.echo(f"{change['number']:>5}  {when}  {change['author']}  {change['message']}")
-        click.echo(f"       {', '.join(change['objects'])}")
+        click.echo(f"       {some(change['objects'])}")
         if change["receipt"] is not None:
             click.echo(f"       {receipt_line(change['receipt'], change['number'])}")
+
+
+def some(objects: Sequence[str]) -> str:
+    """The first ones, and how many there are beside them."""
+    more = len(objects) - MOST_NAMED
+    return ", ".join(objects[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

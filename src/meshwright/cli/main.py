@@ -1,9 +1,12 @@
 """The command `meshwright` (alias `mw`): a table of commands, each loaded only when it is used."""
 
+import errno
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import click
 
@@ -55,6 +58,11 @@ COMMANDS: tuple[Entry, ...] = (
 )
 
 
+ALIASES: Mapping[str, str] = {"ps": "proxy-status", "pc": "proxy-config"}
+"""As users of istioctl type them."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands' names and one-line helps without importing them."""
 
@@ -62,11 +70,21 @@ class LazyGroup(click.Group):
         return [entry.name for entry in COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = next((entry for entry in COMMANDS if entry.name == cmd_name), None)
+        wanted = ALIASES.get(cmd_name, cmd_name)
+        entry = next((entry for entry in COMMANDS if entry.name == wanted), None)
         if entry is None:
             return None
         command: click.Command = importlib.import_module(entry.module).command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it; a name that is not there is answered with the one that was meant."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            near = get_close_matches(args[0], self.list_commands(ctx), 1)
+            ctx.fail(f"there is no command {args[0]}" + (f": did you mean {near[0]}?" if near else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -92,6 +110,12 @@ def _run() -> int:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)  # what is still buffered goes nowhere, and nobody complains at exit
         return READER_GONE
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        click.echo(f"meshwright: the answer cannot be written: {error.strerror}", err=True)
+        return 1
     return code
 
 

@@ -17,7 +17,7 @@ def data_option(function: F) -> F:
     """Adds --data DIR; the command gets `data: Path | None`."""
     return click.option(
         "--data",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=click.Path(file_okay=False, readable=False, path_type=Path),
         default=None,
         help="Data directory of the mesh. [default: $MESHWRIGHT_DATA, else the user's state directory]",
     )(function)
@@ -28,9 +28,31 @@ def local_mesh(data: Path | None) -> LocalMesh:
     return LocalMesh.at(data or default_data_dir(os.environ))
 
 
+def insist_on_access(mesh: LocalMesh) -> None:
+    """Raises UnreachableFailure for another user's data directory: whether a mesh runs there cannot be seen."""
+    root = mesh.data.root
+    try:
+        closed = root.exists() and not os.access(root, os.R_OK | os.W_OK | os.X_OK)
+    except PermissionError:
+        raise UnreachableFailure(f"{root} is in a folder that this user may not look into") from None
+    if closed:
+        raise UnreachableFailure(
+            f"the mesh in {root} belongs to {_owner(root)}: run the command as that user, or name another mesh "
+            "with --data or $MESHWRIGHT_DATA"
+        )
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except (KeyError, OSError):
+        return "another user"
+
+
 def running_mesh(data: Path | None) -> LocalMesh:
     """The mesh of that directory. Raises UnreachableFailure when it does not run."""
     mesh = local_mesh(data)
+    insist_on_access(mesh)
     if mesh.supervisor() is None:
         raise UnreachableFailure(f"no mesh runs in {mesh.data.root}; start one with: meshwright up")
     return mesh

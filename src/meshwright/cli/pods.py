@@ -11,6 +11,21 @@ from meshwright.processes.client import Disconnected, RemoteError
 from meshwright.wiring.local_mesh import LocalMesh
 
 WAITING_FOR_THE_USER = frozenset({"NoImageEntry", "CreateContainerConfigError", "CrashLoopBackOff"})
+_PODS = ("", "po", "pod", "pods")
+_OWNERS = (
+    "deploy",
+    "deployment",
+    "deployments",
+    "deployment.apps",
+    "rs",
+    "replicaset",
+    "replicasets",
+    "replicaset.apps",
+    "sts",
+    "statefulset",
+    "statefulsets",
+    "statefulset.apps",
+)
 PROXY_CONTAINER = "istio-proxy"
 
 
@@ -113,16 +128,19 @@ def refusals(told: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def find_pod(mesh: LocalMesh, words: str, namespace: str) -> PodLine:
-    """The pod that is meant by POD, POD.NAMESPACE, deploy/NAME or NAME (a Deployment's).
+    """The pod that is meant by POD, POD.NAMESPACE, deploy/NAME, sts/NAME or NAME (a Deployment's).
 
     Raises UsageFailure when there is none; of several of one Deployment the first ready one is taken.
     """
-    known = insist_on_pods(mesh)
     kind, _, rest = words.rpartition("/")
+    if kind.lower() not in (*_PODS, *_OWNERS):
+        raise UsageFailure(f"{words}: name a pod, deploy/NAME or sts/NAME; {kind}/ is not looked up here")
+    known = insist_on_pods(mesh)
     name, _, given = rest.partition(".")
     space = given or namespace
-    exact = [pod for pod in known if not kind and pod.name == f"{name}.{space}"]
-    found = exact or _of_owner(known, name, space)
+    exact = [pod for pod in known if kind.lower() in _PODS and pod.name == f"{name}.{space}"]
+    owned = [] if kind and kind.lower() in _PODS else _of_owner(known, name, space)
+    found = exact or owned
     if not found:
         here = ", ".join(sorted(pod.name for pod in known)) or "none"
         raise UsageFailure(f"there is no pod {words} in namespace {space}; there are: {here}")

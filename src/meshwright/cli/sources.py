@@ -23,6 +23,8 @@ def read_texts(paths: Iterable[str]) -> list[Text]:
     """All texts that the paths lead to, folders in the order of their names. Raises UsageFailure."""
     texts: list[Text] = []
     for path in paths:
+        if path.startswith(("http://", "https://")):
+            raise UsageFailure(f"{path}: addresses are not fetched; say: curl -fsSL {path} | meshwright ... -f -")
         texts.extend([_standard_input()] if path == STANDARD_INPUT else _files(Path(path)))
     return texts
 

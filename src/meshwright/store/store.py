@@ -185,9 +185,12 @@ class Store:
         return await self._engine.read(question)
 
     async def rollback(self, number: ChangeNumber) -> Revert:
-        """The writes that bring back the state after change `number`. Raises GoneError."""
+        """The writes that bring back the state after change `number`. Raises GoneError, also for one to come."""
 
         def question(records: Records) -> Revert:
+            head = records.head()
+            if number > head.change:
+                raise GoneError(number, head.oldest_change - 1, head.change)
             return _revert(records, _kept(records, ChangeNumber(number + 1), records.head().change))
 
         return await self._engine.read(question)

@@ -24,14 +24,14 @@ from meshwright.status.subjects import key_of
 from meshwright.store.errors import StoreError
 from meshwright.store.history import Change, Revert
 from meshwright.store.names import Author, ChangeNumber, Key, Resource
-from meshwright.store.query import Query, Scope
-from meshwright.store.redact import redact, redact_difference
+from meshwright.store.redact import redact_difference
 from meshwright.store.store import Store
 from meshwright.wiring import applying
 from meshwright.wiring.analyze_operation import analyze_operation
 from meshwright.wiring.applying import Outcome
 from meshwright.wiring.describe_operation import DescribeOperation, kind_of
 from meshwright.wiring.explain_operation import explain_operation
+from meshwright.wiring.get_operation import get_operation
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.loading import load
 from meshwright.wiring.proxy_origins import origins_answer
@@ -73,7 +73,7 @@ class MeshControl:
         self._operations: dict[str, Callable[[Fields], Awaitable[dict[str, Any]]]] = {
             "apply": self._apply,
             "delete": self._delete,
-            "get": self._get,
+            "get": get_operation(store),
             "changes": self._changes,
             "diff": self._diff,
             "undo": self._undo,
@@ -139,11 +139,15 @@ class MeshControl:
         return MeshObjects() if self._mesh.loaded is None else self._mesh.loaded.objects
 
     async def _delete(self, fields: Fields) -> dict[str, Any]:
-        keys = list(objects_of(_texts(fields))) or [self._named(fields)]
+        """What is named must be there, all of it; of documents goes what is there."""
+        named = [_named(Fields(item), fields) for item in fields.items("objects")]
+        declared = list(objects_of(_texts(fields)))
         dry_run = fields.flag("dry_run", default=False)
-        there = await applying.existing(self._store, keys)
-        done = await applying.delete(self._store, there, _author(fields), dry_run=dry_run)
-        return await self._told(done, fields, dry_run=dry_run)
+        there = await applying.existing(self._store, declared)
+        keys = tuple(dict.fromkeys((*there, *named)))
+        done = await applying.delete(self._store, keys, _author(fields), dry_run=dry_run)
+        absent = [_shown(key) for key in declared if key not in there]
+        return {**await self._told(done, fields, dry_run=dry_run), "absent": absent}
 
     async def _undo(self, fields: Fields) -> dict[str, Any]:
         number = fields.integer("change", 0) or await self._last_of_a_person()
@@ -220,20 +224,8 @@ class MeshControl:
 
     # ------------------------------------------------------------ reading
 
-    async def _get(self, fields: Fields) -> dict[str, Any]:
-        kind = kind_of(fields.text("kind"))
-        resource = Resource(kind.group, kind.plural)
-        everywhere = fields.flag("all_namespaces", default=False) or not kind.namespaced
-        namespace = None if everywhere else fields.text("namespace", "default")
-        name = fields.text("name", "")
-        if name:
-            version = await self._store.get(Key(resource, namespace or "", name))
-            return {"items": [redact(version.key, version.value())]}
-        page = await self._store.list(Query(Scope(resource, namespace)))
-        return {"items": [redact(version.key, version.value()) for version in page.items]}
-
     async def _changes(self, fields: Fields) -> dict[str, Any]:
-        key = self._named(fields) if fields.text("kind", "") else None
+        key = _named(fields, fields) if fields.text("kind", "") else None
         limit = fields.integer("limit", 20)
         everything = fields.flag("everything", default=False)
         found = await self._store.changes(limit, key) if everything else await self._newest(limit, key)
@@ -279,10 +271,12 @@ class MeshControl:
             "receipt": _receipt(self._receipts.of(change.number)),
         }
 
-    def _named(self, fields: Fields) -> Key:
-        kind = kind_of(fields.text("kind"))
-        namespace = fields.text("namespace", "default") if kind.namespaced else ""
-        return Key(Resource(kind.group, kind.plural), namespace, fields.text("name"))
+
+def _named(words: Fields, fields: Fields) -> Key:
+    """The object that `kind` and `name` mean in the asked namespace."""
+    kind = kind_of(words.text("kind"))
+    namespace = fields.text("namespace", "default") if kind.namespaced else ""
+    return Key(Resource(kind.group, kind.plural), namespace, words.text("name"))
 
 
 def _texts(fields: Fields) -> list[tuple[str, str]]:

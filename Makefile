@@ -13,6 +13,7 @@ $(VENV)/bin/python:
 	$(SYSTEM_PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml tools/envoyapi.py tools/core_schemas.py | $(VENV)/bin/python
+	@echo "setting up $(VENV) (about half a minute, the first time only)"
 	@test -e $(VENV)/.dev || $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(PY) tools/envoyapi.py

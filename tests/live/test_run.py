@@ -95,3 +95,23 @@ def test_what_cannot_run_is_told(mesh: Mesh) -> None:
     done = mesh.run("run", "ends", "--port", "8000", "--", "sh", "-c", "exit 3", check=False)
     assert done.returncode == 1
     assert "exit code 3" in done.stderr
+
+
+@pytest.mark.timeout(120)
+def test_another_command_of_the_same_version_is_waited_for(mesh: Mesh) -> None:
+    """Neither the failure nor the readiness of the pod before is taken for the new one's."""
+    program = mesh.programs / "again.py"
+    program.write_text(SERVER)
+    again = ("run", "again", "--port", "8000", "--", sys.executable)
+    done = mesh.run(*again, str(mesh.programs / "not-there.py"), check=False)
+    assert done.returncode == 1
+    assert "it said last:" in done.stderr
+    assert "not-there.py" in done.stderr
+    for word in ("one", "two", "two"):
+        told = mesh.run(*again, str(program), word).stdout
+        assert "&id" not in told, "no anchors in what people read"
+        assert "again v1 is ready" in told
+        bodies = {
+            answer.body.split()[0] for answer in mesh.ask("http://again:8000/", "deploy/again-v1.default", count=5)
+        }
+        assert bodies == {word}

@@ -1,20 +1,24 @@
 """`meshwright run`: a program of the user's own becomes a workload of the mesh, with one command."""
 
+import asyncio
 import re
 import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
 
+from meshwright.agent import control_client
 from meshwright.cli.control import ask, author, receipt_line
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option, running_mesh
-from meshwright.cli.pods import PodLine, pods
+from meshwright.cli.pods import PROXY_CONTAINER, PodLine, pods
+from meshwright.processes.client import RemoteError
 from meshwright.wiring.local_mesh import LocalMesh
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -22,7 +26,26 @@ INTERPRETERS = re.compile(r"python[0-9.]*")
 ASK_SECONDS = 10
 READY_SECONDS = 60.0
 LIVE_SECONDS = 30
+SAME = "unchanged"
+REPLICAS = ("updatedReplicas", "readyReplicas", "replicas")
+LAST_LINES = 3  # of what a program said before it ended
 Json = dict[str, Any]
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes a value that occurs twice as people do: twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A Deployment, and the names of its pods that are there already and run what was before."""
+
+    name: str
+    namespace: str
+    earlier: frozenset[str]
 
 
 @click.command("run")
@@ -63,8 +86,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     own = objects(name, version, namespace, port, protocol, argv_of(words))
     versions = sorted({version, *_versions(data, name, namespace)})
     own.append(subsets(name, namespace, versions))
-    text = yaml.safe_dump_all(own, sort_keys=False)
+    text = yaml.dump_all(own, Dumper=_Plain, sort_keys=False)
     click.echo(text.rstrip())
+    earlier = frozenset(pod.name for pod in _pods_of(mesh, f"{name}-{version}", namespace))
     answer = ask(
         data,
         "apply",
@@ -79,10 +103,14 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
         raise Failure("nothing was written: the objects above are refused")
     if dry_run:
         return
-    _wait(mesh, f"{name}-{version}", namespace)
+    changed = any(each["object"].startswith("Deployment ") for each in answer["objects"] if each["action"] != SAME)
+    _wait(data, Awaited(f"{name}-{version}", namespace, earlier if changed else frozenset()))
     last = ask(data, "receipt", change=answer["change"] or 0, wait=LIVE_SECONDS)
     click.echo("---")
     click.echo(receipt_line(last["receipt"], last["change"]))
+    behind = _behind(data)
+    if behind:
+        raise Failure(f"{name} {version} is ready, but not every proxy knows it yet: {', '.join(behind)}")
     click.echo(f"{name} {version} is ready: http://{name}.{namespace}:{port} inside the mesh")
 
 
@@ -154,18 +182,61 @@ def _versions(data: Path | None, name: str, namespace: str) -> list[str]:
     return [each["version"] for each in labels if each.get("app") == name and each.get("version")]
 
 
-def _wait(mesh: LocalMesh, deployment: str, namespace: str) -> None:
-    """Until a pod of the Deployment is ready. Raises Failure with the reason why none is."""
-    end, seen = time.monotonic() + READY_SECONDS, list[PodLine]()
+def _wait(data: Path | None, awaited: Awaited) -> None:
+    """Until the Deployment runs what it says now. Raises Failure with the reason why it does not."""
+    mesh, end, seen = running_mesh(data), time.monotonic() + READY_SECONDS, list[PodLine]()
     while time.monotonic() < end:
-        seen = [pod for pod in pods(mesh) if _is_of(pod, deployment, namespace)]
-        if any(pod.ready for pod in seen):
+        if _is_rolled_out(data, awaited):
             return
-        if any(pod.settled for pod in seen):
+        mine = _pods_of(mesh, awaited.name, awaited.namespace)
+        seen = [pod for pod in mine if pod.name not in awaited.earlier]
+        if any(pod.settled and not pod.ready for pod in seen):
             break
-        time.sleep(0.1)
+        time.sleep(0.2)
     why = "; ".join(pod.why for pod in seen) or "no pod was made"
-    raise Failure(f"{deployment} is not ready: {why} (meshwright logs deploy/{deployment} -n {namespace})")
+    said = "".join(f"\n  {line}" for pod in seen[:1] for line in _last_words(mesh, pod))
+    heard = f"; it said last:{said}\n" if said else " "
+    more = f"meshwright logs deploy/{awaited.name} -n {awaited.namespace}"
+    raise Failure(f"{awaited.name} is not ready: {why}{heard}({more})")
+
+
+def _is_rolled_out(data: Path | None, awaited: Awaited) -> bool:
+    """Every pod that the Deployment wants is of its present template and ready, and no other one is left."""
+    found = ask(data, "get", kind="deployments", namespace=awaited.namespace)["items"]
+    for each in found:
+        if each["metadata"]["name"] == awaited.name:
+            told, wanted = each.get("status", {}), each["spec"].get("replicas", 1)
+            seen = told.get("observedGeneration", 0) >= each["metadata"]["generation"]
+            return seen and all(told.get(what, 0) == wanted for what in REPLICAS)
+    return False
+
+
+def _behind(data: Path | None) -> list[str]:
+    """The proxies that do not run all that is published, endpoints included, although they were waited for."""
+    end = time.monotonic() + LIVE_SECONDS
+    while True:
+        known: list[Json] = ask(data, "proxies")["proxies"]
+        behind = [each["name"] for each in known if each["connected"] and not each["synced"]]
+        if not behind or time.monotonic() > end:
+            return behind
+        time.sleep(0.1)
+
+
+def _last_words(mesh: LocalMesh, pod: PodLine) -> list[str]:
+    """The last lines that a pod's program wrote."""
+    try:
+        files = asyncio.run(control_client.log_files(mesh.data.root, pod.name, ""))
+    except (RemoteError, OSError):
+        return []
+    own = [path for name, path in files.items() if name != PROXY_CONTAINER]
+    try:
+        return own[0].read_text(errors="replace").rstrip().splitlines()[-LAST_LINES:] if own else []
+    except OSError:
+        return []
+
+
+def _pods_of(mesh: LocalMesh, deployment: str, namespace: str) -> list[PodLine]:
+    return [pod for pod in pods(mesh) if _is_of(pod, deployment, namespace)]
 
 
 def _is_of(pod: PodLine, deployment: str, namespace: str) -> bool:

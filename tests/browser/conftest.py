@@ -2,16 +2,20 @@
 
 import http.client
 import shutil
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from tests.browser.values import Values, served
 from tests.live.mesh import Mesh, new_mesh
 
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HANG = 20_000  # ms after which an expectation is given up; a guard, not a measurement
 
@@ -106,9 +110,41 @@ def console(chromium: Browser, bookinfo: Mesh) -> Iterator[Console]:
     assert made.complaints == []
 
 
+def wait(page: Page, claim: Callable[[], bool], what: str) -> None:
+    """Until a claim holds, while the page goes on."""
+    end = time.monotonic() + HANG / 1000
+    while not claim():
+        assert time.monotonic() < end, what
+        page.wait_for_timeout(100)
+
+
+def violations(page: Page) -> list[str]:
+    """What axe says against the page as it is now; it must have found enough to look at."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run().then(r => ({passes: r.passes.length, violations: r.violations}))")
+    assert found["passes"] > 20
+    return [f"{each['id']}: {node['html']}" for each in found["violations"] for node in each["nodes"]]
+
+
 HOST = "productpage.default.svc.cluster.local"
 
 
 def origin_of(mesh: Mesh) -> str:
     """The console's address without the token."""
     return f"http://{urlsplit(address_of(mesh)).netloc}/"
+
+
+@pytest.fixture
+def values() -> Iterator[Values]:
+    with served() as made:
+        yield made
+
+
+@pytest.fixture
+def small(chromium: Browser) -> Iterator[Console]:
+    """A page of its own, empty."""
+    made = new_page(chromium)
+    try:
+        yield made
+    finally:
+        made.page.context.close()

@@ -3,116 +3,50 @@
 The console's own application on a real port, with values that a mesh gives in such moments.
 """
 
-import socket
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, expect
 
-from meshwright.asynctools.latest import Latest
-from meshwright.console.application import application
-from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams
-from tests.browser.conftest import HANG, Console, new_page
+from tests.browser.conftest import HANG, Console, new_page, violations, wait
+from tests.browser.values import Json, Values, change, edge, graph, node
 
-TOKEN = "t" * 32
-Json = dict[str, Any]
-
-
-def change(number: int, **receipt: Any) -> Json:
-    told: Json = {"change": number, "live": False, "affected": 3, "waiting": [], "absent": [], "refused": []}
-    return {
-        "number": number,
-        "time": 1_795_271_220_000 + number,
-        "author": "ann",
-        "message": "",
-        "objects": [f"VirtualService default/v{number}"],
-        "receipt": {**told, "milliseconds": None, **receipt},
-    }
+GATEWAY = "istio-system/istio-ingressgateway"
+CART = "default/cart-v1"
+CALL = edge(GATEWAY, CART)
+SMALL = graph([node(GATEWAY, "gateway"), node(CART)], [CALL])
 
 
-def no_requests(edge: str, most: int) -> list[Json]:
-    del edge, most
-    return []
-
-
-@dataclass
-class Values:
-    """What the mesh says; `tell` makes the page hear of it."""
-
-    graph: Json = field(default_factory=lambda: {"window_seconds": 30.0, "nodes": [], "edges": []})
-    changes: list[Json] = field(default_factory=list[Json])
-    away: bool = False
-    news: Latest[int] = field(default_factory=lambda: Latest(0))
-    server: uvicorn.Server | None = None
-    url: str = ""
-
-    async def ask(self, operation: str, fields: Json) -> Json:
-        if self.away:
-            raise MeshAwayError("the control plane does not answer")
-        if operation == "undo":
-            raise MeshRefusesError(f"change {fields['change']} cannot be undone: v3 was changed since")
-        return {"changes": self.changes} if operation == "changes" else {"on": None}
-
-    def seams(self, port: int) -> Seams:
-        return Seams(
-            graph=lambda: self.graph,
-            past=lambda _: self.graph,
-            requests=no_requests,
-            metrics=lambda: "",
-            news=self.news,
-            ask=self.ask,
-            token=TOKEN,
-            mesh="small",
-            ingress=f"http://localhost:{port}",
-            version="0",
-            allowed_hosts=frozenset({"localhost"}),
-        )
-
-
-@pytest.fixture
-def values() -> Iterator[Values]:
-    made = Values()
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()  # who connects before the server runs waits
-    port = listener.getsockname()[1]
-    made.url = f"http://localhost:{port}/#token={TOKEN}"
-    config = uvicorn.Config(
-        application(made.seams(port)), lifespan="off", ws="none", log_config=None, timeout_graceful_shutdown=1
-    )
-    made.server = uvicorn.Server(config)
-    thread = threading.Thread(target=made.server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.server.should_exit = True
-        thread.join(20)
-        listener.close()
-
-
-@pytest.fixture
-def small(chromium: Browser) -> Iterator[Console]:
-    made = new_page(chromium)
-    try:
-        yield made
-    finally:
-        made.page.context.close()
+def request(number: int, **values: object) -> Json:
+    """A logged request."""
+    told: Json = {"id": str(number), "time": f"{1_795_271_220 + number}.5", "upstream": "10.0.0.1:80", "ms": 3}
+    return {**told, "method": "GET", "path": f"/{number}", "authority": "cart", "code": "200", "flags": "-", **values}
 
 
 def test_an_empty_graph_says_how_to_fill_it(small: Console, values: Values) -> None:
     page = small.page
     page.goto(values.url)
-    expect(page.locator("#empty")).to_contain_text("No traffic", timeout=HANG)
-    expect(page.locator("#empty")).to_contain_text("curl http://localhost:")
-    expect(page.locator("#empty")).to_contain_text("meshwright visitors on")
+    expect(page.locator("#empty")).to_contain_text("No traffic in the last 30 s", timeout=HANG)
+    expect(page.locator("#empty")).to_contain_text(re.compile(r"curl http://localhost:\d+/"))
+    expect(page.locator("#empty")).to_contain_text("meshwright run")
+    expect(page.locator("#empty").get_by_role("button")).to_have_count(0)  # a mesh without visitors
     expect(page.locator("#visitors")).to_be_hidden()
+    expect(page.locator("#views")).to_be_hidden()
     expect(page.locator("#changes")).to_contain_text("No change yet")
     expect(page).to_have_title("small · meshwright")
+    assert small.complaints == []
+
+
+def test_an_empty_demo_offers_its_visitors(small: Console, values: Values) -> None:
+    values.visitors = False
+    page = small.page
+    page.goto(values.url)
+    expect(page.locator("#empty")).to_contain_text("/productpage", timeout=HANG)
+    page.get_by_role("button", name="Switch visitors on").click()
+    expect(page.get_by_role("switch", name="Visitors")).to_have_attribute("aria-checked", "true", timeout=HANG)
+    assert values.visitors is True
     assert small.complaints == []
 
 
@@ -162,3 +96,167 @@ def test_a_control_plane_that_is_away(small: Console, values: Values) -> None:
     page.goto(values.url)
     expect(page.locator("#notice")).to_contain_text("The control plane does not answer", timeout=HANG)
     expect(page.locator("#live")).to_have_text("Live")
+    expect(page.locator("#changes")).to_contain_text("The control plane keeps the changes")
+
+
+def test_times_are_local_and_have_their_day(chromium: Browser, values: Values) -> None:
+    """A change of yesterday does not look like one of today."""
+    zone = "Asia/Shanghai"
+    now = datetime.now(ZoneInfo(zone)).replace(hour=12)
+    values.changes = [{**change(2), "time": now.timestamp() * 1000}]
+    values.changes.append({**change(1), "time": (now - timedelta(days=400)).timestamp() * 1000})
+    context = chromium.new_context(timezone_id=zone, locale="en-US")
+    try:
+        page = context.new_page()
+        page.goto(values.url)
+        times = page.locator(".change-list time")
+        expect(times.first).to_have_text(now.strftime("%H:%M:%S"), timeout=HANG)
+        before = now - timedelta(days=400)
+        expect(times.last).to_have_text(re.compile(rf"{before.day} \w+ {before.year},? {before:%H:%M:%S}"))
+        expect(times.last).to_have_attribute("title", re.compile(r"GMT\+8"))
+    finally:
+        context.close()
+
+
+def test_what_an_undo_means_is_said_before_it_happens(small: Console, values: Values) -> None:
+    values.changes = [change(3)]
+    names = [f"Service default/s{number}" for number in range(6)]
+    values.differences = [
+        {"object": "VirtualService default/a", "before": {"spec": {"a": 1}}, "after": {"spec": {"a": 2}}},
+        {"object": "VirtualService default/b", "before": {"spec": {}}, "after": None},
+        *({"object": name, "before": None, "after": {"spec": {}}} for name in names),
+    ]
+    page = small.page
+    page.goto(values.url)
+    page.get_by_role("button", name="Undo change 3").click()
+    lines = page.locator("#undo-objects li")
+    expect(lines).to_have_text(
+        [
+            "VirtualService default/a is changed back",
+            "VirtualService default/b comes back",
+            *(f"{name} is deleted" for name in names),
+        ],
+        timeout=HANG,
+    )
+    expect(page.locator("#undo-grave")).to_contain_text("6 objects")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(page.locator("#undo")).to_be_hidden()
+    expect(page.get_by_role("button", name="Undo change 3")).to_be_focused()
+
+
+def test_requests_do_not_move_under_the_pointer(small: Console, values: Values) -> None:
+    values.graph = SMALL
+    values.requests = [request(number) for number in range(4, 0, -1)]
+    page = small.page
+    page.goto(values.url)
+    page.locator(f"[data-label='{CALL['id']}']").click()
+    first = page.locator("#requests > tr").first
+    expect(first).to_contain_text("/4", timeout=HANG)
+    first.hover()
+    values.requests = [request(7, ms=0, code="503", flags="UF,URX"), request(6, ms=2345), *values.requests]
+    values.tell()
+    expect(page.locator("#panel")).to_contain_text("2 newer requests wait", timeout=HANG)
+    expect(first).to_contain_text("/4")
+    page.locator("#panel-title").hover()
+    page.locator("h1").hover()
+    expect(first).to_contain_text("/7", timeout=HANG)
+    expect(first).to_contain_text("<1 ms")
+    expect(page.locator("#requests > tr").nth(1)).to_contain_text("2.3 s")
+    expect(page.locator("#panel")).not_to_contain_text("newer requests wait")
+    assert small.complaints == []
+
+
+def test_a_lost_connection_is_no_live_picture(small: Console, values: Values) -> None:
+    values.graph = SMALL
+    page = small.page
+    page.goto(values.url)
+    page.wait_for_selector(f"[data-label='{CALL['id']}'] rect")
+    step = "document.querySelector('.lines').style.getPropertyValue('--flow')"
+    before = page.evaluate(step)
+    wait(page, lambda: page.evaluate(step) != before, "dashes run")
+    assert values.server is not None
+    values.server.should_exit = True
+    expect(page.locator("#notice")).to_contain_text(re.compile(r"Connection lost at \d\d:\d\d:\d\d"), timeout=HANG)
+    before = page.evaluate(step)
+    page.wait_for_timeout(600)
+    assert page.evaluate(step) == before
+    assert violations(page) == []
+
+
+def test_nothing_runs_for_those_who_want_no_motion(chromium: Browser, values: Values) -> None:
+    values.graph = SMALL
+    context = chromium.new_context(reduced_motion="reduce")
+    try:
+        page = context.new_page()
+        page.goto(values.url)
+        page.wait_for_selector(f"[data-label='{CALL['id']}'] rect")
+        page.wait_for_timeout(600)
+        assert page.evaluate("document.querySelector('.lines').style.getPropertyValue('--flow')") == ""
+        assert page.evaluate("document.getAnimations().length") == 0
+    finally:
+        context.close()
+
+
+def test_a_hidden_tab_gives_its_connection_back(small: Console, values: Values) -> None:
+    """A browser has six for a host: seven tabs would be stuck."""
+    page = small.page
+    ended: list[str] = []
+    page.on("requestfailed", lambda each: ended.append(each.url))
+    page.clock.install()
+    page.goto(values.url)
+    expect(page.locator("#live")).to_have_text("Live", timeout=HANG)
+    hide = "h => { Object.defineProperty(document, 'hidden', {value: h, configurable: true});"
+    hide += "document.dispatchEvent(new Event('visibilitychange')); }"
+    page.evaluate(hide, arg=True)
+    page.clock.fast_forward(11_000)
+    wait(page, lambda: any("/events" in url for url in ended), "the stream of events is closed")
+    expect(page.locator("#live")).to_have_text("Live")
+    values.graph = SMALL
+    page.evaluate(hide, arg=False)
+    page.wait_for_selector(f"[data-label='{CALL['id']}'] rect")
+
+
+def test_a_second_tab_needs_no_token(small: Console, values: Values) -> None:
+    page = small.page
+    page.goto(values.url)
+    expect(page.locator("#live")).to_have_text("Live", timeout=HANG)
+    assert page.context.cookies() == []
+    assert "token" not in page.url
+    second = page.context.new_page()
+    second.goto(values.url.partition("#")[0])
+    expect(second.locator("#live")).to_have_text("Live", timeout=HANG)
+    second.goto(f"{values.url.partition('#')[0]}#token=wrong")
+    second.reload()
+    expect(second.locator("#login-error")).to_contain_text("not the token", timeout=HANG)
+    assert violations(second) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_odd_states(chromium: Browser, values: Values, scheme: str) -> None:
+    failed = edge(GATEWAY, "gone.default.svc.cluster.local", error_share=1.0, mtls_share=0.0)
+    half = edge(CART, "default/db-v1", "db.default.svc.cluster.local", "tcp", mtls_share=0.5)
+    some = edge("unknown/unknown", CART, error_share=0.02)
+    nodes = [*SMALL["nodes"], node("unknown/unknown", "unknown"), node("default/db-v1")]
+    values.graph = graph([*nodes, node("gone.default.svc.cluster.local", "service")], [CALL, failed, half, some])
+    values.changes = [change(2, refused=["a.default"]), change(1, waiting=["b.default"])]
+    made = new_page(chromium, color_scheme=scheme)
+    page = made.page
+    try:
+        page.goto(values.url)
+        page.wait_for_selector(f"[data-label='{CALL['id']}'] rect")
+        for language in ("en", "zh"):
+            page.select_option("#language", language)
+            assert violations(page) == []
+        page.locator("[data-box='default/cart']").click()
+        assert violations(page) == []
+        page.locator(f"[data-label='{failed['id']}']").click()
+        assert violations(page) == []
+        values.graph = graph([], [])
+        values.visitors = False
+        page.reload()
+        expect(page.locator("#empty")).to_be_visible(timeout=HANG)
+        assert violations(page) == []
+        assert made.complaints == []
+    finally:
+        page.context.close()

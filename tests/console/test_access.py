@@ -6,10 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from meshwright.asynctools.latest import Latest
-from meshwright.console.access import MOST_WRONG, WRONG_SECONDS, Access, Sessions
+from meshwright.console.access import MOST_WRONG, SESSION_SECONDS, WRONG_SECONDS, Access, Sessions
 from meshwright.console.application import application
 from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams
 
@@ -60,8 +61,12 @@ def client(mesh: SmallMesh) -> Iterator[TestClient]:
         yield made
 
 
-def log_in(client: TestClient) -> None:
-    assert client.post("/api/v1/session", json={"token": TOKEN}).status_code == 204
+def log_in(client: TestClient) -> str:
+    """From now on `client` brings a session; its name."""
+    answer = client.post("/api/v1/session", json={"token": TOKEN})
+    assert answer.status_code == 200
+    client.headers["authorization"] = f"Bearer {answer.json()['session']}"
+    return str(answer.json()["session"])
 
 
 def test_pages_are_open_and_strict(client: TestClient) -> None:
@@ -76,6 +81,29 @@ def test_pages_are_open_and_strict(client: TestClient) -> None:
     assert " style=" not in answer.text
     assert client.get("/nothing.js").status_code == 404
     assert client.get("/../access.py").status_code == 404
+
+
+def test_pages_are_packed_and_not_sent_twice(client: TestClient) -> None:
+    first = client.get("/main.js")
+    assert first.headers["content-encoding"] == "gzip"
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get("/main.js", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    plain = client.get("/main.js", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.text == first.text
+    assert client.get("/style.css").headers["etag"] != first.headers["etag"]
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing.js", "/api/v1/me", "/api/v1/session", "/api/v1/visitors"])
+@pytest.mark.parametrize("method", ["GET", "PATCH", "TRACE"])
+def test_every_answer_is_strict(client: TestClient, method: str, path: str) -> None:
+    headers = client.request(method, path).headers
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["cache-control"] in ("no-store", "no-cache")
 
 
 @pytest.mark.parametrize("path", ["graph", "requests", "changes", "changes/1/diff", "events", "me", "visitors"])
@@ -112,20 +140,41 @@ def test_undo_needs_a_session(client: TestClient, mesh: SmallMesh) -> None:
 
 
 def test_a_session_ends(client: TestClient) -> None:
-    log_in(client)
+    name = log_in(client)
     assert client.get("/api/v1/me").json()["mesh"] == "test"
-    kept = dict(client.cookies)
     assert client.delete("/api/v1/session").status_code == 204
-    client.cookies.update(kept)  # the cookie alone brings nothing back
+    assert client.headers["authorization"] == f"Bearer {name}"
     assert client.get("/api/v1/me").status_code == 401
 
 
-def test_the_cookie_is_for_this_port_and_no_script(client: TestClient) -> None:
-    answer = client.post("/api/v1/session", json={"token": TOKEN})
-    cookie = answer.headers["set-cookie"]
-    assert cookie.startswith("meshwright-session-20001=")
-    assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
+def test_a_session_is_over_after_its_time() -> None:
+    now = [100.0]
+    sessions = Sessions(TOKEN, HOSTS, lambda: now[0])
+    name = sessions.begin(TOKEN)
+    request = Request({"type": "http", "headers": [(b"authorization", f"Bearer {name}".encode())]})
+    assert sessions.access(request) is Access.YES
+    now[0] += SESSION_SECONDS
+    assert sessions.access(request) is Access.NO
+
+
+def test_nothing_is_put_where_other_ports_see_it(client: TestClient) -> None:
+    """Browsers send cookies to every port of a host: to the mesh's own gateway, and to who answers behind it."""
+    log_in(client)
+    for path in ("/", "/api/v1/me"):
+        assert "set-cookie" not in client.get(path).headers
+    assert client.post("/api/v1/session", json={"token": TOKEN}).headers.get("set-cookie") is None
+    del client.headers["authorization"]
+    client.cookies.set("meshwright-session-20001", TOKEN)
+    assert client.get("/api/v1/me").status_code == 401
+
+
+def test_sessions_that_are_over_are_no_guesses(client: TestClient) -> None:
+    """Many tabs that come back after a restart lock nobody out."""
+    over = {"authorization": "Bearer session-of-before"}
+    for _ in range(2 * MOST_WRONG):
+        assert client.get("/api/v1/me", headers=over).status_code == 401
+    log_in(client)
+    assert client.get("/api/v1/me").status_code == 200
 
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], "ü"])

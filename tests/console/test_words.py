@@ -8,7 +8,8 @@ from meshwright.cli.flag_words import FLAGS, flag_words
 
 PAGES = Path(str(files("meshwright.console"))) / "static"
 PAIR = re.compile(r'^  (?:"([^"]+)"|(\w+)): \[\s*"((?:[^"\\]|\\.)*)",\s*"((?:[^"\\]|\\.)*)",?\s*\],', re.MULTILINE)
-CHINESE = re.compile("[\u4e00-\u9fff]")
+CHINESE = re.compile("[\u4e00-\u9fff\uff01-\uff5e]")  # with its punctuation
+QUOTED = re.compile(r'"([\w. -]+)"')
 SLOT = re.compile(r"\{\w+\}")
 
 
@@ -40,9 +41,11 @@ def test_all_keys_that_are_used_have_words() -> None:
         used |= set(re.findall(r'\bt\("([^"]+)"', text)) | set(re.findall(r'data-t(?:-label)?="([^"]+)"', text))
         used |= set(re.findall(r'"((?:column|panel|edge|tls|diff|login|live|view)\.[a-z.]+)"', text))
     assert used - set(words) == set()
-    built = re.compile(r"^(stage|verdict|outcome|node|diff|tls|live|lost|paused|connecting|locked)")
-    used |= set(re.findall(r't\(state\.\w+ \? "(\w+)" : "(\w+)"\)', text_of("main.js"))[0])
-    assert {key for key in words if not built.match(key)} - used == set()
+    built = re.compile(r"^(stage|verdict|outcome|node|diff|tls|live|lost|paused|connecting|locked|legend|service)")
+    names = {
+        name for page in PAGES.glob("*.js") if page.name != "words.js" for name in QUOTED.findall(page.read_text())
+    }
+    assert {key for key in words if not built.match(key)} - used - names == set()
 
 
 def test_every_flag_of_envoy_has_words() -> None:

@@ -1,9 +1,13 @@
-"""Who may use the console: whoever has the local token, which a log-in exchanges for a cookie.
+"""Who may use the console: whoever has the local token, which a log-in exchanges for a session's random name.
 
-The cookie is a session's random name, known to this process only (a restart asks to log in again, which the page
-does by itself as long as it has the token). Requests that change something must come from the console's own page, and
-every request must name this host: another site, or a name that somebody points at 127.0.0.1, gets nothing. Who tries
-many wrong tokens has to wait, and so has everybody else who logs in then; sessions go on.
+Every request brings the session (or, from programs, the token) in its `authorization` header. There is no cookie: a
+browser sends cookies to every port of a host, so each application behind the gateway at localhost would get the
+session of whoever looks at it. A header also leaves nothing that another site could make a browser send.
+
+Sessions are known to this process only; after a restart the page logs in again by itself as long as it has the
+token. Every request must name this host, and changes must come from the console's own page: another site, or a name
+that somebody points at 127.0.0.1, gets nothing. Who tries many wrong tokens has to wait, and so has everybody else
+who logs in then; sessions go on.
 """
 
 import hmac
@@ -16,7 +20,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-COOKIE = "meshwright-session"
+SESSION = "session-"  # how names of sessions begin; one that has ended is no guess at the token
 SESSION_SECONDS = 12 * 3600
 MOST_SESSIONS = 200
 MOST_WRONG = 10  # wrong tokens in a minute
@@ -29,11 +33,6 @@ class Access(Enum):
     YES = "yes"
     NO = "no"
     LATER = "later"
-
-
-def cookie_name(request: Request) -> str:
-    """Cookies know no ports: the name keeps the consoles of several meshes on one machine apart."""
-    return f"{COOKIE}-{request.url.port or 80}"
 
 
 class Sessions:
@@ -52,19 +51,19 @@ class Sessions:
         if may is not Access.YES:
             return may
         self._forget_old()
-        name = secrets.token_urlsafe(32)
+        name = SESSION + secrets.token_urlsafe(32)
         self._until[name] = self._clock() + SESSION_SECONDS
         return name
 
     def end(self, request: Request) -> None:
-        self._until.pop(request.cookies.get(cookie_name(request), ""), None)
+        self._until.pop(_given(request), None)
 
     def access(self, request: Request) -> Access:
         """Whether a request belongs to a session, or carries the token itself (programs do)."""
-        if self._until.get(request.cookies.get(cookie_name(request), ""), 0.0) > self._clock():
-            return Access.YES
-        kind, _, given = request.headers.get("authorization", "").partition(" ")
-        return self._try(given) if kind.lower() == "bearer" else Access.NO
+        given = _given(request)
+        if given.startswith(SESSION):
+            return Access.YES if self._until.get(given, 0.0) > self._clock() else Access.NO
+        return self._try(given) if given else Access.NO
 
     def is_ours(self, request: Request) -> bool:
         """Whether the browser speaks to this host, and (for changes) from our own page."""
@@ -87,3 +86,9 @@ class Sessions:
         now = self._clock()
         kept = sorted((until, name) for name, until in self._until.items() if until > now)
         self._until = {name: until for until, name in kept[-MOST_SESSIONS:]}
+
+
+def _given(request: Request) -> str:
+    """What a request brings to prove itself; "" for nothing."""
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    return given.strip() if kind.lower() == "bearer" else ""

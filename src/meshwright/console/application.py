@@ -3,24 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from importlib.resources import files
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from meshwright.console.access import SESSION_SECONDS, WRONG_SECONDS, Access, Sessions, cookie_name
+from meshwright.console.access import SESSION_SECONDS, WRONG_SECONDS, Access, Sessions
+from meshwright.console.files import page_files
 from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams, Wanted
 
-TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".json": "application/json",
-}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -29,6 +23,8 @@ HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
 LONGEST_BODY = 64 * 1024
@@ -56,6 +52,7 @@ def application(seams: Seams) -> Starlette:
             Route("/api/v1/events", pages.inside(pages.events)),
             Route("/{name:path}", pages.open(pages.static)),
         ],
+        exception_handlers={405: _other_method},
     )
 
 
@@ -70,6 +67,7 @@ class _Pages:
 
     def __init__(self, seams: Seams) -> None:
         self._seams = seams
+        self._files = page_files()
         self._sessions = Sessions(seams.token, seams.allowed_hosts)
 
     def open(self, handler: Handler) -> Handler:
@@ -104,27 +102,24 @@ class _Pages:
 
     async def static(self, request: Request) -> Response:
         name = request.path_params["name"] or "index.html"
-        ending = name[name.rfind(".") :]
-        file = files("meshwright.console").joinpath("static", name)
-        if "/" in name or ending not in TYPES or not file.is_file():
-            return problem(404, "no-such-page", f"there is no page {name}")
-        return Response(file.read_bytes(), headers={**HEADERS, "content-type": TYPES[ending]})
+        file = self._files.get(name)
+        return (
+            problem(404, "no-such-page", f"there is no page {name}")
+            if file is None
+            else file.answer(request, HEADERS)
+        )
 
     async def session(self, request: Request) -> Response:
         if request.method == "DELETE":
             self._sessions.end(request)
-            answer = Response(status_code=204, headers=HEADERS)
-            answer.delete_cookie(cookie_name(request))
-            return answer
+            return Response(status_code=204, headers=HEADERS)
         given = await _body(request)
         name = self._sessions.begin(str(given.get("token", "")))
         if name is Access.LATER:
             return _later()
         if isinstance(name, Access):
             return problem(403, "wrong-token", "this is not the token of this mesh: meshwright dashboard prints it")
-        answer = Response(status_code=204, headers=HEADERS)
-        answer.set_cookie(cookie_name(request), name, max_age=SESSION_SECONDS, httponly=True, samesite="strict")
-        return answer
+        return _json({"session": name, "seconds": SESSION_SECONDS})
 
     async def me(self, request: Request) -> Response:
         del request
@@ -198,6 +193,13 @@ class _Pages:
             return {**await self._seams.ask("changes", {"limit": LAST_CHANGES}), "control_plane": "running"}
         except MeshAwayError:
             return {"changes": [], "control_plane": "away"}
+
+
+def _other_method(request: Request, error: Exception) -> Response:
+    """The router's refusal, with our headers."""
+    answer = problem(405, "no-such-method", f"{request.method} is not for {request.url.path}")
+    answer.headers["allow"] = (error.headers or {}).get("allow", "") if isinstance(error, HTTPException) else ""
+    return answer
 
 
 def _later() -> Response:

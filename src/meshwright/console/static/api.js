@@ -1,9 +1,16 @@
-/** Talks to the console's API: logs in with the token that the page was opened with, follows events, reconnects. */
+/**
+ * Talks to the console's API: logs in with the token that the page was opened with, follows events, reconnects.
+ *
+ * A session is proved by a header and kept where only this origin reads it. A cookie would go to every port of this
+ * machine, and so to whatever the mesh's own gateway serves.
+ */
 
-const TOKEN = "meshwright-token";
+const TOKEN = "meshwright-token"; // of this tab
+const SESSION = "meshwright-session"; // of all tabs
 const SHORTEST = 400;
 const LONGEST = 8000;
 const SILENCE = 25000; // pings come every 10 s
+const HIDDEN = 10000; // a tab that nobody sees for so long gives its connection back: browsers have six for a host
 
 /** The API refused; `status` and `code` as in the problem. */
 export class Refused extends Error {
@@ -14,38 +21,46 @@ export class Refused extends Error {
   }
 }
 
-/** Take the token out of the address, where it would stay in the history. */
+/** Take the token out of the address, where it would stay in the history. Says whether there was one. */
 export function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) {
-    sessionStorage.setItem(TOKEN, given);
-    history.replaceState(null, "", location.pathname + location.search);
-  }
+  if (!given) return false;
+  useToken(given);
+  history.replaceState(null, "", location.pathname + location.search);
+  return true;
 }
 
 /** Keep a token that was typed. */
 export function useToken(token) {
   sessionStorage.setItem(TOKEN, token);
+  localStorage.removeItem(SESSION);
 }
 
 /** Exchange the token for a session. Throws Refused when there is none or it is wrong. */
-export async function logIn() {
+async function logIn() {
   const token = sessionStorage.getItem(TOKEN);
-  if (!token) throw new Refused(401, "no-token", "");
-  await answered(await fetch("/api/v1/session", asJson("POST", { token })));
+  if (!token) throw new Refused(401, localStorage.getItem(SESSION) ? "gone" : "no-token", "");
+  const { session } = await answered(await ask("POST", "/api/v1/session", { token }));
+  localStorage.setItem(SESSION, session);
 }
 
-/** One call; logs in again when the session is gone (the worker was restarted). */
-export async function call(method, path, body) {
-  const response = await fetch(path, asJson(method, body));
-  if (response.status !== 401) return answered(response);
+/** One request in this session; logs in again when the session is gone (the worker was restarted). */
+async function inside(method, path, body, signal) {
+  if (!localStorage.getItem(SESSION)) await logIn();
+  const response = await ask(method, path, body, signal);
+  if (response.status !== 401) return response;
   await logIn();
-  return answered(await fetch(path, asJson(method, body)));
+  return ask(method, path, body, signal);
+}
+
+/** One call; its value. Throws Refused, or what `fetch` throws. */
+export async function call(method, path, body) {
+  return answered(await inside(method, path, body));
 }
 
 /**
- * Follow the events for ever. `on.event(name, value)`; `on.state("live" | "lost", milliseconds until the next try)`;
- * ends with `on.locked(error)` when nobody may come in with this token.
+ * Follow the events for ever. `on.event(name, value)`; `on.state("live" | "lost")`; ends with `on.locked(error)` when
+ * nobody may come in with this token.
  */
 export async function follow(on) {
   let wait = SHORTEST;
@@ -61,23 +76,42 @@ export async function follow(on) {
         return;
       }
     }
-    on.state("lost", wait);
+    if (document.hidden) {
+      await visible();
+      continue;
+    }
+    on.state("lost");
     await new Promise((resolve) => setTimeout(resolve, wait));
     wait = Math.min(LONGEST, wait * 1.7);
   }
 }
 
+function visible() {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", look);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", look);
+    look();
+  });
+}
+
 async function readEvents(take, on) {
   const stop = new AbortController();
   let guard = setTimeout(() => stop.abort(), SILENCE);
+  let hidden = 0;
+  const rest = () => {
+    clearTimeout(hidden);
+    if (document.hidden) hidden = setTimeout(() => stop.abort(), HIDDEN);
+  };
+  document.addEventListener("visibilitychange", rest);
+  rest();
   try {
-    let response = await fetch("/api/v1/events", { signal: stop.signal });
-    if (response.status === 401) {
-      await logIn();
-      response = await fetch("/api/v1/events", { signal: stop.signal });
-    }
+    const response = await inside("GET", "/api/v1/events", undefined, stop.signal);
     if (!response.ok) await answered(response);
-    on.state("live", 0);
+    on.state("live");
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (;;) {
@@ -90,6 +124,8 @@ async function readEvents(take, on) {
       for (const part of parts) takeOne(part, take);
     }
   } finally {
+    document.removeEventListener("visibilitychange", rest);
+    clearTimeout(hidden);
     clearTimeout(guard);
     stop.abort();
   }
@@ -100,9 +136,10 @@ function takeOne(part, take) {
   if (fields.event) take(fields.event, JSON.parse(fields.data ?? "null"));
 }
 
-function asJson(method, body) {
-  if (body === undefined) return { method };
-  return { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+function ask(method, path, body, signal) {
+  const headers = { authorization: `Bearer ${localStorage.getItem(SESSION) ?? ""}` };
+  if (body === undefined) return fetch(path, { method, headers, signal });
+  return fetch(path, { method, signal, body: JSON.stringify(body), headers: { ...headers, "content-type": "application/json" } });
 }
 
 async function answered(response) {

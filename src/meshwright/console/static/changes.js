@@ -2,17 +2,24 @@
 import { call } from "./api.js";
 import { differences } from "./difference.js";
 import { at, el, keyed, say, set } from "./dom.js";
-import { clock, t } from "./i18n.js";
+import { clock, fullTime, t } from "./i18n.js";
 
 const SHOWN_OBJECTS = 3;
+const SHOWN_NAMES = 4;
+const GRAVE = 5; // so many deleted objects are worth a warning
 
 /** How far a change is, as the command line says it. */
 export function receiptWords(receipt) {
-  if (!receipt) return t("receipt.none");
+  if (!receipt) return ""; // of an earlier control plane, or of the start
   if (receipt.withheld?.length) return withheldWords(receipt);
   if (!receipt.affected) return t("receipt.nobody");
-  const absent = receipt.absent.length ? `; ${t("receipt.absent", { names: receipt.absent.join(", ") })}` : "";
+  const absent = receipt.absent.length ? t("joined") + t("receipt.absent", { names: named(receipt.absent) }) : "";
   return progressWords(receipt) + absent;
+}
+
+function named(names) {
+  const more = names.length - SHOWN_NAMES;
+  return more > 0 ? `${names.slice(0, SHOWN_NAMES).join(", ")} ${t("change.more", { count: more })}` : names.join(", ");
 }
 
 function progressWords(receipt) {
@@ -20,15 +27,15 @@ function progressWords(receipt) {
   const away = receipt.absent.length;
   if (receipt.live) return t("receipt.live", { reached: total - away, total, ms: Math.round(receipt.milliseconds) });
   if (receipt.refused.length && !receipt.waiting.length) {
-    return t("receipt.refused", { count: receipt.refused.length, total, names: receipt.refused.join(", ") });
+    return t("receipt.refused", { count: receipt.refused.length, total, names: named(receipt.refused) });
   }
-  return t("receipt.waiting", { reached: total - receipt.waiting.length - away, total, names: receipt.waiting.join(", ") });
+  return t("receipt.waiting", { reached: total - receipt.waiting.length - away, total, names: named(receipt.waiting) });
 }
 
 /** Sentences of the mesh about objects that wait for others, then how far the rest is. */
 function withheldWords(receipt) {
   const rest = receipt.affected ? [receiptWords({ ...receipt, withheld: [] })] : [];
-  return [...receipt.withheld, ...rest].join("; ");
+  return [...receipt.withheld, ...rest].join(t("joined"));
 }
 
 function stateOf(receipt) {
@@ -42,18 +49,18 @@ function stateOf(receipt) {
 export class Changes {
   constructor(holder, tell) {
     this.tell = tell;
-    this.all = [];
+    this.all = null; // not known yet
     this.open = new Map();
     this.none = el("p", { class: "muted" });
     this.list = el("ol", { class: "change-list" });
     holder.append(this.none, this.list);
-    at("own").addEventListener("change", () => this.draw());
     at("undo-no").addEventListener("click", () => at("undo").close());
     at("undo-yes").addEventListener("click", () => this.undo());
   }
 
+  /** What the mesh says; null while it does not answer and nothing is known. */
   take(changes) {
-    this.all = changes;
+    this.all = changes ?? this.all;
     this.draw();
   }
 
@@ -66,10 +73,9 @@ export class Changes {
   }
 
   draw() {
-    const shown = this.all.filter((change) => at("own").checked || !change.author.startsWith("controller/"));
-    say(this.none, t("changes.none"));
-    this.none.hidden = shown.length > 0;
-    keyed(this.list, shown, (change) => change.number, (change) => this.item(change), fill);
+    say(this.none, t(this.all ? "changes.none" : "changes.away"));
+    this.none.hidden = this.all?.length > 0;
+    keyed(this.list, this.all ?? [], (change) => change.number, (change) => this.item(change), fill);
   }
 
   item(change) {
@@ -77,13 +83,17 @@ export class Changes {
     const undo = el("button", { type: "button", class: "small", "aria-label": t("undo.of", change), click: () => this.ask(change) }, t("undo"));
     const objects = change.objects.slice(0, SHOWN_OBJECTS).join(", ");
     const more = change.objects.length > SHOWN_OBJECTS ? ` ${t("change.more", { count: change.objects.length - SHOWN_OBJECTS })}` : "";
+    const [title, rest] = change.message ? [change.message, objects + more] : [objects + more, ""];
+    const when = new Date(change.time);
+    const time = el("time", { datetime: when.toISOString(), title: fullTime(change.time) }, clock(change.time));
     const item = el(
       "li",
       { "data-change": change.number },
       el("span", { class: "number" }, `#${change.number}`),
       el("div", { class: "what" },
-        el("p", {}, el("strong", {}, objects + more), change.message ? el("span", { class: "message" }, ` ${change.message}`) : null),
-        el("p", { class: "muted" }, el("time", { datetime: new Date(change.time).toISOString() }, clock(change.time)), ` · ${t("change.by", change)}`),
+        el("p", { class: "short", title: change.message }, el("strong", {}, title)),
+        rest ? el("p", { class: "short" }, rest) : null,
+        el("p", { class: "muted" }, time, ` · ${t("change.by", change)}`),
         el("p", { class: "receipt" }, el("span", { class: "dot", "aria-hidden": "true" }), el("span"))),
       el("div", { class: "buttons" }, diff, undo),
     );
@@ -110,13 +120,24 @@ export class Changes {
     }
   }
 
-  /** Nothing is undone without a yes. */
-  ask(change) {
+  /** Nothing is undone without a yes to what that means. */
+  async ask(change) {
     this.asked = change;
     say(at("undo-title"), t("undo.ask", change));
+    say(at("undo-grave"), "");
     at("undo-objects").replaceChildren(...change.objects.map((object) => el("li", {}, object)));
     at("undo").showModal();
     at("undo-no").focus();
+    try {
+      const { differences: parts } = await call("GET", `/api/v1/changes/${change.number}/diff`);
+      if (this.asked !== change) return;
+      const kind = ({ before, after }) => (!before ? "undo.deletes" : !after ? "undo.creates" : "undo.changes");
+      at("undo-objects").replaceChildren(...parts.map((each) => el("li", {}, t(kind(each), each))));
+      const gone = parts.filter((each) => !each.before).length;
+      if (gone >= GRAVE) say(at("undo-grave"), t("undo.grave", { count: gone }));
+    } catch {
+      // the names alone stay; whether it can be undone is said by the mesh
+    }
   }
 
   async undo() {
@@ -134,6 +155,7 @@ export class Changes {
 
 function fill(item, change) {
   const receipt = item.querySelector(".receipt");
+  receipt.hidden = !change.receipt;
   set(receipt, { class: `receipt ${stateOf(change.receipt)}` });
   say(receipt.lastElementChild, receiptWords(change.receipt));
 }

@@ -36,12 +36,14 @@ function one({ object, before, after }) {
   const kind = !before ? "created" : !after ? "deleted" : "changed";
   const head = el("h4", {}, object, " ", el("span", { class: `tag ${kind}` }, t(`diff.${kind}`)));
   if (!rows.length) return el("div", {}, head, el("p", { class: "muted" }, t("diff.none")));
-  const cells = ["column.field", "column.before", "column.after"].map((key) => el("th", { scope: "col" }, t(key)));
-  return el("div", {}, head, el("div", { class: "scroll" }, el("table", { "aria-label": object }, el("thead", {}, el("tr", {}, ...cells)), el("tbody", {}, ...rows.map(row)))));
+  const names = kind === "changed" ? ["column.field", "column.before", "column.after"] : ["column.field", "column.value"];
+  const cells = names.map((key) => el("th", { scope: "col" }, t(key)));
+  return el("div", {}, head, el("div", { class: "scroll" }, el("table", { "aria-label": object }, el("thead", {}, el("tr", {}, ...cells)), el("tbody", {}, ...rows.map((each) => row(each, kind))))));
 }
 
-function row([path, before, after]) {
-  return el("tr", {}, el("th", { scope: "row" }, el("code", {}, path)), value(before, "old", "−"), value(after, "new", "+"));
+function row([path, before, after], kind) {
+  const sides = [kind === "created" ? null : value(before, "old", "−"), kind === "deleted" ? null : value(after, "new", "+")];
+  return el("tr", {}, el("th", { scope: "row" }, el("code", {}, path)), ...sides);
 }
 
 function value(text, kind, sign) {

@@ -4,6 +4,7 @@ import { WORDS } from "./words.js";
 
 const KEPT = "meshwright-language";
 export const LANGUAGES = ["en", "zh"];
+const LOCALES = { en: "en-GB", zh: "zh-CN" };
 let language = first();
 
 function first() {
@@ -46,7 +47,7 @@ export function writeFixed() {
 export function flagWords(flags) {
   if (!flags || flags === "-") return "";
   const column = LANGUAGES.indexOf(language);
-  return flags.split(",").map((flag) => FLAGS[flag]?.[column] ?? flag).join(language === "zh" ? "；" : "; ");
+  return flags.split(",").map((flag) => FLAGS[flag]?.[column] ?? flag).join(t("joined"));
 }
 
 /** Requests per second. */
@@ -55,11 +56,13 @@ export function rate(value) {
   return value.toLocaleString(language, { minimumFractionDigits: 0, maximumFractionDigits: digits });
 }
 
-/** Milliseconds; – for unknown ones. */
+/** A duration from milliseconds, with its unit; – for unknown ones. */
 export function ms(value) {
   if (value === null || value === undefined) return "–";
-  if (value >= 10000) return `${(value / 1000).toFixed(1)} s`;
-  return `${value >= 100 ? Math.round(value) : value >= 10 ? value.toFixed(0) : value.toFixed(1)} ms`;
+  if (value < 0.1) return "<0.1 ms";
+  const seconds = value >= 999.5;
+  const number = seconds ? value / 1000 : value;
+  return `${number.toLocaleString(language, { maximumFractionDigits: number < 10 ? 1 : 0 })} ${seconds ? "s" : "ms"}`;
 }
 
 /** A share of 1 in per cent; never 0 % for something, never 100 % for less than all. */
@@ -70,9 +73,16 @@ export function percent(share) {
   return `${value >= 10 || value === 0 ? Math.round(value) === 100 && share < 1 ? value.toFixed(1) : Math.round(value) : value.toFixed(1)}%`;
 }
 
-/** The time of day of Unix milliseconds. */
-export function clock(milliseconds, parts = false) {
+/** The time of Unix milliseconds, local; with the day when it was not today. */
+export function clock(milliseconds) {
   const date = new Date(milliseconds);
-  const text = date.toLocaleTimeString(language === "zh" ? "zh-CN" : "en-GB", { hour12: false });
-  return parts ? `${text}.${String(date.getMilliseconds()).padStart(3, "0")}` : text;
+  const now = new Date();
+  const day = date.toDateString() === now.toDateString() ? {} : { month: "short", day: "numeric" };
+  const year = date.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
+  return date.toLocaleString(LOCALES[language], { ...year, ...day, hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+}
+
+/** The same in full, with its zone. */
+export function fullTime(milliseconds) {
+  return new Date(milliseconds).toLocaleString(LOCALES[language], { dateStyle: "full", timeStyle: "long", hour12: false });
 }

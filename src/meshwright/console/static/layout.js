@@ -1,11 +1,16 @@
 /** Where boxes stand: in layers from callers to called. A box keeps its place while others come and go. */
+import { widthOf } from "./measure.js";
 
-export const BOX = 172;
-export const GAP = 188;
 export const HEAD = 42;
+export const NAME = "600 13px";
+export const UNDER = "11.5px";
+export const SIDE = 12; // from a box's edge to its text
 const ROW = 26;
-const WIDE_ROW = 46; // several versions: each one's edges have a label of their own
+const WIDE_ROW = 50; // several versions: each one's edges have a label of their own
 const SPACE = 36;
+const BOX = { least: 108, most: 196 };
+const GAP = { least: 112, most: 190 };
+const MARGIN = 12;
 
 /** The height of one version in a box. */
 export function rowOf(box) {
@@ -15,6 +20,11 @@ export function rowOf(box) {
 /** The height of a box. */
 export function heightOf(box) {
   return HEAD + box.rows.filter((row) => row.version).length * rowOf(box) + (box.rows.some((row) => row.version) ? 8 : 4);
+}
+
+function wish(box) {
+  const words = Math.max(widthOf(box.title, NAME), widthOf(box.under, UNDER), ...box.rows.map((row) => widthOf(row.version, NAME) + 8));
+  return Math.min(BOX.most, Math.max(BOX.least, Math.ceil(words) + 2 * SIDE));
 }
 
 /** Remembers places. `place` is called with every picture. */
@@ -28,20 +38,27 @@ export class Places {
     this.at.clear();
   }
 
-  /** @returns {Map<string, {x: number, y: number, height: number}>} and the frame around all */
-  place(boxes, edges) {
-    const layers = layersOf(boxes, edges);
+  /**
+   * `room` is the width in px that there is.
+   * @returns {{places: Map<string, {x: number, y: number, width: number, height: number}>, width: number}}
+   */
+  place(boxes, edges, room) {
+    const layers = layersOf(boxes, edges, this.at);
     for (const key of this.at.keys()) if (!layers.has(key)) this.at.delete(key);
-    const deepest = Math.max(0, ...layers.values());
-    for (let layer = 0; layer <= deepest; layer += 1) {
-      const here = boxes.filter((box) => layers.get(box.key) === layer);
-      this.settle(here, layer, edges);
-    }
-    const places = new Map(boxes.map((box) => {
-      const { layer, y } = this.at.get(box.key);
-      return [box.key, { x: layer * (BOX + GAP), y, height: heightOf(box) }];
-    }));
-    return { places, frame: frameOf(places) };
+    const rows = [];
+    for (const box of boxes) (rows[layers.get(box.key)] ??= []).push(box);
+    for (let layer = 0; layer < rows.length; layer += 1) this.settle(rows[layer] ?? [], layer, edges);
+    const used = rows.filter(Boolean); // a layer that nobody is in any more takes no room
+    const widths = used.map((row) => Math.max(...row.map(wish)));
+    const total = widths.reduce((sum, width) => sum + width, 2 * MARGIN);
+    const gap = Math.min(GAP.most, Math.max(GAP.least, Math.floor((room - total) / Math.max(1, used.length - 1))));
+    const places = new Map();
+    let x = MARGIN;
+    used.forEach((row, index) => {
+      for (const box of row) places.set(box.key, { x, y: this.at.get(box.key).y, width: widths[index], height: heightOf(box) });
+      x += widths[index] + gap;
+    });
+    return { places, width: Math.max(0, x - gap + MARGIN) };
   }
 
   settle(here, layer, edges) {
@@ -79,23 +96,18 @@ export class Places {
   }
 }
 
-function frameOf(places) {
-  const all = [...places.values()];
-  if (!all.length) return { x: 0, y: 0, width: 0, height: 0 };
-  const top = Math.min(...all.map((each) => each.y)) - 28;
-  const bottom = Math.max(...all.map((each) => each.y + each.height)) + 28;
-  const right = Math.max(...all.map((each) => each.x + BOX)) + 16;
-  return { x: -16, y: top, width: right + 16, height: bottom - top };
-}
-
-/** The longest way from a caller whom nobody calls; calls in a circle do not count. */
-function layersOf(boxes, edges) {
+/**
+ * The longest way from a caller whom nobody calls; calls in a circle do not count. A box stays in the layer where it
+ * stood, also when its callers have gone, and moves only where a new caller would stand behind it.
+ */
+function layersOf(boxes, edges, before) {
   const next = new Map(boxes.map((box) => [box.key, new Set()]));
   for (const edge of edges) if (edge.from !== edge.to && next.has(edge.to)) next.get(edge.from)?.add(edge.to);
   const called = new Set([...next.values()].flatMap((all) => [...all]));
   const layers = new Map();
   const open = new Set();
-  const visit = (key, layer) => {
+  const visit = (key, least) => {
+    const layer = Math.max(least, before.get(key)?.layer ?? 0);
     if (open.has(key) || (layers.get(key) ?? -1) >= layer) return;
     layers.set(key, layer);
     open.add(key);

@@ -1,36 +1,46 @@
 /** The page: wires the live values to what shows them. */
-import { call, follow, logIn, takeToken, useToken } from "./api.js";
+import { call, follow, takeToken, useToken } from "./api.js";
 import { Changes } from "./changes.js";
 import { at, el, say, set } from "./dom.js";
+import { drawEmpty } from "./empty.js";
 import { Graph } from "./graph.js";
 import { choose, chosen, clock, rate, t, writeFixed } from "./i18n.js";
+import { drawLegend } from "./legend.js";
 import { Seen } from "./model.js";
 import { Panel } from "./panel.js";
+import { Service } from "./service.js";
 import { Table } from "./table.js";
-import { drawVisitors, showVisitors } from "./visitors.js";
+import { drawVisitors, showVisitors, visitorsCome } from "./visitors.js";
 
 const THEME = "meshwright-theme";
 const TOLD_FOR = 12000;
 
 const seen = new Seen();
-const graph = new Graph(at("graph"), openEdge);
+const graph = new Graph(at("graph"), { edge: openEdge, box: openBox });
 const table = new Table(at("table"), openEdge);
 const panel = new Panel(at("panel"), closedPanel);
+const service = new Service(at("service"), { edge: openEdge, closed: closedPanel });
 const changes = new Changes(at("changes"), tell);
-const state = { live: "connecting", told: 0, paused: false, table: false, away: false, drawn: false, ingress: "" };
+const state = { live: "connecting", told: 0, paused: false, table: false, away: false, drawn: false, me: null };
 let opener = null;
 
 function draw() {
   const edges = [...seen.edges.values()].filter((edge) => edge.live);
-  at("work").classList.toggle("with-panel", !at("panel").hidden);
-  at("graph").hidden = state.table || !seen.edges.size;
-  at("table").hidden = !state.table || !seen.edges.size;
-  at("empty").hidden = seen.edges.size > 0 || !state.drawn;
-  at("tidy").hidden = state.table || !seen.edges.size;
+  const some = seen.edges.size > 0;
+  at("work").classList.toggle("with-panel", !at("panel").hidden || !at("service").hidden);
+  at("graph").hidden = state.table || !some;
+  at("legend").hidden = state.table || !some;
+  at("table").hidden = !state.table || !some;
+  at("empty").hidden = some || !state.drawn;
+  at("views").hidden = !some;
+  at("tidy").hidden = state.table || !some;
   say(at("summary"), edges.length ? summary(edges) : "");
-  if (!state.table) graph.draw(seen, panel.edge);
+  if (!some) drawEmpty(at("empty"), { ingress: state.me?.ingress, visitors: visitorsCome(), seconds: seen.window });
+  if (!state.table) graph.draw(seen, { edge: panel.edge, box: service.box });
   else table.draw(seen, panel.edge);
+  drawLegend(at("legend"), at("graph").querySelector(".crowd") !== null);
   panel.update(seen);
+  service.update(seen);
 }
 
 function summary(edges) {
@@ -41,41 +51,47 @@ function summary(edges) {
 
 function drawState() {
   const shown = state.live === "live" && state.paused ? "paused" : state.live;
-  set(at("live"), { "data-state": shown });
+  const lost = state.live === "lost";
+  set(at("live"), { "data-state": shown, title: state.told ? clock(state.told) : null });
   say(at("live"), t(shown));
-  set(at("live"), { title: state.told ? clock(state.told) : null });
   set(at("pause"), { "aria-pressed": String(state.paused) });
   say(at("pause"), t(state.paused ? "resume" : "pause"));
-  say(at("notice"), state.away ? t("away") : "");
-}
-
-function drawEmpty() {
-  at("empty").replaceChildren(
-    el("h3", {}, t("empty")),
-    el("p", {}, t("empty.how")),
-    el("pre", { tabindex: "0" }, el("code", {}, `curl ${state.ingress}/productpage`)),
-    el("p", {}, t("empty.visitors")),
-    el("pre", { tabindex: "0" }, el("code", {}, "meshwright visitors on")),
-  );
+  at("pause").hidden = state.live === "locked";
+  if (lost) say(at("notice"), state.told ? t("lost.what", { time: clock(state.told) }) : "");
+  else say(at("notice"), state.away ? t("away") : "");
+  at("work").classList.toggle("stale", lost);
+  graph.motion.held = lost || state.paused;
 }
 
 function drawAll() {
   writeFixed();
-  drawEmpty();
   drawState();
   drawVisitors();
   if (!at("panel").hidden) panel.build(seen);
+  if (!at("service").hidden) service.build(seen);
   changes.rebuild();
   draw();
 }
 
 // ---------------------------------------------------------------- what happens
 
-function openEdge(id) {
-  opener = document.activeElement;
-  panel.show(id, seen);
+function open(one, other, show) {
+  const within = [at("panel"), at("service")].some((each) => each.contains(document.activeElement));
+  if (!within) opener = document.activeElement; // from one panel to the next: back to where the first was opened
+  if (other === panel) panel.edge = "";
+  else service.box = "";
+  other.holder.hidden = true;
+  show();
   draw();
+}
+
+function openEdge(id) {
+  open(panel, service, () => panel.show(id, seen));
   graph.bring(id);
+}
+
+function openBox(key) {
+  open(service, panel, () => service.show(key, seen));
 }
 
 function closedPanel() {
@@ -89,7 +105,7 @@ function tell(text, kind) {
   setTimeout(() => words.remove(), TOLD_FOR);
 }
 
-function took(name, value) {
+async function took(name, value) {
   state.told = Date.now();
   if (name === "graph" && !state.paused) {
     seen.take(value, Date.now());
@@ -98,8 +114,12 @@ function took(name, value) {
   }
   if (name === "changes") {
     state.away = value.control_plane === "away";
-    if (!state.away && !state.paused) changes.take(value.changes);
-    if (!state.away) showVisitors();
+    if (!state.paused) changes.take(state.away ? null : value.changes);
+    graph.motion.wake();
+    if (!state.away) {
+      await showVisitors();
+      if (!seen.edges.size) draw();
+    }
   }
   drawState();
 }
@@ -112,19 +132,17 @@ function stand(live) {
 function locked(error) {
   at("work").hidden = true;
   at("login").hidden = false;
-  say(at("login-error"), error.code === "no-token" ? "" : t(error.status === 429 ? "login.later" : "login.wrong"));
+  const words = { "no-token": "", gone: t("login.gone") }[error.code];
+  say(at("login-error"), words ?? t(error.status === 429 ? "login.later" : "login.wrong"));
   at("token").focus();
   stand("locked");
 }
 
 async function start() {
   try {
-    await logIn();
-    const me = await call("GET", "/api/v1/me");
-    say(at("mesh-name"), me.mesh);
-    state.ingress = me.ingress;
-    drawEmpty();
-    document.title = `${me.mesh} · meshwright`;
+    state.me = await call("GET", "/api/v1/me");
+    say(at("mesh-name"), state.me.mesh);
+    document.title = `${state.me.mesh} · meshwright`;
   } catch (error) {
     if ([401, 403, 429].includes(error.status)) {
       locked(error);
@@ -133,6 +151,7 @@ async function start() {
   }
   at("login").hidden = true;
   at("work").hidden = false;
+  draw();
   follow({ event: took, state: stand, locked });
 }
 
@@ -178,11 +197,14 @@ at("login").addEventListener("submit", (event) => {
   at("token").value = "";
   start();
 });
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || at("undo").open) return;
+  for (const each of [panel, service]) if (!each.holder.hidden) each.close();
+});
 
 takeToken();
 window.addEventListener("hashchange", () => {
-  takeToken();
-  if (!at("login").hidden) start();
+  if (takeToken() && !at("login").hidden) start();
 });
 drawAll();
 start();

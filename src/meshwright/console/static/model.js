@@ -26,7 +26,7 @@ export class Seen {
     for (const id of this.nodes.keys()) if (!used.has(id)) this.nodes.delete(id);
     for (const edge of graph.edges) {
       const node = this.nodes.get(edge.destination);
-      if (node && (node.kind === "workload" || node.kind === "gateway")) this.homes.set(edge.service, boxKey(node));
+      if (node && isHome(node, edge.service)) this.homes.set(edge.service, boxKey(node));
     }
   }
 
@@ -52,7 +52,7 @@ export class Seen {
       const key = this.boxOf(node.id);
       const box = boxes.get(key) ?? emptyBox(key, node);
       boxes.set(key, box);
-      if (node.kind === "service") continue;
+      if (node.kind === "service") continue; // its box is that of the workloads behind it, if one of them is known
       box.kind = node.kind;
       box.name = node.app || node.name;
       box.namespace = node.namespace === "unknown" ? "" : node.namespace;
@@ -60,25 +60,33 @@ export class Seen {
     }
     for (const box of boxes.values()) box.rows.sort((a, b) => compare(a.id, b.id));
     const edges = [...this.edges.values()].map((edge) => ({ ...edge, from: this.boxOf(edge.source), to: this.boxOf(edge.destination) }));
+    for (const box of boxes.values()) if (box.rows.length > 1) box.rows = box.rows.map((row) => ({ ...row, version: row.version || row.name }));
     return { boxes: [...boxes.values()].sort((a, b) => compare(a.key, b.key)), edges: edges.sort((a, b) => compare(a.id, b.id)) };
   }
 
   /** How a person calls a node: "reviews v2". */
   nameOf(id, words) {
     const node = this.nodes.get(id);
-    if (!node || node.name === "unknown") return words;
+    if (!node || node.kind === "unknown") return words;
     if (node.kind === "service") return HOST.exec(node.name)?.[1] ?? node.name;
     return [node.app || node.name, node.version].filter(Boolean).join(" ");
   }
 }
 
+/** Whether a service lives at a node. Behind a gateway there are also hosts that only pass through it. */
+function isHome(node, service) {
+  if (node.kind !== "gateway") return node.kind === "workload";
+  return HOST.exec(service)?.[2] === node.namespace;
+}
+
 function boxKey(node) {
-  return node.name === "unknown" ? node.id : `${node.namespace}/${node.app || node.name}`;
+  return node.kind === "unknown" ? node.id : `${node.namespace}/${node.app || node.name}`;
 }
 
 function emptyBox(key, node) {
   const [namespace, name] = key.includes("/") ? key.split("/") : ["", key];
-  return { key, kind: node.kind, name, namespace, rows: [] };
+  const kind = node.kind !== "service" ? node.kind : HOST.test(node.name) ? "nobody" : "external";
+  return { key, kind, name, namespace, rows: [] };
 }
 
 /** Order of texts, the same in every language. */

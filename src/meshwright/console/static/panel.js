@@ -2,8 +2,8 @@
 import { call } from "./api.js";
 import { el, keyed, say, set } from "./dom.js";
 import { explanation } from "./explanation.js";
-import { tlsWords } from "./graph.js";
-import { clock, flagWords, ms, percent, rate, t } from "./i18n.js";
+import { tlsWords } from "./edges.js";
+import { clock, flagWords, fullTime, ms, percent, rate, t } from "./i18n.js";
 
 const MOST = 50;
 
@@ -15,7 +15,8 @@ export class Panel {
     this.edge = "";
     this.busy = false;
     this.open = new Map(); // request -> explanation that is shown
-    holder.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
+    holder.addEventListener("pointerleave", () => this.letGo());
+    holder.addEventListener("focusout", () => this.letGo());
   }
 
   /** Show an edge and move the focus there. */
@@ -34,6 +35,7 @@ export class Panel {
   /** All of it anew, in the language of now. */
   build(seen) {
     this.open.clear();
+    this.waiting = null;
     this.title = el("h2", { id: "panel-title", tabindex: "-1" });
     this.service = el("p", { class: "muted" });
     this.window = el("p", { id: "panel-count" });
@@ -41,7 +43,10 @@ export class Panel {
     this.codes = el("tbody", { id: "codes" });
     this.rows = el("tbody", { id: "requests" });
     this.list = el("table", { class: "requests", "aria-label": t("panel.requests") }, requestsHead(), this.rows);
+    this.list.hidden = true; // until the first answer
     this.none = el("p", { class: "muted" }, t("panel.none"));
+    this.none.hidden = true;
+    this.held = el("small", { class: "muted" });
     const close = el("button", { type: "button", class: "quiet close", "aria-label": t("close"), click: () => this.close() }, "✕");
     const codesHead = headed("column.code", "column.count", "column.meaning");
     this.holder.replaceChildren(
@@ -51,7 +56,7 @@ export class Panel {
       this.facts,
       el("h3", {}, t("panel.codes")),
       el("table", { "aria-label": t("panel.codes") }, codesHead, this.codes),
-      el("h3", {}, t("panel.requests")),
+      el("h3", {}, t("panel.requests"), " ", this.held),
       this.none,
       el("div", { class: "scroll" }, this.list),
     );
@@ -65,7 +70,7 @@ export class Panel {
     if (this.holder.hidden || !edge) return;
     this.seen = seen;
     say(this.title, `${seen.nameOf(edge.source, t("unknown"))} → ${seen.nameOf(edge.destination, t("unknown"))}`);
-    say(this.service, t("panel.service", { service: edge.service }));
+    say(this.service, t("panel.service", edge));
     const words = edge.protocol === "tcp" ? "panel.window.tcp" : "panel.window";
     say(this.window, edge.live ? t(words, { count: edge.count, seconds: seen.window }) : t("panel.idle"));
     this.fillFacts(edge);
@@ -77,11 +82,8 @@ export class Panel {
     const facts = [
       [t("column.rate"), edge.live ? t("per.second", { rate: rate(edge.rps) }) : t("idle")],
       [t("column.errors"), percent(edge.live ? edge.error_share : 0)],
-      ["p50", ms(edge.p50_ms)],
-      ["p95", ms(edge.p95_ms)],
-      ["p99", ms(edge.p99_ms)],
+      ...(edge.p95_ms === null ? [] : [["p50", ms(edge.p50_ms)], ["p95", ms(edge.p95_ms)], ["p99", ms(edge.p99_ms)]]),
       [t("column.tls"), tlsWords(edge)],
-      [t("column.protocol"), edge.protocol],
     ];
     keyed(this.facts, facts, (fact) => fact[0], () => el("div", {}, el("dt"), el("dd")), (element, [name, value]) => {
       say(element.firstChild, name);
@@ -103,7 +105,27 @@ export class Panel {
     else if (this.edge && this.edge !== edge.id) this.update(this.seen); // another edge was opened meanwhile
   }
 
+  /** Rows do not move under a pointer, a focus or somebody who reads an explanation. */
+  isRead() {
+    return this.open.size > 0 || this.rows.matches(":hover, :focus-within");
+  }
+
+  letGo() {
+    setTimeout(() => {
+      if (this.waiting && this.edge && !this.isRead()) this.fillRequests(...this.waiting);
+    });
+  }
+
   fillRequests(edge, fresh) {
+    const shown = this.rows.keyedChildren;
+    const news = shown?.size ? fresh.filter((request) => !shown.has(keyOf(request))).length : 0;
+    if (news && this.isRead()) {
+      this.waiting = [edge, fresh];
+      say(this.held, t(news >= MOST ? "panel.held.many" : "panel.held", { count: news }));
+      return;
+    }
+    this.waiting = null;
+    say(this.held, "");
     const kept = [...this.open.values()].map((each) => each.request);
     const asked = new Set(fresh.map(keyOf));
     const requests = [...fresh, ...kept.filter((request) => !asked.has(keyOf(request)))];
@@ -114,15 +136,24 @@ export class Panel {
 
   row(edge, request) {
     const bad = !/^\d+$/.test(request.code ?? "") || Number(request.code) >= 500 || request.code === "0";
-    const version = this.seen.nodes.get(request.destination)?.version || "–";
     const words = flagWords(request.flags);
     const code = el("td", { class: bad && edge.protocol !== "tcp" ? "code bad" : "code" }, codeWords(request.code), words ? el("small", {}, ` ${request.flags}`) : null);
     if (words) set(code, { title: words });
     const ask = el("button", { type: "button", class: "small", "aria-expanded": "false" }, t("why"));
     set(ask, { "aria-label": t("why.of", { method: request.method ?? "", path: request.path ?? "", code: codeWords(request.code) }) });
     ask.addEventListener("click", () => this.toggle(edge, request, row, ask));
-    const what = el("td", { class: "path", title: request.authority ?? "" }, request.method ? `${request.method} ${request.path}` : edge.protocol);
-    const row = el("tr", {}, el("td", { class: "time" }, clock(Number(request.time) * 1000)), what, code, el("td", { class: "number" }, ms(request.ms)), el("td", {}, version), el("td", {}, request.method ? ask : null));
+    const asked = request.method ? `${request.method} ${request.path}` : edge.protocol;
+    const what = el("td", { class: "path", title: [asked, request.authority].filter(Boolean).join(" · ") }, asked);
+    const when = Number(request.time) * 1000;
+    const row = el(
+      "tr",
+      {},
+      el("td", { class: "time", title: fullTime(when) }, clock(when)),
+      what,
+      code,
+      el("td", { class: "number" }, request.ms === 0 ? "<1 ms" : ms(request.ms)), // Envoy counts whole ones
+      el("td", {}, request.method ? ask : null),
+    );
     return row;
   }
 
@@ -133,10 +164,11 @@ export class Panel {
       shown.element.closest("tr").remove();
       this.open.delete(key);
       set(button, { "aria-expanded": "false" });
+      this.letGo();
       return;
     }
     const element = el("div", { class: "why", role: "region", "aria-label": t("why.title") }, t("why.busy"));
-    row.after(el("tr", { class: "answer" }, el("td", { colspan: "6" }, element)));
+    row.after(el("tr", { class: "answer" }, el("td", { colspan: "5" }, element)));
     this.open.set(key, { request, element });
     set(button, { "aria-expanded": "true" });
     try {
@@ -158,7 +190,7 @@ function codeWords(code) {
 
 function fillCode(row, each) {
   say(row.cells[0], each.code === "tcp" ? t("code.tcp") : `${codeWords(each.code)}${each.flags && each.flags !== "-" ? ` ${each.flags}` : ""}`);
-  say(row.cells[1], String(each.count));
+  say(row.cells[1], each.count.toLocaleString());
   say(row.cells[2], flagWords(each.flags) || t("flags.none"));
 }
 
@@ -167,6 +199,6 @@ function headed(...keys) {
 }
 
 function requestsHead() {
-  const cells = [t("column.time"), t("column.request"), t("column.code"), "ms", t("column.version"), t("column.why")];
-  return el("thead", {}, el("tr", {}, ...cells.map((words) => el("th", { scope: "col", class: words === "ms" ? "number" : null }, words))));
+  const cells = ["column.time", "column.request", "column.code", "column.took", "column.why"];
+  return el("thead", {}, el("tr", {}, ...cells.map((key) => el("th", { scope: "col", class: key === "column.took" ? "number" : null }, t(key)))));
 }

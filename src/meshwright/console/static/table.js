@@ -1,6 +1,6 @@
 /** The graph as a table: the same values, sortable. */
 import { el, keyed, say, set } from "./dom.js";
-import { edgeWords, healthOf, tlsWords } from "./graph.js";
+import { edgeWords, healthOf, tlsWords } from "./edges.js";
 import { ms, percent, rate, t } from "./i18n.js";
 import { compare } from "./model.js";
 

@@ -5,6 +5,11 @@ import { t } from "./i18n.js";
 
 let on = null;
 
+/** Whether they come; null where the mesh has none. */
+export function visitorsCome() {
+  return on;
+}
+
 /** Ask and draw. */
 export async function showVisitors() {
   try {
@@ -26,7 +31,8 @@ export function drawVisitors() {
   set(button, { "aria-checked": String(on), title: t("visitors.hint") });
 }
 
-async function flip() {
+/** Switch them. */
+export async function flip() {
   try {
     on = (await call("PUT", "/api/v1/visitors", { on: !on })).on;
   } finally {

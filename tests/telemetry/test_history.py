@@ -77,6 +77,19 @@ def test_requests_are_found_by_id_and_outcome(tmp_path: Path) -> None:
     history.close()
 
 
+def test_good_requests_do_not_drive_out_errors(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.db")
+    history.keep("bad", {"time": "1", "id": "a", "code": "503"})
+    for number in range(3 * MOST_RECORDS):
+        history.keep("good", {"time": str(2 + number), "id": "b", "code": "200"})
+    assert [each["id"] for each in history.find(3, failed=True)] == ["a"]
+    assert len(history.requests()) == MOST_RECORDS + 1
+    for number in range(3 * MOST_RECORDS):
+        history.keep("bad", {"time": "1", "id": str(number), "code": "0"})
+    assert len(history.find(2 * MOST_RECORDS, failed=True)) == MOST_RECORDS
+    history.close()
+
+
 def test_a_killed_worker_loses_what_was_not_flushed(tmp_path: Path) -> None:
     file = tmp_path / "history.db"
     done = subprocess.run([sys.executable, "-c", DIES, str(file)], check=False, env=dict(os.environ))

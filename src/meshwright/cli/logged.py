@@ -69,8 +69,8 @@ def meant(mesh: LocalMesh, words: str, hop: int | None) -> Meant:
     names = sorted({str(each["id"]) for each in hops})
     if not names:
         raise Failure(
-            f"request {words} is not kept: one is known two seconds after its answer, and the last 10,000 stay "
-            "(meshwright requests)"
+            f"request {words} is not kept: one is known two seconds after its answer; the last 10,000 stay, and "
+            "10,000 errors (meshwright requests)"
         )
     if len(names) > 1:
         raise UsageFailure(f"--request {words} may mean {', '.join(names)}")

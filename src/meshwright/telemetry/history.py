@@ -1,6 +1,7 @@
 """What outlives the worker: a roll-up of each edge and minute, and the last requests, in SQLite.
 
-Both are bounded by number and age. Writes come in blocks, one transaction each `FLUSH_SECONDS`: that is what a worker
+Errors are kept apart from other requests, so that many good ones do not drive out the bad. All are bounded by number,
+roll-ups also by age. Writes come in blocks, one transaction each `FLUSH_SECONDS`: that is what a worker
 that is killed may lose (of the minute that is running, the part since then).
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from meshwright.telemetry.database import opened
 from meshwright.telemetry.graph import EdgeCounts, EdgeKey, is_failure
 
 FLUSH_SECONDS = 10.0
@@ -24,14 +26,30 @@ CREATE TABLE IF NOT EXISTS minutes (
 CREATE TABLE IF NOT EXISTS requests (
   number INTEGER PRIMARY KEY AUTOINCREMENT, edge TEXT NOT NULL, value TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS errors (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, edge TEXT NOT NULL, value TEXT NOT NULL
+);
+CREATE VIEW IF NOT EXISTS records AS
+  SELECT number, edge, value, 0 AS bad, CAST(json_extract(value, '$.time') AS REAL) AS time FROM requests
+  UNION ALL
+  SELECT number, edge, value, 1 AS bad, CAST(json_extract(value, '$.time') AS REAL) AS time FROM errors;
 """
+_WRITES = {  # by whether it is an error: bring in, and trim
+    False: (
+        "INSERT INTO requests (edge, value) VALUES (?, ?)",
+        "DELETE FROM requests WHERE number <= (SELECT max(number) FROM requests) - ?",
+    ),
+    True: (
+        "INSERT INTO errors (edge, value) VALUES (?, ?)",
+        "DELETE FROM errors WHERE number <= (SELECT max(number) FROM errors) - ?",
+    ),
+}
 
 
 _FIND = """
-SELECT value FROM requests
-WHERE (:request = '' OR substr(json_extract(value, '$.id'), 1, length(:request)) = :request)
-  AND (NOT :failed OR is_failure(json_extract(value, '$.code')))
-ORDER BY CAST(json_extract(value, '$.time') AS REAL) DESC, number DESC LIMIT :most
+SELECT value FROM records
+WHERE (:request = '' OR substr(json_extract(value, '$.id'), 1, length(:request)) = :request) AND bad >= :failed
+ORDER BY time DESC, number DESC LIMIT :most
 """
 
 
@@ -40,15 +58,9 @@ class History:
 
     def __init__(self, file: Path) -> None:
         """Opens or makes the file; one that cannot be read as a database is begun anew."""
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            self._database = _opened(file)
-        except sqlite3.DatabaseError:
-            for part in file.parent.glob(f"{file.name}*"):
-                part.unlink()
-            self._database = _opened(file)
+        self._database = opened(file, _SCHEMA)
         self._minutes: dict[tuple[int, EdgeKey], EdgeCounts] = {}
-        self._requests: list[tuple[str, str]] = []
+        self._fresh: dict[bool, list[tuple[str, str]]] = {False: [], True: []}  # by whether they are errors
 
     def close(self) -> None:
         """With everything written."""
@@ -62,16 +74,17 @@ class History:
             self._minutes.setdefault((minute, key), EdgeCounts()).include(counts)
 
     def keep(self, edge: str, record: Mapping[str, Any]) -> None:
-        """One request. Of those that come between two flushes the last `MOST_RECORDS` are kept."""
-        if len(self._requests) >= 2 * MOST_RECORDS:
-            del self._requests[:MOST_RECORDS]
-        self._requests.append((edge, json.dumps(record)))
+        """One request. Of those that come between two flushes the last `MOST_RECORDS` and as many errors are kept."""
+        fresh = self._fresh[is_failure(str(record.get("code") or ""))]
+        if len(fresh) >= 2 * MOST_RECORDS:
+            del fresh[:MOST_RECORDS]
+        fresh.append((edge, json.dumps(record)))
 
     def flush(self) -> None:
         """Write what came since the last time, and take out what is too old or too much."""
         minutes, self._minutes = self._minutes, {}
-        requests, self._requests = self._requests[-MOST_RECORDS:], []
-        if not minutes and not requests:
+        fresh, self._fresh = self._fresh, {False: [], True: []}
+        if not minutes and not any(fresh.values()):
             return
         with self._database as database:
             for (minute, key), counts in minutes.items():
@@ -84,10 +97,10 @@ class History:
                 database.execute("INSERT OR REPLACE INTO minutes VALUES (?, ?, ?)", row)
             if minutes:
                 _trim(database, max(minute for minute, _ in minutes))
-            database.executemany("INSERT INTO requests (edge, value) VALUES (?, ?)", requests)
-            database.execute(
-                "DELETE FROM requests WHERE number <= (SELECT max(number) FROM requests) - ?", (MOST_RECORDS,)
-            )
+            for bad, records in fresh.items():
+                bring_in, trim = _WRITES[bad]
+                database.executemany(bring_in, records[-MOST_RECORDS:])
+                database.execute(trim, (MOST_RECORDS,))
 
     def edges(self, since: float, until: float) -> dict[EdgeKey, EdgeCounts]:
         """Sums of the minutes that lie between two times, as far as they are written."""
@@ -108,25 +121,8 @@ class History:
 
     def requests(self) -> list[tuple[str, dict[str, Any]]]:
         """Edge and record of each request that is kept, the oldest first."""
-        rows = self._database.execute("SELECT edge, value FROM requests ORDER BY number")
+        rows = self._database.execute("SELECT edge, value FROM records ORDER BY time, number")
         return [(edge, json.loads(value)) for edge, value in rows]
-
-
-def _opened(file: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(file)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.executescript(_SCHEMA)
-        database.create_function("is_failure", 1, _is_failure, deterministic=True)
-    except sqlite3.DatabaseError:
-        database.close()
-        raise
-    return database
-
-
-def _is_failure(code: object) -> bool:
-    return isinstance(code, str) and is_failure(code)
 
 
 def _trim(database: sqlite3.Connection, newest: int) -> None:

@@ -60,6 +60,7 @@ def nowhere(_: str) -> bool:
         ("busybox", {}),
         ("docker.io/library/busybox:1.36", {}),
         ("alpine:latest", {}),
+        ("fortio/fortio:latest_release", {}),
     ],
 )
 def test_images_of_the_samples_have_entries(image: str, expected: dict[str, str]) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import pairwise
 
 from meshwright.images import httpbin_answers
+from meshwright.images.access_log import combined, structured, with_log
 from meshwright.images.client import split_authority
 from meshwright.images.httpbin_request import Asked
 from meshwright.images.server import Handler, Request, Response, json_response, log, serve
@@ -78,10 +80,20 @@ def arguments(words: list[str]) -> tuple[bool, int]:
     return classic, int(number)
 
 
+def logged(handler: Handler, words: list[str], *, classic: bool) -> Handler:
+    """go-httpbin tells of every request, gunicorn where `--access-logfile -` asks for it."""
+    if not classic:
+        return with_log(handler, structured)
+    asked = "--access-logfile=-" in words or ("--access-logfile", "-") in pairwise(words)
+    return with_log(handler, combined) if asked else handler
+
+
 def main() -> int:
     """Run the service."""
-    classic, port = arguments(sys.argv[1:])
-    return serve(with_cors(Httpbin(classic=classic).handle), "httpbin", port)
+    words = sys.argv[1:]
+    classic, port = arguments(words)
+    handler = with_cors(Httpbin(classic=classic).handle)
+    return serve(logged(handler, words, classic=classic), "httpbin", port)
 
 
 if __name__ == "__main__":

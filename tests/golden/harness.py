@@ -198,4 +198,4 @@ def _finding(finding: Diagnostic, loaded: LoadedMesh) -> dict[str, str]:
 
 
 def _yaml(tree: object) -> str:
-    return yaml.safe_dump(tree, sort_keys=False, width=110, allow_unicode=True)
+    return yaml.dump(tree, Dumper=yaml.CSafeDumper, sort_keys=False, width=110, allow_unicode=True)

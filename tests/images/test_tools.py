@@ -5,14 +5,18 @@ import os
 import re
 import socket
 import subprocess
+import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from meshwright.images import tools
+from meshwright.images import pilot_agent, tools
 from meshwright.images.fortio import Load, Options, UsageError, report
 from meshwright.images.netcat import Options as NetcatOptions
 from meshwright.images.netcat import UsageError as NetcatError
+from meshwright.wiring.commands import resolved
 from tests.images.programs import ask, command, new_address, running
 
 
@@ -144,3 +148,43 @@ def test_go_httpbin_tells_of_every_request() -> None:
     assert re.match(r'time=\S+Z level=INFO msg="200 GET /headers [0-9.]+ms" status=200 method=GET ', first)
     assert 'uri="/headers?a=1"' in first
     assert "status=503" in second
+
+
+# ------------------------------------------------------------ pilot-agent
+def test_pilot_agent_asks_the_envoy_of_its_container(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    asked: list[bytes] = []
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{folder}/admin.sock"
+        listener.bind(path)
+        listener.listen()
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                asked.append(connection.recv(4096).split(b"\r\n")[0])
+                connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\na: 1\n\r\n0\r\n\r\n")
+
+        envoy = threading.Thread(target=answer)
+        envoy.start()
+        assert pilot_agent.ask("GET", "stats?filter=pending", path) == 0
+        envoy.join()
+    assert asked == [b"GET /stats?filter=pending HTTP/1.1"]
+    assert capsysbinary.readouterr().out == b"a: 1\n"
+    assert pilot_agent.ask("GET", "stats", "/nowhere.sock") == 1
+    assert b"does not answer" in capsysbinary.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["", "request GET", "request DELETE stats", "wait"])
+def test_pilot_agent_refuses_other_words(words: str) -> None:
+    done = run("pilot_agent", *words.split())
+    assert (done.returncode, done.stderr[:6]) == (2, "usage:")
+
+
+def test_programs_of_images_are_found_for_exec() -> None:
+    ours = [sys.executable, "-I", "-m"]
+    assert list(resolved(("pilot-agent", "request", "GET", "stats"), "/nowhere")) == [
+        *ours, "meshwright.images.pilot_agent", "request", "GET", "stats",
+    ]  # fmt: skip
+    assert list(resolved(("/usr/bin/fortio", "load"), "/nowhere")) == [*ours, "meshwright.images.fortio", "load"]
+    assert resolved(("/bin/sh", "-c", "true")) == ("/bin/sh", "-c", "true")
+    assert resolved(("no-such-program",)) == ("no-such-program",)

@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import click
 
 from meshwright.cli.failure import Failure, UnreachableFailure, UsageFailure
 from meshwright.cli.mesh_option import running_mesh
-from meshwright.processes.client import Disconnected, RemoteError, Unanswered, answer_of
+from meshwright.processes.client import Disconnected, NobodyThere, RemoteError, Unanswered, answer_of
 from meshwright.wiring.local_mesh import LocalMesh
 
+RESTART_SECONDS = 8.0  # a killed control plane with a thousand objects is back within 5 s on two busy cores
+RETRY_SECONDS = 0.2
 PATIENCE_SECONDS = 2.0  # for a control plane that is there and does not answer
 
 
@@ -21,7 +24,7 @@ def ask(data: Path | None, operation: str, **fields: Any) -> dict[str, Any]:
     """One operation on the running mesh. Raises Failure, UsageFailure or UnreachableFailure."""
     mesh = running_mesh(data)
     try:
-        return asyncio.run(_ask(mesh, operation, fields))
+        return asyncio.run(ask_patiently(mesh, operation, fields))
     except RemoteError as error:
         if error.code == "usage":
             raise UsageFailure(str(error)) from None
@@ -29,8 +32,14 @@ def ask(data: Path | None, operation: str, **fields: Any) -> dict[str, Any]:
     except Unanswered as error:
         doubt = "whether it has done what was asked is not known" if error.asked else "nothing was asked of it"
         raise UnreachableFailure(f"the control plane of {mesh.data.root} shows no life; {doubt}") from None
+    except NobodyThere as error:
+        trouble = mesh.trouble() or "it is starting, or its control plane is being restarted: try again in a moment"
+        raise UnreachableFailure(f"the mesh in {mesh.data.root} does not answer: {error}; {trouble}") from None
     except (Disconnected, OSError) as error:
-        raise UnreachableFailure(f"the mesh in {mesh.data.root} does not answer: {error}") from None
+        raise UnreachableFailure(
+            f"the mesh in {mesh.data.root} went away before it answered ({error}); whether it has done what was "
+            "asked is not known: look with `meshwright history`, or ask again"
+        ) from None
 
 
 def proxies_as_compiled(mesh: LocalMesh) -> dict[str, dict[str, Any]] | None:
@@ -48,6 +57,21 @@ def planned_pods(mesh: LocalMesh) -> int | None:
         return len(asyncio.run(_ask(mesh, "topology", {}))["pods"])
     except (RemoteError, Disconnected, OSError):
         return None
+
+
+async def ask_patiently(mesh: LocalMesh, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Asked again while nobody listens: a control plane that is being restarted is back in a few seconds.
+
+    Raises NobodyThere when it is not, RemoteError and Disconnected.
+    """
+    end = time.monotonic() + RESTART_SECONDS
+    while True:
+        try:
+            return await _ask(mesh, operation, fields)
+        except NobodyThere:
+            if time.monotonic() >= end:
+                raise
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _ask(mesh: LocalMesh, operation: str, fields: dict[str, Any]) -> dict[str, Any]:

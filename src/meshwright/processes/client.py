@@ -33,6 +33,10 @@ class Disconnected(Exception):  # noqa: N818 - a state of the connection more th
     """The other side has gone. Connect again and ask it what it has."""
 
 
+class NobodyThere(Disconnected):
+    """Nobody listens: nothing was asked."""
+
+
 class Unanswered(Disconnected):
     """The other side is there and says nothing; `asked` tells whether it may have heard the question."""
 
@@ -59,11 +63,11 @@ class Client:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Connect. Disconnected when nobody listens there."""
+        """Connect. NobodyThere when nobody listens there."""
         try:
             return cls(unixsockets.connect(path))
         except OSError as error:
-            raise Disconnected(f"nothing answers at {path}: {error.strerror or error}") from None
+            raise NobodyThere(f"nothing answers at {path}: {error.strerror or error}") from None
 
     @property
     def connected(self) -> bool:

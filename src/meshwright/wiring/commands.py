@@ -8,13 +8,16 @@ DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def resolved(argv: tuple[str, ...], path: str = DEFAULT_PATH) -> tuple[str, ...]:
-    """Programs that the machine lacks (curl, say) are ours where a catalogue entry has one of that name."""
-    if "/" in argv[0] or shutil.which(argv[0], path=path):
+    """Programs that the machine lacks (curl, say, or /usr/bin/fortio) are ours where a catalogue entry has one of
+    that name.
+    """
+    if shutil.which(argv[0], path=path):
         return argv
     from meshwright.wiring.loading import shipped_catalogue
 
+    wanted = Path(argv[0]).name
     for entry in shipped_catalogue().entries:
-        for name, stand_in in entry.fallbacks:
-            if Path(name).name == argv[0]:
+        for name, stand_in in (*entry.programs, *entry.fallbacks):
+            if Path(name).name == wanted:
                 return (*(word.replace("{python}", sys.executable) for word in stand_in), *argv[1:])
     return argv

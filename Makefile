@@ -47,6 +47,7 @@ test: setup-dev lint
 
 test-all: setup-dev
 	$(PY) -m pytest tests/slow
+	MESHWRIGHT_THOROUGH=1 $(PY) -m pytest --timeout 900 tests/property tests/node/test_convergence.py
 
 bench: setup-dev
 	$(PY) -m bench

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from meshwright.compiler.compile import Compiler, resources_json
@@ -32,12 +32,13 @@ from meshwright.model.virtual_service import (
 )
 from meshwright.model.workload import Workload
 from tests.compiler.meshes import host, meta, proxy, service, workload
+from tests.examples import examples
 
 NAMES = ("details", "ratings", "reviews")
 NAMESPACES = ("default", "shop", "istio-system")
 PROTOCOLS = (Protocol.HTTP, Protocol.GRPC, Protocol.TCP, Protocol.AUTO, Protocol.TLS)
 TYPES = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
-FEW = settings(max_examples=60, deadline=None)
+FEW = examples(25, 150)
 
 names, namespaces = some.sampled_from(NAMES), some.sampled_from(NAMESPACES)
 ages = some.sampled_from(("", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"))

@@ -3,7 +3,7 @@
 import random
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshwright.compiler.compile import Compiler
@@ -12,9 +12,10 @@ from meshwright.envoyapi.rules import violations
 from meshwright.model.names import ROUTES
 from meshwright.model.published import EncodedResource, Published
 from meshwright.model.snapshot import Snapshot
+from tests.examples import examples
 from tests.property.meshes import snapshots
 
-MODEST = settings(max_examples=25, deadline=None)
+MODEST = examples(12, 80)
 
 
 def routes_of(published: Published) -> dict[tuple[str, str], EncodedResource]:

@@ -1,7 +1,7 @@
 """Plain YAML scalars become values as Kubernetes reads them.
 
-Kubernetes follows YAML 1.1 for unquoted words (`yes`, `no`, `on`, `off` are booleans; `0644` is octal), but knows
-no dates and no base-60 numbers: those stay text.
+Kubernetes follows YAML 1.1 for unquoted words (`yes`, `no`, `on`, `off`, `y`, `n` are booleans; `0644` is octal), but
+knows no dates and no base-60 numbers: those stay text.
 """
 
 import math
@@ -12,9 +12,9 @@ Scalar = str | int | float | bool | None
 _WORDS: dict[str, bool | None] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "yes": True, "Yes": True, "YES": True,
-    "on": True, "On": True, "ON": True,
+    "on": True, "On": True, "ON": True, "y": True, "Y": True,
     "false": False, "False": False, "FALSE": False, "no": False, "No": False, "NO": False,
-    "off": False, "Off": False, "OFF": False,
+    "off": False, "Off": False, "OFF": False, "n": False, "N": False,
 }  # fmt: skip
 _NUMERIC = frozenset("0123456789+-.")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)\Z")

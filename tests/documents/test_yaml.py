@@ -110,9 +110,9 @@ def test_separator_inside_a_block_scalar_ends_the_document() -> None:
 
 def test_lists_are_flattened() -> None:
     item = HEAD.replace("\n", "\n  ").rstrip(" ").replace("apiVersion", "- apiVersion", 1)
-    text = f"apiVersion: v1\nkind: List\nitems:\n{item}{item.replace('name: x', 'name: y')}"
+    text = f"apiVersion: v1\nkind: List\nitems:\n{item}{item.replace('name: x', 'name: z')}"
     parsed = read(text, "f.yaml")
-    assert [(document.ref.name, document.locate("").line) for document in parsed.documents] == [("x", 4), ("y", 8)]
+    assert [(document.ref.name, document.locate("").line) for document in parsed.documents] == [("x", 4), ("z", 8)]
 
 
 def test_typed_lists_give_their_kind_to_their_items() -> None:

@@ -54,7 +54,7 @@ spec:
   - {name: here, labels: {topology.istio.io/cluster: Kubernetes}}
   - {name: elsewhere, labels: {version: v1, topology.istio.io/cluster: another}}
   - {name: zone, labels: {topology.kubernetes.io/zone: a, topology.istio.io/subzone: b}}
-  - {name: network, labels: {topology.istio.io/network: n}}
+  - {name: network, labels: {topology.istio.io/network: net}}
 """,
     "annotations-of-istio": """
 apiVersion: v1

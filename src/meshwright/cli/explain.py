@@ -135,10 +135,12 @@ def _offline(names: Sequence[str], question: dict[str, Any]) -> dict[str, Any]:
 
 def text(answer: dict[str, Any]) -> str:
     """The answer for a person: the outcome first, then how it came to it."""
-    lines = [f"{answer['method']} {answer['to']} from {answer['from']}: {_outcome(answer)}", ""]
+    method = "" if answer["to"].startswith(("tcp://", "tls://")) else f"{answer['method']} "
+    lines = [f"{method}{answer['to']} from {answer['from']}: {_outcome(answer)}", ""]
     width = max((len(step["stage"]) for step in answer["steps"]), default=0)
     for step in answer["steps"]:
-        lines.append(f"  {MARKS[step['verdict']]} {step['stage']:{width}}  {step['name']}: {step['why']}")
+        name = f"{step['name']}: " if step["name"] else ""
+        lines.append(f"  {MARKS[step['verdict']]} {step['stage']:{width}}  {name}{step['why']}")
         if step["origin"] is not None:
             lines.append(f"    {'':{width}}  {_origin(step['origin'])}")
     return "\n".join(lines)

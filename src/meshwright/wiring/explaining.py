@@ -68,12 +68,21 @@ def explain(mesh: Explainable, question: Question) -> dict[str, Any]:
         call = _call(question, target, target.port or PORTS.get(target.scheme, 0), address)
         caller, answer = load.proxy_name, _asked(view, load, call)
         if not address:
-            answer = replace(answer, steps=(_unknown_name(mesh, target.hostname or ""), *answer.steps))
+            first = _unknown_name(mesh, target.hostname or "", load.meta.namespace)
+            answer = replace(answer, steps=(first, *answer.steps))
     return {"from": caller, "to": question.url, "method": question.method, **_as_json(answer, mesh.lines)}
 
 
-def _unknown_name(mesh: Explainable, host: str) -> Step:
-    """A name that is looked up outside, with the service that may have been meant."""
+def _unknown_name(mesh: Explainable, host: str, namespace: str) -> Step:
+    """A name that is looked up outside: another name of a host outside, or one that nobody has, with the service
+    that may have been meant.
+    """
+    domain = mesh.snapshot.settings.cluster_domain
+    forms = {f"{host.rstrip('.').lower()}{end}" for end in ("", f".{namespace}.svc.{domain}", f".svc.{domain}")}
+    alias = next((each for each in mesh.snapshot.services if each.alias_of and each.host in forms), None)
+    if alias is not None:
+        why = f"it stands for {alias.alias_of}, which is no service of the mesh: that is looked up outside"
+        return Step("name", host, Verdict.APPLIED, why, alias.meta.origin)
     names = {service.meta.name: service.host for service in mesh.snapshot.services}
     near = get_close_matches(host.partition(".")[0], names, n=1)
     meant = f" (did you mean {near[0]}?)" if near else ""

@@ -21,7 +21,7 @@ def main() -> int:
         said = subprocess.run(
             [str(MESHWRIGHT), "dashboard", "--data", str(data)], check=True, capture_output=True, text=True
         )
-        page = browser.new_page(viewport={"width": 1760, "height": 900}, locale="en-US", color_scheme="light")
+        page = browser.new_page(viewport={"width": 1760, "height": 1020}, locale="en-US", color_scheme="light")
         page.goto(said.stdout.strip())
         for step in steps()[:-1]:
             page.wait_for_timeout(PAUSE_SECONDS * 1000)

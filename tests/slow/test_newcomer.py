@@ -279,7 +279,7 @@ def each_has_half(page: Page, _: str) -> None:
 
 def line_turns_red(page: Page, _: str) -> None:
     until(page, lambda: colour(page, TO_NOBODY) == "red", lambda: colour(page, TO_NOBODY))
-    expect(page.locator(f"[data-label='{TO_NOBODY}']")).to_contain_text("100% errors", timeout=HANG)
+    expect(page.locator(f"[data-label='{TO_NOBODY}']")).to_contain_text("▲ 100%", timeout=HANG)
 
 
 def why_is_the_same(page: Page, printed: str) -> None:
@@ -295,7 +295,7 @@ def why_is_the_same(page: Page, printed: str) -> None:
 CHECKS: tuple[tuple[str, Callable[[Page, str], None]], ...] = (
     ("the lines to reviews v1 and v2 turn grey.", lines_turn_grey),
     ("the line to reviews v2 is back, each of the two has about half of the calls.", each_has_half),
-    ("the line to details turns red, with 100% errors.", line_turns_red),
+    ("the line to details turns red and says ▲ 100%: all are errors.", line_turns_red),
     ("click on the red line, then on *Why?* beside a request.", why_is_the_same),
 )
 

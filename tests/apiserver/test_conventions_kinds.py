@@ -234,6 +234,7 @@ def test_151_a_config_map_has_a_greatest_size(admin: Client, namespace: str) -> 
     value = config_map(a="x" * 600_000, b="y" * 600_000)
     status = refused(admin.post(config_maps(namespace), value), 422, "Invalid")
     assert "Too long" in status["message"]
+    assert "" not in fields(status), "kubectl prints the field before the message"
 
 
 def test_166_empty_values_are_values(admin: Client, namespace: str) -> None:

@@ -15,6 +15,7 @@ from meshwright.apiserver.schema_check import Findings, check, pruned
 from meshwright.apiserver.values import Json, is_map, metadata_of, without_nulls
 
 _MOST_SHOWN = 100
+_MAPS = ("metadata.labels", "metadata.annotations")
 
 
 @dataclass(slots=True)
@@ -100,9 +101,12 @@ class _Wrong:
 
 
 def _each_once(errors: list[FieldError]) -> list[FieldError]:
-    """One error per field: the last one, as rules of the kind itself come last and say most."""
+    """One error per field: the last one, as rules of the kind itself come last and say most. Of labels and
+    annotations the map is the field: what is said of it is not said again of its members.
+    """
     by_path = {(error.path, error.warning): error for error in errors}
-    return list(by_path.values())
+    whole = tuple(f"{path}." for path in _MAPS if (path, False) in by_path)
+    return [error for error in by_path.values() if not error.path.startswith(whole)]
 
 
 def _judge(target: Target, value: Json, wrong: _Wrong, strictness: Strictness) -> Admitted:

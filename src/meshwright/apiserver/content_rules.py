@@ -30,4 +30,4 @@ def content_errors(value: Json, kind: str) -> Iterator[FieldError]:
             seen.add(key)
             size += len(item.encode()) if isinstance(item, str) else 0
     if size > MOST_BYTES:
-        yield FieldError("", f"Too long: may not be more than {MOST_BYTES} bytes", "FieldValueTooLong")
+        yield FieldError("data", f"Too long: may not be more than {MOST_BYTES} bytes", "FieldValueTooLong")

@@ -19,6 +19,7 @@ from meshwright.model.chunked import ChunkedMapping
 from meshwright.model.names import Namespace, ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.proxy import Interception, ProxyClass, Role
 from meshwright.model.published import EncodedResource, Published
+from meshwright.wiring.machine import settle
 from meshwright.xds.server import XdsServer
 
 CHUNKS = 64
@@ -94,6 +95,7 @@ async def serve(proxies: int, folder: Path, mesh: Mesh) -> None:
     async with XdsServer(state) as server:
         for number in range(proxies):
             await server.add(ProxyName(f"pod-{number}.default"), folder / str(number))
+        settle()  # as the control plane does
         await obeyed(change)
 
 

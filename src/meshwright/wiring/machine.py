@@ -17,6 +17,9 @@ NODE = "local"
 """The name of the one machine of an embedded mesh."""
 NODE_SOCKET = "node.sock"
 HOLDER_PAUSE_SECONDS = 0.05
+YOUNG = 10_000
+"""New objects (less those that are gone again) until Python looks through the youngest for cycles. Its own 700 are
+passed by every change to a hundred classes of proxies, though all of that goes by reference counting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ def stop_on_signals() -> asyncio.Event:
 
 
 def settle() -> None:
-    """What is loaded now stays: keep the collector from walking it again and again."""
+    """What is loaded now stays: keep the collector from walking it again and again, and from looking too often."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])

@@ -35,6 +35,11 @@ class CallError(Exception):
 class MessageReader:
     """Pieces of a body become messages. Messages above `limit` bytes end the call before they are stored."""
 
+    __slots__ = (
+        "_buffer",
+        "_limit",
+    )
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._buffer = bytearray()

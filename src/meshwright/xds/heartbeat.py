@@ -23,6 +23,19 @@ DEFAULT_HEARTBEAT = Heartbeat()
 class Pulse:
     """Watches one connection. Set `heard` to the time of the loop whenever the peer shows life."""
 
+    __slots__ = (
+        "_ask",
+        "_asked",
+        "_dead",
+        "_due",
+        "_heartbeat",
+        "_loop",
+        "_seen_unsent",
+        "_timer",
+        "_unsent",
+        "heard",
+    )
+
     def __init__(
         self,
         heartbeat: Heartbeat,

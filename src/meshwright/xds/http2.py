@@ -143,6 +143,27 @@ class HeaderBlock:
 class Http2Connection:
     """What both sides share. Feed it with `receive`, talk with `send_*`, write what `take_output` gives."""
 
+    __slots__ = (
+        "_block",
+        "_buffer",
+        "_counted_at",
+        "_decoder",
+        "_events",
+        "_first_block",
+        "_greeted",
+        "_highest",
+        "_initial_window",
+        "_largest_frame",
+        "_limits",
+        "_output",
+        "_settled",
+        "_streams",
+        "_tokens",
+        "_unacknowledged",
+        "_window",
+        "ended",
+    )
+
     _LARGEST_PUSH = 1  # of the setting ENABLE_PUSH; a server must not say more than 0
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -543,6 +564,8 @@ class Http2Connection:
 
 class Http2Server(Http2Connection):
     """The side that takes requests."""
+
+    __slots__ = ()
 
     def _headers_complete(self, block: HeaderBlock) -> None:
         headers = self._decode(bytes(block.block))

@@ -21,6 +21,8 @@ class Http2Client(Http2Connection):
     A response ends with `ResponseHeaders(ends=True)`, with `RequestEnded` (no trailers), or with `StreamReset`.
     """
 
+    __slots__ = ()
+
     _LARGEST_PUSH = 0
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:

@@ -30,7 +30,7 @@ from meshwright.xds.http2 import Limits
 from meshwright.xds.peer import Peer, listening_socket, peer_of
 from meshwright.xds.session import DEFAULT_TIMING, Complaint, SubscriptionError, Timing
 from meshwright.xds.share import Share
-from meshwright.xds.stream import Book, Stream
+from meshwright.xds.stream import REMEMBERED, Book, Stream
 from meshwright.xds.subscription import NOTHING, TooManyNamesError
 from meshwright.xds.transport import GrpcConnection
 from meshwright.xds.witness import PretenderError, Witness
@@ -44,6 +44,7 @@ LIMITS = Limits(streams=32)  # an Envoy has one for everything and one for each 
 T = TypeVar("T")
 NO_RESOURCES: Resources = MappingProxyType({})
 ALARM_PAUSE = 0.005  # seconds; not more often are all streams looked at
+FORGET_AFTER = 2 * REMEMBERED  # seconds
 SLICE = 50  # connections that are pumped before other work gets its turn
 
 
@@ -118,6 +119,14 @@ class _Served:
 class _DeltaCall:
     """One stream: what comes goes to it, what it says goes to the peer."""
 
+    __slots__ = (
+        "_home",
+        "_served",
+        "_server",
+        "_stream",
+        "more",
+    )
+
     def __init__(self, server: "XdsServer", served: _Served, stream: Stream, home: list[Stream]) -> None:
         self._server = server
         self._served = served
@@ -137,14 +146,20 @@ class _DeltaCall:
             raise CallError(Status.INVALID_ARGUMENT, str(error)) from None
         except TooManyNamesError:
             raise CallError(Status.RESOURCE_EXHAUSTED, "too many names are subscribed to") from None
-        if self._stream.state.takes_secrets:
+        state = self._stream.state
+        if state.takes_secrets:
             self._server.aim(self._served, self._stream, now)  # perhaps it asked for the first one just now
+            state = self._stream.state
+        self.more = now >= state.idle_until
+        if not self.more:
+            self._server.rests_until(state.idle_until)
 
     def next_message(self, now: float) -> Framed | None:
         reply = self._stream.reply(now)
-        self.more = now >= self._stream.state.idle_until
+        idle_until = self._stream.state.idle_until
+        self.more = now >= idle_until
         if not self.more:
-            self._server.rests(self._stream)
+            self._server.rests_until(idle_until)
         return reply
 
     def wake_at(self, now: float) -> float | None:
@@ -182,6 +197,7 @@ class XdsServer:
         self._clock: Callable[[], float] = time.monotonic  # until there is a loop
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = math.inf
+        self._forgets: asyncio.TimerHandle | None = None
         self._served: dict[ProxyName, _Served] = {}
         self._moved = Latest(0)
         self._ticking = False
@@ -204,8 +220,9 @@ class XdsServer:
             await self.remove(proxy)
         for watcher in self._watchers:
             watcher.cancel()
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for timer in (self._alarm, self._forgets):
+            if timer is not None:
+                timer.cancel()
         # The body's own error goes on as it is; only a cancellation is the group's business (it may have caused it).
         if isinstance(error, asyncio.CancelledError):
             await self._tasks.__aexit__(kind, error, trace)
@@ -317,22 +334,33 @@ class XdsServer:
                 self._refresh(served)
                 if number % SLICE == 0:
                     await asyncio.sleep(0)
+            self._forget_soon()
 
     def _refresh(self, served: _Served) -> None:
-        now = self._clock()
-        for stream in served.ads:
-            self.aim(served, stream, now)
-        for stream in served.sds:
-            self.aim(served, stream, now)
-        for connection in tuple(served.connections):
-            connection.pump()
+        now, speaks = self._clock(), False
+        for streams in (served.ads, served.sds):
+            for stream in streams:
+                self.aim(served, stream, now)
+                speaks |= stream.state.idle_until <= now
+        if speaks:
+            for connection in tuple(served.connections):
+                connection.pump()
 
-    def rests(self, stream: Stream) -> None:
-        """A stream has nothing to say now."""
+    def _forget_soon(self) -> None:
+        """What was worked out for this news is not needed any more a moment later, though nothing else happens."""
+        if self._forgets is None:
+            self._forgets = asyncio.get_running_loop().call_later(FORGET_AFTER, self._forget)
+
+    def _forget(self) -> None:
+        self._forgets = None
+        self._book.forget_old(self._clock())
+
+    def rests_until(self, at: float) -> None:
+        """A stream has nothing to say before that time."""
         if not self._ticking:
             self.tick()
-        if stream.state.idle_until < self._alarm_at:
-            self._set_alarm(stream.state.idle_until)
+        if at < self._alarm_at:
+            self._set_alarm(at)
 
     def _set_alarm(self, at: float) -> None:
         if self._alarm is not None:
@@ -435,6 +463,8 @@ def _earliest(served: _Served) -> float:
 
 class _CheckedConnection(GrpcConnection):
     """A connection that knows its proxy, and hangs up when the peer is not who may speak for it."""
+
+    __slots__ = ("_served",)
 
     def __init__(
         self,

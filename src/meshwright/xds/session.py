@@ -39,7 +39,7 @@ from meshwright.model.names import (
 )
 from meshwright.model.published import Resources
 from meshwright.xds.culprit import culprits
-from meshwright.xds.subscription import NOTHING, Plan, Sent, Subscription
+from meshwright.xds.subscription import NOTHING, Place, Plan, Sent, Subscription
 
 SEND_ORDER: tuple[TypeUrl, ...] = (SECRET, CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES)
 AFTER_CLUSTERS = (EXTENSION, LISTENER, ROUTES)
@@ -78,6 +78,13 @@ class Answer(NamedTuple):
 
     url: TypeUrl
     plan: Plan
+
+
+class Rest(NamedTuple):
+    """Where a stream stands that has everything: equal rests, equal futures."""
+
+    who: tuple[object, ...]
+    types: tuple[Place, ...]
 
 
 class SubscriptionError(Exception):
@@ -124,13 +131,13 @@ class Session:
         self._own.clear()
         return made
 
-    def place(self, now: float) -> tuple[object, ...] | None:
-        """Where a stream stands that has everything: equal places, equal futures. None: it is under way. What only
-        the past told apart is forgotten.
+    def rest(self, now: float) -> Rest | None:
+        """Where a stream stands that has everything. None: it is under way. What only the past told apart is
+        forgotten.
         """
-        places: list[object] = [self.node_id, self._ready]
-        for url in self._types:
-            place = self._types[url].place()
+        places: list[Place] = []
+        for state in self._types.values():
+            place = state.place()
             if place is None:
                 return None
             places.append(place)
@@ -139,7 +146,17 @@ class Session:
             self._started = None if self._started is None else -math.inf
         self._generation = 0
         self._acknowledged.clear()
-        return (*places, self._started)
+        return Rest((self.node_id, self._ready, self._started), tuple(places))
+
+    def standing(self, url: TypeUrl, state: Subscription, generation: int) -> "Session":
+        """A fork of a session at rest that stands elsewhere with one type: at `state`, which nobody changes."""
+        made = self.fork(self._complain)
+        made.__dict__.update(_types={**self._types, url: state}, _generation=generation)
+        return made
+
+    def subscription(self, url: TypeUrl) -> Subscription:
+        """Where it stands with a type that is known to it; not to be changed."""
+        return self._types[url]
 
     # ------------------------------------------------------------ in
 
@@ -241,8 +258,7 @@ class Session:
         self._mine(url).record(plan, nonce, now, self._generation)
         if url == CLUSTER and plan.fresh:
             self._mine(ENDPOINTS).owe(item.name for item in plan.fresh)
-        head = DeltaDiscoveryResponse(type_url=url, nonce=nonce, removed_resources=plan.gone)
-        return b"".join((head.SerializeToString(), *chain.from_iterable(item.pieces for item in plan.fresh)))
+        return response(answer, nonce)
 
     def _gathers(self, state: Subscription, now: float, *, urgent: bool) -> bool:
         """Whether a change waits for the responses that are in flight: a moment for one, longer for several, and what
@@ -292,8 +308,9 @@ class Session:
         """When `reply` may have something to say though nothing moved; None when never."""
         times: list[float] = []
         leaves = False
+        waits = any(state.has_work for state in self._types.values())
         for state in self._types.values():
-            for sent in state.in_flight.values():
+            for sent in state.in_flight.values() if waits else ():
                 times += (sent.at + self._timing.patience, sent.at + self._timing.warming)
             if state.leaving:
                 leaves = True
@@ -333,6 +350,12 @@ class Session:
     def refused(self) -> dict[tuple[TypeUrl, ResourceName], Version]:
         """What this proxy does not get again, because it refused that very version."""
         return {(url, n): version for url, state in self._types.items() for n, version in state.refused.items()}
+
+
+def response(answer: Answer, nonce: str) -> bytes:
+    """A DeltaDiscoveryResponse, serialised; what it carries is not encoded again."""
+    head = DeltaDiscoveryResponse(type_url=answer.url, nonce=nonce, removed_resources=answer.plan.gone)
+    return b"".join((head.SerializeToString(), *chain.from_iterable(item.pieces for item in answer.plan.fresh)))
 
 
 def _without_content(message: str) -> str:

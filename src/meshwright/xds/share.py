@@ -32,6 +32,8 @@ class Share:
     _waiting: dict[Any, int] = field(default_factory=dict[Any, int])
     _owed: float = 0.0  # seconds of our time
     _at: float = 0.0
+    is_full: bool = False
+    """Whether so much waits on all connections that nothing more should be added."""
 
     def keeps(self, connection: object, size: int) -> bool:
         """Note what this connection keeps now; False when all together keep too much."""
@@ -41,12 +43,8 @@ class Share:
     def waits(self, connection: object, size: int) -> bool:
         """Note what waits on this connection now; False when nothing more should be added."""
         self._waiting[connection] = size
-        return sum(self._waiting.values()) < self.allowance.waiting
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so much waits on all connections that nothing more should be added."""
-        return bool(self._waiting) and sum(self._waiting.values()) >= self.allowance.waiting
+        self.is_full = sum(self._waiting.values()) >= self.allowance.waiting
+        return not self.is_full
 
     def took(self, seconds: float, now: float) -> float:
         """Note time that was taken; for how many seconds nothing should be read from this peer."""
@@ -61,6 +59,7 @@ class Share:
         """The connection is over."""
         self._kept.pop(connection, None)
         self._waiting.pop(connection, None)
+        self.is_full = sum(self._waiting.values()) >= self.allowance.waiting
 
 
 def clock() -> float:

@@ -4,13 +4,15 @@ Most proxies of a class are at the same place and take the same step: the same r
 goes out, the same acknowledgement comes back. So a stream has no session of its own but points at a `State`, which
 holds a session for all streams that stand there. A step (an event, and the state it leads to) is worked out on a fork
 of the session by the first stream that takes it, and remembered for a second. Streams that came the same way are thus
-in the same state; streams that came other ways meet again whenever they have everything.
+in the same state; streams that came other ways meet again whenever they have everything. Streams of other classes
+take the same stride there (see `stride`).
 """
 
 import math
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import Final
 from weakref import WeakValueDictionary, ref
@@ -19,8 +21,9 @@ from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import DeltaDi
 from meshwright.model.names import SECRET, ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.published import EncodedResource, Resources
 from meshwright.xds.grpc import Framed
-from meshwright.xds.session import Answer, Complaint, Session, Timing
-from meshwright.xds.subscription import NOTHING
+from meshwright.xds.session import Answer, Complaint, Rest, Session, Timing
+from meshwright.xds.stride import AT_REST, ON_THE_WAY, Stride, news, stride
+from meshwright.xds.subscription import NOTHING, Place
 from meshwright.xds.witness import Witness
 
 REPLY: Final = "reply"
@@ -28,6 +31,7 @@ NOBODY = ProxyName("")
 REMEMBERED = 1.0  # seconds; who comes later works it out again, for clocks run in a session
 REPLY_REMEMBERED = 0.5  # the bounds of a response begin when it is worked out
 MOST_STEPS = 4_096
+MOST_STRIDES = 1_024
 MOST_BYTES = 32 << 20  # of responses and requests in what is remembered
 NODE_TAG = b"\x0a"  # of the field `node`, which is the first one of a request that has it
 MORE = 0x80
@@ -37,30 +41,49 @@ Secrets = Mapping[ResourceName, EncodedResource]
 
 class State:
     """Where streams stand. `idle_until`: before that time they have nothing to say (loop time; +inf: until something
-    happens; -inf: not known yet).
+    happens; -inf: not known yet). `rest` is set when they have everything.
     """
 
     __slots__ = (
         "__weakref__",
+        "_session",
         "_synced",
         "answer",
         "idle_until",
         "resources",
+        "rest",
         "secrets",
-        "session",
         "steps",
         "takes_secrets",
     )
 
     def __init__(self, session: Session, resources: Resources | None, secrets: Secrets) -> None:
-        self.session = session
+        self._session: Session | Callable[[], Session] = session
         self.resources = resources
         self.secrets = secrets
         self.steps: dict[Hashable, Step] = {}
         self.idle_until = -math.inf
         self.answer: Answer | None = None  # what is to be said, when that is known already
+        self.rest: Rest | None = None
         self.takes_secrets = session.takes(SECRET)
         self._synced: bool | None = None
+
+    @classmethod
+    def on_the_way(cls, before: "State", resources: Resources, session: Callable[[], Session]) -> "State":
+        """Where streams stand that something new was given to. Nearly always they go on from there as it is known
+        already, so that `session` is not asked.
+        """
+        state = cls(before.session, resources, before.secrets)
+        state._session = session
+        state._synced = False
+        return state
+
+    @property
+    def session(self) -> Session:
+        """Not to be changed."""
+        if not isinstance(self._session, Session):
+            self._session = self._session()
+        return self._session
 
     @property
     def synced(self) -> bool:
@@ -69,7 +92,7 @@ class State:
             self._synced = self.session.synced()
         return self._synced
 
-    def rest(self, now: float) -> None:
+    def wait(self, now: float) -> None:
         """There is nothing to say now."""
         wake = self.session.wake_at(now)
         self.idle_until = math.inf if wake is None else wake
@@ -108,6 +131,7 @@ class Book:
             deque()
         )  # where steps begin: which, when, bytes
         self._bytes = 0
+        self._strides: dict[tuple[Place, int], Stride] = {}  # by where they begin, and the new mapping's identity
 
     def blank(self, only: TypeUrl | None) -> State:
         """Where every stream begins."""
@@ -118,11 +142,62 @@ class Book:
 
     def aimed(self, state: State, resources: Resources, secrets: Secrets, now: float) -> Step:
         """The newest resources are others."""
-        session = state.session.fork(_nobody_hears)
-        session.update({**resources, SECRET: secrets})
-        step = Step(self._known(State(session, resources, secrets), now), now)
+        aimed = self._in_stride(state, resources, now) if secrets is state.secrets else None
+        if aimed is None:
+            session = state.session.fork(_nobody_hears)
+            session.update({**resources, SECRET: secrets})
+            aimed = self._known(State(session, resources, secrets), now)
+        step = Step(aimed, now)
         self._remember(state, (id(resources), id(secrets)), step, now)
         return step
+
+    def _in_stride(self, state: State, resources: Resources, now: float) -> State | None:
+        """The same as the long way of `aimed`, for a state at rest when one type has news; what follows is worked out
+        with it. None: the long way is to be taken.
+        """
+        rest = state.rest
+        if rest is None or state.resources is None:
+            return None
+        changed = news(rest, state.resources, resources)
+        if not changed:
+            return self._resting(state, resources, state.session, rest)
+        if len(changed) > 1:
+            return None
+        place = rest.types[changed[0]]
+        taken = self._stride(state.session, place, resources, now)
+        if taken is None:
+            return None
+        types = (*rest.types[: changed[0]], taken.place, *rest.types[changed[0] + 1 :])
+        session = state.session.standing(place.url, taken.settled, AT_REST)
+        settled = self._resting(state, resources, session, Rest(rest.who, types))
+        if taken.said is None:
+            return settled
+        standing = partial(state.session.standing, place.url)
+        sent = State.on_the_way(state, resources, partial(standing, taken.sent, ON_THE_WAY))
+        sent.idle_until = math.inf
+        sent.steps[taken.said.acknowledgement] = Step(settled, now)
+        aimed = State.on_the_way(state, resources, partial(standing, taken.aimed, ON_THE_WAY))
+        aimed.steps[REPLY] = Step(sent, taken.at, taken.said)
+        return aimed
+
+    def _stride(self, session: Session, place: Place, resources: Resources, now: float) -> Stride | None:
+        target = resources.get(place.url, NOTHING)
+        key = (place, id(target))
+        taken = self._strides.get(key)
+        if taken is None or now - taken.at > REPLY_REMEMBERED:
+            taken = stride(session, place.url, target, str(next(self._nonces)), now)
+            self._strides.pop(key, None)  # the newest are last
+            if taken is not None:
+                self._strides[key] = taken
+        return taken
+
+    def _resting(self, before: State, resources: Resources, session: Session, rest: Rest) -> State:
+        key = (rest, id(resources), id(before.secrets))
+        state = self._settled.get(key)
+        if state is None:
+            state = self._settled[key] = State(session, resources, before.secrets)
+            state.idle_until, state.rest = math.inf, rest
+        return state
 
     def told(self, state: State, request: bytes, now: float) -> Step:
         """A request came. Raises as `Session.receive`, and DecodeError."""
@@ -139,7 +214,7 @@ class Book:
         """The next response, or None; then `state.idle_until` is later than now."""
         answer, state.answer = state.answer or state.session.pending(now), None
         if answer is None:
-            state.rest(now)
+            state.wait(now)
             return None
         session = state.session.fork(_nobody_hears)
         nonce = str(next(self._nonces))
@@ -155,11 +230,11 @@ class Book:
         state.answer = state.session.pending(now)
         if state.answer is not None:
             return state
-        state.rest(now)
-        place = state.session.place(now)
-        if place is None:
+        state.wait(now)
+        state.rest = state.session.rest(now)
+        if state.rest is None:
             return state
-        return self._settled.setdefault((place, id(state.resources), id(state.secrets)), state)
+        return self._settled.setdefault((state.rest, id(state.resources), id(state.secrets)), state)
 
     def _remember(self, state: State, key: Hashable, step: Step, now: float) -> None:
         size = (len(key) if isinstance(key, bytes) else 0) + (step.said.size if step.said is not None else 0)
@@ -170,7 +245,9 @@ class Book:
 
     def forget_old(self, now: float) -> None:
         """Nothing is kept longer than it is useful. Most steps are gone by then, with the state where they begin."""
-        recent = self._recent
+        recent, strides = self._recent, self._strides
+        while strides and (len(strides) > MOST_STRIDES or next(iter(strides.values())).at + REMEMBERED <= now):
+            del strides[next(iter(strides))]
         while recent and (len(recent) > MOST_STEPS or self._bytes > MOST_BYTES or recent[0][2] + REMEMBERED <= now):
             begin, key, at, size = recent.popleft()
             self._bytes -= size

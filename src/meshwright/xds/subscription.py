@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from meshwright.model.chunked import differing
 from meshwright.model.names import CLUSTER, LISTENER, ResourceName, TypeUrl, Version
@@ -47,6 +48,18 @@ class Leaving:
 
     noted: int
     due: float | None = None
+
+
+class Place(NamedTuple):
+    """Where a proxy stands with a type that has everything and refused nothing: equal places, equal futures.
+    `target` is an identity.
+    """
+
+    url: TypeUrl
+    known: bool
+    wildcard: bool
+    names: frozenset[ResourceName]
+    target: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +151,14 @@ class Subscription:
             self._answer,
         )
 
-    def place(self) -> tuple[object, ...] | None:
-        """Where a proxy stands that has everything and refused nothing: equal places, equal futures. None: it is
-        under way. The target is named by identity.
-        """
+    def place(self) -> Place | None:
+        """Where the proxy stands. None: it is under way."""
         self._settle()
         if self.in_flight or self.leaving or self.refused or self._exceptions or self._last_good or self._unsure:
             return None
         if self.has_work or (self.known and self._base is not self.target):
             return None
-        return (self.url, self.known, self.wildcard, self.names, id(self.target))
+        return Place(self.url, self.known, self.wildcard, self.names, id(self.target))
 
     # ------------------------------------------------------------ what is wanted
 
@@ -209,7 +220,10 @@ class Subscription:
                 self.leaving.pop(name, None)
 
     def _add_names(self, names: set[ResourceName]) -> None:
-        self.names = self.names.union(names - {WILDCARD})
+        names = names - {WILDCARD} - self.names
+        if not self.wildcard:
+            self._exceptions.update(dict.fromkeys(names - self._exceptions.keys(), None))  # not held, whatever was
+        self.names |= names
         if len(self.names) > MOST_NAMES:
             raise TooManyNamesError
 
@@ -221,7 +235,7 @@ class Subscription:
     def _held(self, name: ResourceName) -> EncodedResource | Version | None:
         if name in self._exceptions:
             return self._exceptions[name]
-        return self._base.get(name)
+        return self._base.get(name) if self._interesting(name) else None
 
     def _holds(self, name: ResourceName) -> Version | None:
         held = UNSURE if name in self._unsure else self._held(name)

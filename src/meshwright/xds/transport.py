@@ -50,7 +50,7 @@ class Call(Protocol):
 
     @property
     def more(self) -> bool:
-        """Whether it is worth while to ask `next_message` once more after it gave one."""
+        """Whether it is worth while to ask `next_message` after it gave a message, or after `receive`."""
         ...
 
     def receive(self, message: bytes, now: float) -> None:
@@ -88,6 +88,23 @@ message in it; whose it is.
 
 class GrpcConnection(asyncio.Protocol):
     """One connection of a client."""
+
+    __slots__ = (
+        "_calls",
+        "_clock",
+        "_expected",
+        "_heartbeat",
+        "_http",
+        "_noted",
+        "_on_close",
+        "_open_call",
+        "_paused",
+        "_pulse",
+        "_rest",
+        "_share",
+        "_timer",
+        "_transport",
+    )
 
     def __init__(
         self,
@@ -151,14 +168,11 @@ class GrpcConnection(asyncio.Protocol):
         self._expected = None
         if running.reader.kept or not self._http.took_alone(stream, len(frame) - FRAME_HEADER):
             return False
+        call = running.call
         try:
-            running.call.receive(message, now)
-            if self._paused or self._timer is not None or self._share.is_full:
+            call.receive(message, now)
+            if call.more:
                 self._pump_calls()
-            elif (answer := running.call.next_message(now)) is not None:
-                self._send(stream, running, answer)
-                if running.call.more:
-                    self._pump_calls()
         except CallError as error:
             self._end(stream, error.status, error.text)
             self._flush()
@@ -264,7 +278,7 @@ class GrpcConnection(asyncio.Protocol):
         now, wake, http = self._clock(), math.inf, self._http
         for stream, running in tuple(self._calls.items()):
             call = running.call
-            while not self._paused and http.waiting(stream) < MOST_WAITING:
+            while not self._paused and not (self._noted and http.waiting(stream) >= MOST_WAITING):
                 if self._share.is_full:
                     wake = min(wake, now + CROWDED_PAUSE)
                     break
@@ -315,9 +329,9 @@ class GrpcConnection(asyncio.Protocol):
             self._timer = asyncio.get_running_loop().call_later(max(wake - now, 0.001), self.pump)
 
     def _flush(self) -> None:
-        output = self._http.take_output()
-        if output and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(output)
+        output, transport = self._http.take_output(), self._transport
+        if output and transport is not None and not transport.is_closing():
+            transport.write(output)
 
     def _on_event(self, event: Event) -> None:
         match event:

@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "meshwright"
 LONGEST_FILE = 600
 GENERATED = "src/meshwright/envoyapi/"
-FEATURES = sorted(path.stem for path in (SOURCE / "compiler" / "features").glob("[!_]*.py"))
+PACKAGES = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
+ENTRY = re.compile(r"`([\w/]+)\.(\w+)(?:\.\w+)?`")  # `module.Name`, `module.Name.method`, `module.py`
+FEATURES = sorted(path.stem for path in (SOURCE / "compiler" / "features").glob("[!_]*"))
 # features whose meaning is a field of a larger value
 PART_OF = {
     "metrics": "settings",
@@ -78,6 +80,19 @@ def _is_quiet(node: ast.stmt) -> bool:
     if isinstance(node, ast.If):
         return ast.unparse(node.test) in ("__name__ == '__main__'", "TYPE_CHECKING")
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_says_where_to_begin(package: str) -> None:
+    """Its docstring names modules, classes or functions of it, and they exist."""
+    folder = SOURCE / package
+    named = ENTRY.findall(ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or "")
+    assert named, "say what it is, and where a newcomer begins to read"
+    for module, name in named:
+        if name in ("py", "yaml"):
+            assert ((folder / f"{module}.{name}").exists()) or (SOURCE / f"{module}.{name}").exists(), module
+        else:
+            assert re.search(rf"\b(def|class) {name}\b", (folder / f"{module}.py").read_text()), f"{module}.{name}"
 
 
 @pytest.mark.parametrize("feature", FEATURES)

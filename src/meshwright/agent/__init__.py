@@ -1,1 +1,4 @@
-"""One machine's pods: desired state, probes, restarts, drain, keys by SDS, the relay to local Envoys."""
+"""One machine's pods: desired state, probes, restarts, drain, and their Envoys.
+
+A shell: it is handed everything that it needs of others (`ports.AgentPorts`). Begin with `agent.Agent`.
+"""

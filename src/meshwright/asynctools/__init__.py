@@ -1,1 +1,4 @@
-"""Small pieces of asyncio that every shell shares."""
+"""Small pieces of asyncio that every shell shares.
+
+Knows nothing of ours. `latest.Latest` is the newest value of something, without a queue.
+"""

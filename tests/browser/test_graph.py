@@ -178,6 +178,8 @@ def test_a_crowd_shows_the_numbers_of_what_is_pointed_at(small: Console, values:
     own = [each for each in told["edges"] if f"{name}-" in each["source"] + each["destination"]]
     page.locator(f"[data-box='{name}'] .name").hover()
     wait(page, lambda: page.evaluate(visible) == len(own), "the lines of the service have labels")
+    labels = page.evaluate(RECTS.replace("'.label > rect'", "'.label.near > rect'"))["labels"]
+    assert [(a, b) for a in labels for b in labels if a is not b and covered(a, b) > 1] == []
     page.mouse.move(5, 5)
     wait(page, lambda: page.evaluate(visible) == 0, "none has a label again")
     assert page.locator("[data-edge][tabindex='0']").count() == 0  # 120 stops would be a wall: boxes are stops

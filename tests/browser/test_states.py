@@ -50,6 +50,20 @@ def test_an_empty_demo_offers_its_visitors(small: Console, values: Values) -> No
     assert small.complaints == []
 
 
+def test_a_switch_that_does_not_work_says_why(small: Console, values: Values) -> None:
+    values.visitors = True
+    page = small.page
+    page.goto(values.url)
+    switch = page.get_by_role("switch", name="Visitors")
+    expect(switch).to_have_attribute("aria-checked", "true", timeout=HANG)
+    values.away = True
+    switch.click()
+    expect(page.locator("#said")).to_contain_text("the control plane does not answer")
+    expect(switch).to_have_attribute("aria-checked", "true")
+    page.locator("#said").get_by_role("button", name="Close").click()
+    expect(page.locator("#said")).to_be_empty()
+
+
 def test_receipts_in_words(small: Console, values: Values) -> None:
     waits = "VirtualService default/v5 waits: nobody defines subset v1"
     values.changes = [
@@ -213,6 +227,7 @@ def test_a_hidden_tab_gives_its_connection_back(small: Console, values: Values) 
     wait(page, lambda: any("/events" in url for url in ended), "the stream of events is closed")
     expect(page.locator("#live")).to_have_text("Live")
     values.graph = SMALL
+    values.tell()
     page.evaluate(hide, arg=False)
     page.wait_for_selector(f"[data-label='{CALL['id']}'] rect")
 
@@ -254,6 +269,7 @@ def test_axe_finds_nothing_in_odd_states(chromium: Browser, values: Values, sche
         assert violations(page) == []
         values.graph = graph([], [])
         values.visitors = False
+        values.tell()
         page.reload()
         expect(page.locator("#empty")).to_be_visible(timeout=HANG)
         assert violations(page) == []

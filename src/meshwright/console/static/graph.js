@@ -44,19 +44,21 @@ export class Graph {
     const { boxes, edges } = worded(seen.picture());
     const { places, width } = this.places.place(boxes, edges, room);
     const byKey = new Map(boxes.map((box) => [box.key, box]));
-    const drawn = drawnEdges(edges, places, byKey, this.spots);
+    const chosen = selected.box || this.pointed;
+    for (const edge of edges) edge.kind = kindOf(edge, selected.edge, chosen);
+    const crowd = edges.length > CROWD;
+    const drawn = drawnEdges(edges, places, byKey, this.spots, (edge) => !crowd || edge.kind !== "");
     const { top, bottom } = extent(drawn, places);
     const height = bottom - top + 2 * MARGIN;
     set(this.root, { viewBox: `0 ${top - MARGIN} ${width} ${height}`, width, height, "aria-label": t("graph.label") });
     this.root.style.minWidth = `${Math.round(width * SMALLEST)}px`;
     this.root.classList.toggle(GLIDE, room === this.room);
-    this.root.classList.toggle("crowd", edges.length > CROWD);
+    this.root.classList.toggle("crowd", crowd);
     this.room = room;
     const id = (each) => each.edge.id;
-    const chosen = selected.box || this.pointed;
     for (const each of drawn) {
-      each.kind = kindOf(each.edge, selected.edge, chosen);
-      each.stop = edges.length <= CROWD || each.kind !== ""; // of many, Tab reaches those of a service from its panel
+      each.kind = each.edge.kind;
+      each.stop = !crowd || each.kind !== ""; // of many, Tab reaches those of a service from its panel
     }
     keyed(this.lines, drawn, id, (each) => this.newEdge(each.edge.id), (element, each) => drawEdge(element, each, seen));
     keyed(this.labels, drawn, id, (each) => this.newLabel(each.edge.id), drawLabel);

@@ -12,10 +12,14 @@ const NEAR = 8;
 const TURN = 64; // how far a line that goes back swings out
 const BELOW = 30;
 const ROUNDS = 8;
-const MOST_PARTED = 60; // beyond it the labels are hidden anyway
 
-/** Ways and labels for all edges; `kept` remembers which of its spots each label took. */
-export function drawnEdges(edges, places, boxes, kept) {
+/**
+ * Ways and labels for all edges. `kept` remembers which of its spots each label took; only labels that are `shown`
+ * make room for each other.
+ */
+export function drawnEdges(edges, places, boxes, kept, shown) {
+  const known = new Set(edges.map((edge) => edge.id));
+  for (const id of kept.keys()) if (!known.has(id)) kept.delete(id);
   const leaving = counted(edges, "source");
   const arriving = counted(edges, "destination");
   const taken = [...places.values()];
@@ -24,11 +28,10 @@ export function drawnEdges(edges, places, boxes, kept) {
     const line = lineOf(places, boxes, edge, lean);
     const each = { edge, line, texts: labelTexts(edge), spot: line.at(0.5) };
     Object.assign(each, sizeOf(each.texts, edge));
-    if (each.texts.length) each.spot = spotOf(each, lean, taken, kept);
+    if (each.texts.length && shown(edge)) each.spot = spotOf(each, lean, taken, kept);
     return each;
   });
-  const labelled = drawn.filter((each) => each.texts.length);
-  if (labelled.length <= MOST_PARTED) part(labelled);
+  part(drawn.filter((each) => each.texts.length && shown(each.edge)));
   return drawn;
 }
 

@@ -10,7 +10,7 @@ import { Seen } from "./model.js";
 import { Panel } from "./panel.js";
 import { Service } from "./service.js";
 import { Table } from "./table.js";
-import { drawVisitors, showVisitors, visitorsCome } from "./visitors.js";
+import { drawVisitors, onFailure, showVisitors, visitorsCome } from "./visitors.js";
 
 const THEME = "meshwright-theme";
 const TOLD_FOR = 12000;
@@ -99,10 +99,12 @@ function closedPanel() {
   if (opener?.isConnected) opener.focus();
 }
 
+/** Good news goes by itself, bad news stays until it was read. */
 function tell(text, kind) {
-  const words = el("p", { class: kind }, text);
+  const words = el("p", { class: kind }, text, " ");
+  words.append(el("button", { type: "button", class: "quiet small", "aria-label": t("close"), click: () => words.remove() }, "✕"));
   at("said").replaceChildren(words);
-  setTimeout(() => words.remove(), TOLD_FOR);
+  if (kind === "good") setTimeout(() => words.remove(), TOLD_FOR);
 }
 
 async function took(name, value) {
@@ -202,6 +204,7 @@ document.addEventListener("keydown", (event) => {
   for (const each of [panel, service]) if (!each.holder.hidden) each.close();
 });
 
+onFailure((error) => tell(t("failed", { reason: error.message }), "bad"));
 takeToken();
 window.addEventListener("hashchange", () => {
   if (takeToken() && !at("login").hidden) start();

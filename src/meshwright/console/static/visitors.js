@@ -4,6 +4,12 @@ import { at, el, set } from "./dom.js";
 import { t } from "./i18n.js";
 
 let on = null;
+let failed = () => {};
+
+/** Who is told that a switch did not work: `tell(error)`. */
+export function onFailure(tell) {
+  failed = tell;
+}
 
 /** Whether they come; null where the mesh has none. */
 export function visitorsCome() {
@@ -35,7 +41,8 @@ export function drawVisitors() {
 export async function flip() {
   try {
     on = (await call("PUT", "/api/v1/visitors", { on: !on })).on;
-  } finally {
-    drawVisitors();
+  } catch (error) {
+    failed(error);
   }
+  drawVisitors();
 }

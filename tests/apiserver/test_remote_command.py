@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import ssl
 import struct
@@ -235,3 +236,27 @@ def test_old_clients_hear_why_their_request_is_refused(here: Here) -> None:
     assert "needs a WebSocket" in here.server.admin.post(where, {}).json["message"]
     assert here.server.admin.post(pods("default", "none") + "/exec?command=ls&stdout=1", {}).status == 404
     assert here.server.reader.post(where, {}).status == 403
+
+
+def test_a_refused_websocket_is_one_line_of_the_log_and_no_error(
+    here: Here, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was asked for and why it was refused is in it; the command, which may hold a secret, is not."""
+    url = f"wss://127.0.0.1:{here.server.port}{pods('default', 'nobody')}/exec?command=hush-hush&stdout=1"
+
+    async def refused() -> None:
+        head = {"Authorization": f"Bearer {here.server.token}"}
+        v5 = websockets.Subprotocol(V5)
+        async with websockets.connect(url, ssl=here.server.tls, additional_headers=head, subprotocols=[v5]):
+            raise AssertionError("there is no such pod")
+
+    with caplog.at_level(logging.DEBUG), pytest.raises(websockets.InvalidStatus) as told:
+        asyncio.run(refused())
+    assert told.value.response.status_code == 404
+    ours = [each for each in caplog.records if not each.name.startswith(("websockets", "asyncio"))]
+    [line] = [each for each in ours if each.levelno >= logging.INFO]
+    assert (line.name, line.levelname) == ("meshwright.apiserver.application", "INFO")
+    path = f"{pods('default', 'nobody')}/exec"
+    message = 'pods "nobody" not found'
+    assert line.getMessage() == f"404 for a WebSocket to {path!r}: {message!r}"
+    assert not [each for each in ours if "hush-hush" in each.getMessage()]

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from meshwright.apiserver.columns import short_age
+from meshwright.apiserver.columns import columns_of, short_age
 from meshwright.apiserver.field_sets import from_json, readable, to_json
 from meshwright.apiserver.field_texts import TEXTS
 from meshwright.apiserver.kubeconfig import kubeconfig
@@ -124,3 +125,49 @@ def _collect(node: Any, names: set[str]) -> None:
         for part in (inner, inner.get("items"), inner.get("additionalProperties")):
             if isinstance(part, dict):
                 _collect(part, names)
+
+
+RUNS: dict[str, Any] = {"running": {}}
+
+
+def waits(reason: str) -> dict[str, Any]:
+    return {"waiting": {"reason": reason}}
+
+
+def ended(code: int) -> dict[str, Any]:
+    return {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed"}}
+
+
+@pytest.mark.parametrize(
+    ("first", "beside", "ready", "status"),
+    [
+        (RUNS, waits("PodInitializing"), "1/3", "Init:0/2"),
+        (ended(3), waits("PodInitializing"), "1/3", "Init:Error"),
+        (waits("CrashLoopBackOff"), waits("PodInitializing"), "1/3", "Init:CrashLoopBackOff"),
+        (ended(0), waits("PodInitializing"), "1/3", "Init:1/2"),
+        (ended(0), RUNS, "2/3", "PodInitializing"),
+    ],
+)
+def test_pods_that_initialize(first: dict[str, Any], beside: dict[str, Any], ready: str, status: str) -> None:
+    """The proxy is no container that somebody wrote: it counts among those that run, not among the steps."""
+    runs = {"restartPolicy": "Always"}
+    told = [
+        {"name": "istio-proxy", "state": RUNS, "ready": True, "started": True},
+        {"name": "first", "state": first, "restartCount": 2},
+        {"name": "beside", "state": beside, "ready": beside is RUNS, "started": beside is RUNS},
+    ]
+    pod: dict[str, Any] = {
+        "metadata": {"name": "a"},
+        "spec": {
+            "containers": [{"name": "app"}],
+            "initContainers": [{"name": "istio-proxy", **runs}, {"name": "first"}, {"name": "beside", **runs}],
+        },
+        "status": {
+            "phase": "Pending",
+            "containerStatuses": [{"name": "app", "state": waits("PodInitializing"), "ready": False}],
+            "initContainerStatuses": told,
+        },
+    }
+    cells = {each.name: each.cell(pod, datetime.now(UTC)) for each in columns_of("Pod")}
+    assert (cells["Ready"], cells["Status"]) == (ready, status)
+    assert cells["Restarts"] == ("0" if status == "PodInitializing" else "2")

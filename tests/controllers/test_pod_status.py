@@ -155,3 +155,47 @@ async def test_what_runs_beside_the_containers_is_shown_as_injection_shows_it(wo
     world.statuses.set("default", "lone", Report(status, "10.1.0.9"))
     await world.statuses.flush()
     assert (await world.store.head()).revision == head, "it is added once"
+
+
+INIT = [{"name": "first", "image": "one:1"}, {"name": "beside", "image": "two:2", "restartPolicy": "Always"}]
+
+
+@scenario()
+async def test_init_containers_have_statuses_of_their_own(world: Cluster) -> None:
+    made = template()
+    await world.put(
+        LONE, {"apiVersion": "v1", "kind": "Pod", **made, "spec": {**made["spec"], "initContainers": INIT}}
+    )
+    await world.settle()
+    app = ContainerStatus("app", ready=False, restarts=0, reason="PodInitializing")
+    first = ContainerStatus("first", ready=False, restarts=2, reason="Running", pid=7)
+    beside = replace(app, name="beside")
+    proxy = ContainerStatus("istio-proxy", ready=True, restarts=0, reason="Running", pid=8)
+
+    async def told(*containers: ContainerStatus) -> Json:
+        world.clock.pass_seconds(10)
+        status = PodStatus(PodPhase.PENDING, ready=False, proxy_ready=True, containers=(*containers, proxy))
+        world.statuses.set("default", "lone", Report(status, "10.1.0.9"))
+        await world.statuses.flush()
+        return (await world.there(LONE)).status
+
+    def initialized(status: Json) -> Json:
+        return next(each for each in status["conditions"] if each["type"] == "Initialized")
+
+    status = await told(app, first, beside)
+    assert [each["name"] for each in status["containerStatuses"]] == ["app"]
+    shown = [(each["name"], each["image"]) for each in status["initContainerStatuses"]]
+    assert shown == [("istio-proxy", "meshwright/envoy"), ("first", "one:1"), ("beside", "two:2")]
+    assert initialized(status)["status"] == "False"
+    assert initialized(status)["reason"] == "ContainersNotInitialized"
+    assert initialized(status)["message"] == "containers with incomplete status: [first beside]"
+    done = ContainerStatus("first", ready=True, restarts=2, reason="Completed", exit_code=0)
+    status = await told(app, done, beside)
+    assert initialized(status)["message"] == "containers with incomplete status: [beside]"
+    [_, shown, _] = status["initContainerStatuses"]
+    assert (shown["ready"], shown["started"], shown["restartCount"]) == (True, False, 2)
+    assert shown["state"]["terminated"]["reason"] == "Completed"
+    status = await told(app, done, replace(first, name="beside"))
+    assert initialized(status)["status"] == "True"
+    events = {event.value["involvedObject"].get("fieldPath") for event in await world.all(EVENTS)}
+    assert "spec.initContainers{first}" in events

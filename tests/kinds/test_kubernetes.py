@@ -145,3 +145,21 @@ def test_security_that_is_not_enforced_is_said() -> None:
 def test_kinds_that_are_not_used_are_told_once() -> None:
     one = "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: NAME}\n"
     assert len(load(one.replace("NAME", "a"), one.replace("NAME", "b")).diagnostics) == 1
+
+
+INIT_POD = """{restartPolicy: OnFailure, containers: [{name: app, image: x}], initContainers: [
+  {name: istio-proxy, image: any, restartPolicy: Always}, {name: first, image: x, command: [sh]},
+  {name: beside, image: x, restartPolicy: Always, ports: [{containerPort: 9090, name: http}]}]}"""
+
+
+def test_init_containers_but_for_what_injection_adds() -> None:
+    [pod] = good(document("Pod", INIT_POD, api_version="v1")).objects.pods
+    assert [(each.name, each.stays) for each in pod.template.init_containers] == [("first", False), ("beside", True)]
+    assert [each.name for each in pod.template.serving] == ["app", "beside"]
+
+
+def test_containers_and_init_containers_share_their_names() -> None:
+    [found] = load(document("Pod", INIT_POD.replace("name: first", "name: app"), api_version="v1")).diagnostics
+    assert (found.origin.path, found.code.id) == ("spec.initContainers[1].name", "MW0010")
+    [found] = load(document("Pod", INIT_POD.replace("Always, ports", "Never, ports"), api_version="v1")).diagnostics
+    assert found.origin.path == "spec.initContainers[2].restartPolicy"

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -276,5 +277,20 @@ def test_a_new_port_adds_filter_chains_and_changes_nothing_else(tmp_path: Path) 
         rest_after, chains_after = inbound()
         assert rest_after == rest
         assert chains < chains_after
+
+    living(tmp_path, scenario)
+
+
+def test_a_pod_that_has_ended_has_no_proxy_that_anybody_waits_for(tmp_path: Path) -> None:
+    """Though it was never ready, as one that failed at once; the pod itself stays."""
+
+    async def scenario(world: Living) -> None:
+        assert ONE in world.mesh.published.value.proxies
+        for phase in (PodPhase.SUCCEEDED, PodPhase.FAILED):
+            world.mesh.ready({ONE: replace(READY, phase=phase, ready=False)})
+            assert ONE not in world.mesh.published.value.proxies
+            assert [pod.name for pod in world.mesh.desired.value.pods] == [ONE]
+            world.mesh.ready({ONE: replace(READY, phase=PodPhase.PENDING, ready=False)})
+            assert ONE in world.mesh.published.value.proxies
 
     living(tmp_path, scenario)

@@ -19,7 +19,10 @@ CASES = sorted((Path(__file__).parent / "mistakes").glob("*/in.yaml"))
 def test_the_finding_has_path_and_line(case: Path) -> None:
     loaded = load([(str(case), case.read_text())])
     told = (*image_findings(loaded.objects, loaded.catalogue), *volume_findings(loaded.objects))
-    told = (*told, *Withheld().in_effect(loaded.objects).findings)
+    withheld, before = Withheld(), case.with_name("before.yaml")
+    if before.exists():  # what was in effect until then
+        withheld.in_effect(load([(str(case), case.read_text()), (str(before), before.read_text())]).objects)
+    told = (*told, *withheld.in_effect(loaded.objects).findings)
     found = [as_json(each, loaded.lines) for each in told]
     wanted = yaml.safe_load(case.with_name("expected.yaml").read_text())
     assert [{key: each[key] for key in ("code", "path", "line")} for each in found] == wanted

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from meshwright.agent import probes
 from meshwright.agent.back_off import Restarts
@@ -27,7 +28,7 @@ _LOOK_AGAIN_SECONDS = 1.0
 _FIRST_READY_SECONDS = 0.2
 _PORT_WAIT_SECONDS = 10.0
 _OUTPUT_LIMIT = 4096
-CREATING = "ContainerCreating"
+CREATING, INITIALIZING = "ContainerCreating", "PodInitializing"
 RUNNING = "Running"
 CRASH_LOOP = "CrashLoopBackOff"
 COMPLETED, FAILED = "Completed", "Error"
@@ -41,12 +42,22 @@ class ContainerMemory:
     restarts: int = 0
 
 
+class Part(StrEnum):
+    """What a container is for its pod."""
+
+    APPLICATION = "application"
+    BEFORE = "before"  # an init container: it is to end
+    BESIDE = "beside"  # an init container that stays
+
+
 class ContainerRunner:
-    """`status` is how it is doing; `changed` is called whenever that is another value than before."""
+    """`status` is how it is doing; `changed` is called whenever that is another value than before. `started` is set
+    when it has been started successfully (its startup probe has passed, if it has one).
+    """
 
     def __init__(
         self, machine: Machine, pod: PlannedPod, container: Container, changed: Callable[[], None],
-        memory: ContainerMemory | None = None,
+        memory: ContainerMemory | None = None, part: Part = Part.APPLICATION,
     ) -> None:  # fmt: skip
         self._machine = machine
         self._pod = pod
@@ -56,6 +67,8 @@ class ContainerRunner:
         self._restarts = Restarts(memory.restarts if memory else 0)
         self._program: Program | None = None
         self._mounts: tuple[MountSpec, ...] = ()
+        self._part = part
+        self.started = asyncio.Event()
         self.status = ContainerStatus(
             container.name, ready=memory.ready if memory else False, restarts=self._restarts.count, reason=CREATING
         )
@@ -74,6 +87,7 @@ class ContainerRunner:
 
     def lost(self) -> None:
         """The holder has gone, and the container with it."""
+        self.started.clear()
         self._set(ready=False, reason=CREATING, pid=None)
 
     async def run(self, session: Session) -> None:
@@ -85,10 +99,29 @@ class ContainerRunner:
             ended = await self._watch(session, process)
             if not self._is_last(ended):
                 await self._wait_after(ended, Milliseconds(self._machine.clock() - started))
+        self._end(ended)
+
+    def recall(self, session: Session) -> None:
+        """Note its end if it ended for good while nobody watched."""
+        found = session.process(self._pod.name, self.name)
+        if found is not None and found.exit is not None and self._is_last(found.exit):
+            self._end(found.exit)
+
+    async def end(self, session: Session, grace: Milliseconds) -> None:
+        """End it for good, because all that it was there for has ended. `run` must not run any more."""
+        process = session.process(self._pod.name, self.name)
+        if process is None:
+            return
+        if process.exit is None:
+            await end(session, process, grace)
+        self._end(await session.exit_of(process))
+
+    def _end(self, ended: Exit) -> None:
         code = ended.shell_code
         message = "" if code == 0 else f"ended with exit code {code}"
         reason = COMPLETED if code == 0 else FAILED
-        self._set(ready=False, reason=reason, message=message, pid=None, exit_code=code)
+        ready = code == 0 and self._part is Part.BEFORE  # it has done what it was for
+        self._set(ready=ready, reason=reason, message=message, pid=None, exit_code=code)
 
     @property
     def over(self) -> bool:
@@ -96,8 +129,14 @@ class ContainerRunner:
         return self.status.reason in (COMPLETED, FAILED)
 
     def _is_last(self, ended: Exit) -> bool:
-        """Whether the pod's restartPolicy leaves a container that ended so."""
+        """Whether a container that ended so is left as it is: by the pod's restartPolicy, but an init container that
+        is to end is started again until it succeeds (unless the policy is `Never`), and one that stays always is.
+        """
         policy = self._pod.template.restart_policy
+        if policy is RestartPolicy.ALWAYS and self._part is Part.BEFORE:
+            policy = RestartPolicy.ON_FAILURE
+        elif self._part is Part.BESIDE:
+            policy = RestartPolicy.ALWAYS
         return policy is RestartPolicy.NEVER or (policy is RestartPolicy.ON_FAILURE and ended.shell_code == 0)
 
     def _set(self, **values: object) -> None:
@@ -176,12 +215,15 @@ class ContainerRunner:
         return ended
 
     async def _probe(self, session: Session, process: ProcessInfo) -> None:
+        if self._part is Part.BEFORE:
+            return  # it is ready when it has ended
         prober = self._prober(session)
         container = self._container
         failure = None if self.status.ready else await self._until_started(prober, container.startup)
         if failure is not None:
             await self._kill(session, process, f"startup probe failed: {failure.message}")
             return
+        self.started.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_ready(prober))
             if container.liveness is not None:

@@ -1,24 +1,26 @@
 """One pod from its first start to its removal.
 
-Starting: namespace, identity and Envoy, Envoy ready, then the applications. Leaving: out of every proxy's
-endpoints, requests in flight served, applications ended, Envoy last.
+Starting: namespace, identity and Envoy, Envoy ready, init containers, then the applications. Leaving: out of every
+proxy's endpoints, requests in flight served, applications ended, Envoy last.
 """
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
-from meshwright.agent.container import ContainerRunner
+from meshwright.agent.container import CREATING, INITIALIZING, ContainerRunner
 from meshwright.agent.holder_link import Session
 from meshwright.agent.machine import PROXY_CONTAINER, Machine
 from meshwright.agent.pod_memory import Memories, PodMemory
 from meshwright.agent.pod_spec import AnnotationError, applications, pod_spec
+from meshwright.agent.preparation import Preparation
 from meshwright.agent.proxy import ProxyRunner
 from meshwright.agent.replacement import fingerprint
 from meshwright.agent.volumes import refresh
 from meshwright.model.names import Milliseconds, ProxyName
-from meshwright.model.planned_pod import ContainerStatus, PlannedPod, PodPhase, PodStatus
+from meshwright.model.planned_pod import PlannedPod, PodPhase, PodStatus
 from meshwright.model.proxy import Role
 from meshwright.processes.holder_client import Disconnected, RemoteError
 
@@ -55,6 +57,7 @@ class PodRunner:
             )
             for container in applications(pod)
         ]
+        self._preparation = Preparation(machine, pod, self._publish, memory)
         self.status: PodStatus = self._status()
 
     @property
@@ -75,7 +78,7 @@ class PodRunner:
         self.pod = pod
         if self._proxy is not None:
             self._proxy.update(pod)
-        for container in self._containers:
+        for container in self._programs:
             container.update(pod)
         self._publish()
 
@@ -98,15 +101,22 @@ class PodRunner:
 
     # ------------------------------------------------------------ status
 
+    @property
+    def _programs(self) -> tuple[ContainerRunner, ...]:
+        """All containers but Envoy."""
+        return (*self._containers, *self._preparation.runners)
+
     def _status(self) -> PodStatus:
-        proxy = self._proxy
-        containers = tuple(container.status for container in self._containers)
-        shown: tuple[ContainerStatus, ...] = (*containers, proxy.status) if proxy is not None else containers
+        proxy, preparation = self._proxy, self._preparation
+        shown = tuple(container.status for container in self._programs)
+        if not preparation.done:
+            shown = tuple(replace(each, reason=INITIALIZING) if each.reason == CREATING else each for each in shown)
+        shown = (*shown, *([proxy.status] if proxy is not None else []))
         phase = PodPhase.PENDING
         if self.stopping:
             phase = PodPhase.TERMINATING
         elif self._over():
-            failed = any(container.status.exit_code for container in self._containers)
+            failed = preparation.failed or any(container.status.exit_code for container in self._containers)
             phase = PodPhase.FAILED if failed else PodPhase.SUCCEEDED
         elif all(status.pid is not None or status.restarts or status.ready for status in shown):
             phase = PodPhase.RUNNING
@@ -120,8 +130,9 @@ class PodRunner:
         )
 
     def _over(self) -> bool:
-        """Whether every container has ended for good."""
-        return bool(self._containers) and all(container.over for container in self._containers)
+        """Whether every application has ended for good, or none can ever start."""
+        ended = bool(self._containers) and all(container.over for container in self._containers)
+        return ended or self._preparation.failed
 
     def _publish(self) -> None:
         status = self._status()
@@ -143,7 +154,7 @@ class PodRunner:
                 proxy_ready=self.status.proxy_ready,
                 started=self._started,
                 grace=self.pod.template.termination_grace,
-                containers=tuple((container.name, container.memory) for container in self._containers),
+                containers=tuple((container.name, container.memory) for container in self._programs),
             ),
         )
 
@@ -174,6 +185,7 @@ class PodRunner:
         self._message = "the holder has gone; the pod is built anew"
         if self._proxy is not None:
             self._proxy.lost()
+        self._preparation.lost()
         for container in self._containers:
             container.lost()
         self._publish()
@@ -191,6 +203,11 @@ class PodRunner:
         self._say("")
 
     async def _life(self, session: Session) -> None:
+        for container in self._programs:
+            container.recall(session)
+        if self._over():  # a former agent saw to it: there is nothing to build
+            await self._clear_up(session)
+            return
         async with asyncio.TaskGroup() as tasks:
             proxying: asyncio.Task[None] | None = None
             async with self._machine.starts:
@@ -204,18 +221,24 @@ class PodRunner:
             if self._proxy is not None:
                 await self._proxy.ready.wait()
             self._ended.clear()
-            for container in self._containers:
-                tasks.create_task(container.run(session))
             helpers = [tasks.create_task(self._refresh_volumes()), *([proxying] if proxying is not None else [])]
+            await self._preparation.run(session, tasks)
+            for container in self._containers if self._preparation.done else ():
+                tasks.create_task(container.run(session))
             # Waited for here: what fails while the block is being left leaves a cancellation behind (Python 3.11),
             # and the next `timeout` in this task would take it for its own.
             await asyncio.wait([tasks.create_task(self._finish(session, helpers))])
 
     async def _finish(self, session: Session, helpers: Sequence["asyncio.Task[None]"]) -> None:
-        """When every container has ended for good, so does what was there for them."""
-        await self._ended.wait()
+        """When every application has ended for good, so does what was there for them."""
+        if not self._over():
+            await self._ended.wait()
         for helper in helpers:
             helper.cancel()
+        await self._clear_up(session)
+
+    async def _clear_up(self, session: Session) -> None:
+        await self._preparation.finish(session, self.pod.template.termination_grace)
         if self._proxy is not None:
             await self._proxy.finish(session)
 
@@ -254,7 +277,7 @@ class PodRunner:
                 session.forget(self.name)
         self._memories.forget(self.name)
         if not self._mesh_ends.is_set():
-            for name in (PROXY_CONTAINER, *(container.name for container in self._containers)):
+            for name in (PROXY_CONTAINER, *(container.name for container in self._programs)):
                 for file in self._machine.log_files(self.pod, name):
                     file.unlink(missing_ok=True)
 
@@ -264,14 +287,20 @@ class PodRunner:
             # A gateway is its own application: what it is told to end has the grace period too.
             longest = drain if self.pod.role is Role.SIDECAR else max(drain, grace)
             await self._proxy.drain(drain / 1000, longest / 1000)
-        await end_applications(session, self.name, self.pod.template.termination_grace)
+        grace = self.pod.template.termination_grace
+        await end_applications(session, self.name, grace, but=self._preparation.staying)
+        await end_applications(session, self.name, grace)
         if self._proxy is not None:
             await self._proxy.end(session)
 
 
-async def end_applications(session: Session, pod: ProxyName, grace: Milliseconds) -> None:
-    """End every process of a pod but its Envoy."""
-    running = [process for process in session.processes(pod) if process.role == "app" and process.exit is None]
+async def end_applications(session: Session, pod: ProxyName, grace: Milliseconds, but: Collection[str] = ()) -> None:
+    """End every process of a pod but its Envoy and those of the names in `but`."""
+    running = [
+        process
+        for process in session.processes(pod)
+        if process.role == "app" and process.exit is None and process.name not in but
+    ]
     for process in running:
         await session.terminate(process, signal.SIGTERM)
     if not await session.all_ended_within(running, grace / 1000):

@@ -22,6 +22,7 @@ def fingerprint(pod: PlannedPod) -> str:
         pod.role,
         annotations,
         template.containers,
+        tuple((each, each.stays) for each in template.init_containers),
         template.hostname,
         template.subdomain,
         template.volumes,

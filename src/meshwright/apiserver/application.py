@@ -42,6 +42,7 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 KUBERNETES_MINOR = "37"  # of the kubectl that the tests run; another one warns about skew
 _VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
+_TOLD_AT_THE_DOOR = (401, 403)
 _POLICY_VIOLATION = 1008  # a WebSocket closed with a reason
 _LONGEST_REASON = 100  # a close frame has room for 123 bytes
 
@@ -279,6 +280,8 @@ class _Objects:
                 raise no_such_page(_no_part(target))
             await part.socket(websocket, target, user)
         except Failure as failure:
+            if failure.code not in _TOLD_AT_THE_DOOR:  # without the query, which has the command
+                LOG.info("%d for a WebSocket to %.200r: %.500r", failure.code, websocket.url.path, failure.message)
             if websocket.application_state is not WebSocketState.CONNECTING:
                 await websocket.close(_POLICY_VIOLATION, failure.message[:_LONGEST_REASON])
                 return

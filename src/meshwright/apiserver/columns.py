@@ -8,6 +8,7 @@ from typing import Any
 from meshwright.apiserver.values import Json, dig, is_map, list_of, map_of
 
 Cell = str | int
+SIDECAR = "istio-proxy"
 _NONE = "<none>"
 _UNKNOWN = "<unknown>"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -139,10 +140,32 @@ def _pod_ready(value: Json, _now: datetime) -> Cell:
     return f"{sum(1 for item in statuses if is_map(item) and item.get('ready') is True)}/{max(total, len(statuses))}"
 
 
+def _initializing(value: Json) -> str:
+    """`Init:1/3`, or why an init container does not get on; empty when all have done what they are for, or when
+    nothing is known of them. What injection adds is not counted: nobody wrote it.
+    """
+    listed = [each for each in list_of(dig(value, "spec", "initContainers")) if dig(each, "name") != SIDECAR]
+    told = {dig(each, "name"): each for each in list_of(dig(value, "status", "initContainerStatuses"))}
+    for index, each in enumerate(listed):
+        status = told.get(dig(each, "name"))
+        ended, waits = dig(status, "state", "terminated"), dig(status, "state", "waiting", "reason")
+        stays = dig(each, "restartPolicy") == "Always"
+        if status is None:
+            return ""
+        if dig(ended, "exitCode") == 0 or (stays and dig(status, "started") is True):
+            continue
+        if ended:
+            return f"Init:{dig(ended, 'reason') or 'Error'}"
+        return f"Init:{waits}" if waits and waits != "PodInitializing" else f"Init:{index}/{len(listed)}"
+    return ""
+
+
 def _pod_status(value: Json, _now: datetime) -> Cell:
     """The phase, or what is more telling: why a container waits or ended, or that the pod is on its way out."""
     status: Any = value.get("status")
     said = str(dig(status, "reason") or dig(status, "phase") or "Pending")
+    if initializing := _initializing(value):
+        return "Terminating" if dig(value, "metadata", "deletionTimestamp") else initializing
     for item in reversed(_container_statuses(value)):
         reason = dig(item, "state", "waiting", "reason") or dig(item, "state", "terminated", "reason")
         if reason:
@@ -152,6 +175,8 @@ def _pod_status(value: Json, _now: datetime) -> Cell:
 
 def _pod_restarts(value: Json, _now: datetime) -> Cell:
     statuses = _container_statuses(value)
+    if _initializing(value):
+        statuses = list_of(dig(value, "status", "initContainerStatuses"))
     return str(sum(int(item.get("restartCount") or 0) for item in statuses if is_map(item)))
 
 

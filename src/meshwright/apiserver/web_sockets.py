@@ -40,6 +40,12 @@ class WebSockets(WebSocketsSansIOProtocol):
         cast("dict[str, dict[str, object]]", self.scope)["extensions"][GONE] = self._is_gone
         await super().run_asgi()
 
+    async def send(self, message: Any) -> None:
+        """A refusal that is complete has answered the handshake; the library would call it an error in its log."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
+
     def _is_gone(self) -> bool:
         return self.disconnected or is_gone(self.transport)
 

@@ -1,6 +1,6 @@
 """How a pod is doing, as its Kubernetes status says it; and what there is to tell when that changes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from meshwright.controllers.decision import Happening
@@ -10,7 +10,7 @@ from meshwright.model.planned_pod import ContainerStatus, PodPhase, PodStatus
 from meshwright.store.names import EpochMilliseconds, Json
 
 COMPONENT = "kubelet"
-SIDECAR_IMAGE = "meshwright/envoy"
+SIDECAR, SIDECAR_IMAGE = "istio-proxy", "meshwright/envoy"
 _DEFAULTS: Json = {
     "imagePullPolicy": "IfNotPresent",
     "resources": {},
@@ -18,6 +18,7 @@ _DEFAULTS: Json = {
 }  # as every container of a pod has them: a later write of the whole pod would add them
 _BACK_OFF = "CrashLoopBackOff"
 _RUNNING = "running"
+_ENDED = ("Completed", "Error")
 _ENDING = "Terminating"
 
 
@@ -43,7 +44,7 @@ def kubernetes_status(pod: Object, report: Report, now: EpochMilliseconds) -> Js
     said = "" if status.ready or not unready else f"not ready: {unready}"
     conditions = [
         _condition(before, "PodScheduled", ("True", "", ""), now),
-        _condition(before, "Initialized", ("True", "", ""), now),
+        _condition(before, "Initialized", _initialized(pod, status), now),
         _condition(before, "ContainersReady", (_truth(value=all_ready and status.ready), reason, said), now),
         _condition(before, "Ready", (_truth(value=status.ready), reason, said), now),
     ]
@@ -58,11 +59,36 @@ def kubernetes_status(pod: Object, report: Report, now: EpochMilliseconds) -> Js
         "startTime": dig(before, "status", "startTime") or timestamp(EpochMilliseconds(started)),
         "containerStatuses": [_container(before, each, now) for each in status.containers if each.name in own],
         "initContainerStatuses": [
-            _container(before, each, now) for each in status.containers if each.name not in own
+            _container(before, each, now) for each in _in_order(pod, status) if each.name not in own
         ],
         "qosClass": _quality(pod.spec),
     }
     return compact(fields)
+
+
+def _in_order(pod: Object, status: PodStatus) -> list[ContainerStatus]:
+    """As the init containers are listed; first what injection is about to add to them."""
+    places = {str(dig(each, "name")): at for at, each in enumerate(list_of(pod.spec.get("initContainers")))}
+    return sorted(status.containers, key=lambda each: places.get(each.name, -1))
+
+
+def _initialized(pod: Object, status: PodStatus) -> tuple[str, str, str]:
+    """Whether every init container has done what it is for: ended well, or started where it stays."""
+    told = {each.name: each for each in status.containers}
+    listed = [map_of(each) for each in list_of(pod.spec.get("initContainers"))]
+    missing = [name for each in listed if (name := str(each.get("name"))) != SIDECAR and not _has_done(each, told)]
+    if not missing:
+        return "True", "", ""
+    return "False", "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(missing)}]"
+
+
+def _has_done(container: Json, told: Mapping[str, ContainerStatus]) -> bool:
+    status = told.get(str(container.get("name")))
+    if status is None:
+        return False
+    if container.get("restartPolicy") == "Always":
+        return status.pid is not None or status.reason in _ENDED
+    return status.reason == "Completed"
 
 
 def _phase(before: Json, status: PodStatus) -> str:
@@ -119,7 +145,8 @@ def _container(before: Json, status: ContainerStatus, now: EpochMilliseconds) ->
     image = next(
         (
             dig(each, "image")
-            for each in list_of(dig(before, "spec", "containers"))
+            for field in ("containers", "initContainers")
+            for each in list_of(dig(before, "spec", field))
             if dig(each, "name") == status.name
         ),
         SIDECAR_IMAGE,
@@ -144,7 +171,7 @@ def _state(old: Json, status: ContainerStatus, now: EpochMilliseconds) -> Json:
         )  # fmt: skip
         since = dig(old, "state", _RUNNING, "startedAt") if same_one else None
         return {_RUNNING: {"startedAt": since or timestamp(now)}}
-    if status.reason in ("Completed", "Error"):
+    if status.reason in _ENDED:
         known = dig(old, "state", "terminated")
         return {"terminated": known if _same_end(known, status) else _ended(old, status, now)}
     return {"waiting": compact({"reason": status.reason, "message": status.message})}
@@ -206,7 +233,8 @@ def happenings(pod: Object, status: Json, report: Report) -> list[Happening]:
 
 
 def _steps(pod: Object, container: ContainerStatus, old: Json, new: Json) -> Sequence[Happening]:
-    part = f"spec.containers{{{container.name}}}"
+    field = "initContainers" if container.name in _names(pod.spec, "initContainers") else "containers"
+    part = f"spec.{field}{{{container.name}}}"
     running = dig(new, "state", _RUNNING) is not None
     was_running = dig(old, "state", _RUNNING) is not None
     if running and (not was_running or old.get("restartCount") != container.restarts):

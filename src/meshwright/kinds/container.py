@@ -1,6 +1,7 @@
 """Containers: what runs, with which environment, and how it is probed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from meshwright.kinds import formats
 from meshwright.kinds.fields import Fields
@@ -23,6 +24,7 @@ from meshwright.model.names import Milliseconds, PortNumber
 from meshwright.model.pod import Container, EnvironmentVariable, Probe, ProbeType
 from meshwright.model.workload import ContainerPort
 
+STAYS = "Always"  # the one restartPolicy that an init container may have
 _HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
 _PROBE_PORT = NumberOrName(formats.CONTAINER_PORT_NAME)
 
@@ -127,6 +129,16 @@ CONTAINER = Object(
     required={"name": "e.g. app", "image": "the image's name"},
     others=_OTHERS,
 )
+
+INIT_CONTAINER = replace(
+    CONTAINER,
+    fields={**CONTAINER.fields, "restartPolicy": Enum((STAYS,))},
+    others=_OTHERS - {"restartPolicy"},
+)
+
+
+def read_init_container(fields: Fields) -> Container:
+    return replace(read_container(fields), stays=fields.text("restartPolicy") == STAYS)
 
 
 def read_container(fields: Fields) -> Container:

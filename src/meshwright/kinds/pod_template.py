@@ -1,18 +1,22 @@
 """Pod specs: the body of a Pod and of the templates of Deployments and StatefulSets."""
 
+from collections.abc import Iterator
+
 from meshwright.kinds import formats
-from meshwright.kinds.container import CONTAINER, read_container
+from meshwright.kinds.container import CONTAINER, INIT_CONTAINER, read_container, read_init_container
 from meshwright.kinds.fields import Fields
 from meshwright.kinds.metadata import TEMPLATE_METADATA, annotations_of
 from meshwright.kinds.schema import Enum, Integer, ListOf, Object, Text
 from meshwright.kinds.volumes import VOLUMES, read_volume
+from meshwright.model import codes
+from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.labels import Labels
 from meshwright.model.names import Milliseconds
 from meshwright.model.pod import PodTemplate, RestartPolicy
 
 _GRACE_SECONDS = 30
 _OTHERS = frozenset({
-    "initContainers", "ephemeralContainers", "affinity", "nodeSelector", "nodeName", "tolerations",
+    "ephemeralContainers", "affinity", "nodeSelector", "nodeName", "tolerations",
     "securityContext", "serviceAccount", "dnsPolicy", "dnsConfig", "hostAliases", "hostNetwork",
     "hostPID", "hostIPC", "hostUsers", "imagePullSecrets", "priority", "priorityClassName", "preemptionPolicy",
     "schedulerName", "schedulingGates", "runtimeClassName", "overhead", "readinessGates", "enableServiceLinks",
@@ -20,9 +24,22 @@ _OTHERS = frozenset({
     "automountServiceAccountToken", "os", "resourceClaims", "resources", "hostnameOverride", "workloadRef",
 })  # fmt: skip
 
+INJECTED = frozenset({"istio-init", "istio-validation", "istio-proxy"})
+"""What injection adds to the init containers: the mesh does what they do by itself."""
+
+
+def _two_of_a_name(fields: Fields) -> Iterator[Diagnostic]:
+    """Containers and init containers share their names: logs, exec and statuses go by them."""
+    names = {each.text("name") for each in fields.items("containers")}
+    for each in fields.items("initContainers"):
+        if each.text("name") in names:
+            yield Diagnostic(codes.DUPLICATE, each.origin.field("name"), (f"name {each.text('name')}",))
+
+
 POD_SPEC = Object(
     fields={
         "containers": ListOf(CONTAINER, least=1, unique="name"),
+        "initContainers": ListOf(INIT_CONTAINER, unique="name"),
         "serviceAccountName": Text(formats.NAME),
         "hostname": Text(formats.LABEL),
         "subdomain": Text(formats.LABEL),
@@ -32,6 +49,7 @@ POD_SPEC = Object(
     },
     required={"containers": "a list with `name` and `image`"},
     others=_OTHERS,
+    rules=(_two_of_a_name,),
 )
 TEMPLATE = Object(
     fields={"metadata": TEMPLATE_METADATA, "spec": POD_SPEC},
@@ -52,6 +70,11 @@ def read_template(metadata: Fields, spec: Fields) -> PodTemplate:
         termination_grace=Milliseconds(spec.number_or("terminationGracePeriodSeconds", _GRACE_SECONDS) * 1000),
         volumes=tuple(read_volume(volume) for volume in spec.items("volumes")),
         restart_policy=RestartPolicy(spec.text("restartPolicy") or "Always"),
+        init_containers=tuple(
+            read_init_container(fields)
+            for fields in spec.items("initContainers")
+            if fields.text("name") not in INJECTED
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """What a user wants to run: pods, and the Deployments that make them. Read by the agent, not by the compiler."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from meshwright.model.labels import Labels
@@ -102,7 +102,9 @@ class RestartPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container. `command` and `args` are () when the image decides."""
+    """One container. `command` and `args` are () when the image decides; an init container that `stays` runs beside
+    the others instead of before them.
+    """
 
     name: str
     image: str
@@ -116,6 +118,7 @@ class Container:
     liveness: Probe | None = None
     startup: Probe | None = None
     mounts: tuple[VolumeMount, ...] = ()
+    stays: bool = field(default=False, repr=False)  # names of pods that are made offline are hashes of the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,17 @@ class PodTemplate:
     termination_grace: Milliseconds = Milliseconds(30_000)
     volumes: tuple[Volume, ...] = ()
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
+    init_containers: tuple[Container, ...] = field(default=(), repr=False)
+
+    @property
+    def all_containers(self) -> tuple[Container, ...]:
+        """Everything that runs at some time."""
+        return (*self.containers, *self.init_containers)
+
+    @property
+    def serving(self) -> tuple[Container, ...]:
+        """What runs as long as the pod does."""
+        return (*self.containers, *(each for each in self.init_containers if each.stays))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def pod(view: View, planned: PlannedPod, workload: Workload | None, change_of: C
 
 
 def _containers(planned: PlannedPod, status: PodStatus | None) -> list[Json]:
-    images = {each.name: each.image for each in planned.template.containers}
+    images = {each.name: each.image for each in planned.template.all_containers}
     told = {each.name: each for each in (status.containers if status else ())}
     return [
         {

@@ -22,6 +22,6 @@ def image_findings(objects: MeshObjects, catalogue: Catalogue) -> tuple[Diagnost
 
 def _containers(objects: MeshObjects) -> Iterable[Container]:
     for deployment in objects.deployments:
-        yield from deployment.template.containers
+        yield from deployment.template.all_containers
     for pod in objects.pods:
-        yield from pod.template.containers
+        yield from pod.template.all_containers

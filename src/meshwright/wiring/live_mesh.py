@@ -4,7 +4,7 @@ What did not change stays the same object from one round to the next: that is wh
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from meshwright.agent.paths import PodPaths
@@ -14,7 +14,7 @@ from meshwright.compiler.compile import Compiler
 from meshwright.documents.lines import Lines
 from meshwright.model.names import PortNumber, ProxyName
 from meshwright.model.peer_authentication import PeerAuthentication
-from meshwright.model.planned_pod import DesiredState, HostForward, PlannedPod, PodStatus
+from meshwright.model.planned_pod import DesiredState, HostForward, PlannedPod, PodPhase, PodStatus
 from meshwright.model.pod import Pod
 from meshwright.model.proxy import Interception, Proxy, Role
 from meshwright.model.published import Published
@@ -92,11 +92,10 @@ class LiveMesh:
         return ((self.loaded, after), (loaded, before), (loaded, None))
 
     def ready(self, statuses: Mapping[ProxyName, PodStatus]) -> None:
-        """Take the pods' statuses; nothing is published when no readiness changed."""
-        before = {name for name, status in self._statuses.items() if status.ready}
-        self._statuses = statuses
-        now = {name for name, status in statuses.items() if status.ready}
-        if self.loaded is not None and (before != now or not self.published.value.proxies):
+        """Take the pods' statuses; nothing is published when no readiness changed and no pod has ended for good."""
+        before, self._statuses = self._statuses, statuses
+        moved = any(_names(before, says) != _names(statuses, says) for says in (_is_ready, _has_ended))
+        if self.loaded is not None and (moved or not self.published.value.proxies):
             self._publish()
 
     def explainable(self) -> Explainable:
@@ -112,7 +111,7 @@ class LiveMesh:
         proxies = tuple(
             self._proxies(load, (pod.role, self._machine.interception, self._sockets(pod)))
             for pod, load in zip(pods, workloads, strict=True)
-            if pod.role is not None
+            if pod.role is not None and not self._is_over(pod)
         )
         services = self._with_addresses(objects.services)
         settings = replace(self.loaded.settings, records=True)
@@ -159,7 +158,12 @@ class LiveMesh:
 
     def _is_ready(self, pod: PlannedPod) -> bool:
         status = self._statuses.get(pod.name)
-        return status is not None and status.ready
+        return status is not None and _is_ready(status)
+
+    def _is_over(self, pod: PlannedPod) -> bool:
+        """Whether it has ended for good, and its Envoy with it: nobody is to wait for that."""
+        status = self._statuses.get(pod.name)
+        return status is not None and _has_ended(status)
 
     def _sockets(self, pod: PlannedPod) -> str:
         if pod.role is not Role.ROUTER:
@@ -175,6 +179,18 @@ class LiveMesh:
             if ingress is not None
         )
         return DesiredState(pods, dns_table(self.snapshot.services, pods), led, service_table(self.snapshot))
+
+
+def _is_ready(status: PodStatus) -> bool:
+    return status.ready
+
+
+def _has_ended(status: PodStatus) -> bool:
+    return status.phase in (PodPhase.SUCCEEDED, PodPhase.FAILED)
+
+
+def _names(statuses: Mapping[ProxyName, PodStatus], says: Callable[[PodStatus], bool]) -> set[ProxyName]:
+    return {name for name, status in statuses.items() if says(status)}
 
 
 def is_ingress(pod: PlannedPod) -> bool:

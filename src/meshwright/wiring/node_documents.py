@@ -53,7 +53,7 @@ class DocumentWriter:
         documents: dict[str, bytes] = {SETTINGS: _encoded(NodeSettings(loaded.settings.cluster_domain))}
         for proxy in proxies:
             documents[f"{BOOTSTRAP}{proxy.name}"] = self._bootstraps(proxy, loaded.settings)
-        for image in sorted({container.image for pod in pods for container in pod.template.containers}):
+        for image in sorted({container.image for pod in pods for container in pod.template.all_containers}):
             entry = self._images(loaded.catalogue, image)
             if entry is not None:
                 documents[f"{IMAGE}{image}"] = entry
@@ -122,7 +122,7 @@ class DocumentReader:
 
 def references(pods: Iterable[PlannedPod]) -> tuple[frozenset[str], frozenset[str]]:
     """ConfigMaps and Secrets, as <namespace>/<name>, that containers of these pods refer to."""
-    variables = [(pod, each) for pod in pods for container in pod.template.containers for each in container.env]
+    variables = [(pod, each) for pod in pods for container in pod.template.all_containers for each in container.env]
     config_maps = {f"{pod.meta.namespace}/{each.config_map}" for pod, each in variables if each.config_map}
     secrets = {f"{pod.meta.namespace}/{each.secret}" for pod, each in variables if each.secret}
     volumes = [(pod.meta.namespace, each) for pod in pods for each in pod.template.volumes]

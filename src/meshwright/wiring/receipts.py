@@ -11,7 +11,7 @@ from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.published import Published, Resources
-from meshwright.node.progress import NO_PROGRESS, ProxyProgress
+from meshwright.node.progress import ProxyProgress
 
 KEPT = 1000
 NO_RESOURCES: Resources = {}
@@ -176,17 +176,18 @@ class Receipts:
 
 
 def _looked_at(change: int, opened: _Open, progress: Mapping[ProxyName, ProxyProgress]) -> Receipt:
-    """A receipt that is not complete, as things stand."""
+    """A receipt that is not complete, as things stand. Who has gone meanwhile is not affected any more."""
     absent: list[ProxyName] = []
     waiting: list[ProxyName] = []
-    for name in opened.names:
-        each = progress.get(name, NO_PROGRESS)
+    names = tuple(name for name in opened.names if name in progress)
+    for name in names:
+        each = progress[name]
         if not each.connected:
             absent.append(name)
         elif each.change < opened.publication:
             waiting.append(name)
     refused = tuple(sorted(opened.refused))
-    return Receipt(change, opened.names, tuple(waiting), tuple(absent), None, refused, opened.withheld)
+    return Receipt(change, names, tuple(waiting), tuple(absent), None, refused, opened.withheld)
 
 
 def _withheld(before: Published, now: Published) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def workload(pod: PlannedPod, *, ready: bool) -> Workload:
         meta=pod.meta,
         address=pod.address,
         service_account=pod.identity.service_account,
-        ports=tuple(port for container in pod.template.containers for port in container.ports),
+        ports=tuple(port for container in pod.template.serving for port in container.ports),
         owner=pod.owner,
         ready=ready,
         has_proxy=pod.role is not None,

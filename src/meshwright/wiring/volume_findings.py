@@ -32,5 +32,5 @@ def _of_template(template: PodTemplate, rung: str) -> Iterator[Diagnostic]:
 
 
 def _mounted(template: PodTemplate) -> set[str]:
-    names: Iterable[str] = (mount.volume for container in template.containers for mount in container.mounts)
+    names: Iterable[str] = (mount.volume for container in template.all_containers for mount in container.mounts)
     return set(names)

@@ -133,7 +133,7 @@ class Withheld:
         for born, version in versions:
             found = past.definitions(self._defined.lacks(wants(version)), born)
             if found is not None:
-                known.good = known.rule if version == known.rule else version
+                known.good = version
                 self._rules += tuple(rule for rule in found if rule not in self._rules)
                 return
 
@@ -180,7 +180,7 @@ class Withheld:
     def _instead(self, known: _Known) -> tuple[VirtualService | None, str]:
         good = known.good
         if good is not None and self._defined.lacks(wants(good)) <= self._kept:
-            return good, _SUBSETS if good is known.rule else _BEFORE
+            return good, _SUBSETS if good == known.rule else _BEFORE
         gateways = tuple(each for each in known.rule.gateways if each != MESH_GATEWAY)
         if not gateways:
             return None, _NONE

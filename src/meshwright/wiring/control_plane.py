@@ -38,6 +38,7 @@ from meshwright.wiring.address_book import given_in
 from meshwright.wiring.addresses import SERVICE_ADDRESSES
 from meshwright.wiring.analysis import Analysis
 from meshwright.wiring.cluster_addresses import cluster_addresses
+from meshwright.wiring.host_ports import show_host_ports
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.machine import NODE, NODE_SOCKET, machine_of, run_file_of, settle, stop_on_signals
 from meshwright.wiring.mesh_control import MeshControl
@@ -45,7 +46,7 @@ from meshwright.wiring.object_api import ApiPlace, ObjectApi
 from meshwright.wiring.pod_reports import PodReports
 from meshwright.wiring.receipts import Receipts
 from meshwright.wiring.run_file import RunFile
-from meshwright.wiring.seeding import fingerprint, seed
+from meshwright.wiring.seeding import AUTHOR, fingerprint, seed
 from meshwright.wiring.source_lines import FILE as SOURCE_TEXTS
 from meshwright.wiring.source_lines import SourceLines
 from meshwright.wiring.status_view import StatusView
@@ -205,8 +206,9 @@ async def seed_once(store: Store, record: Path, run: RunFile) -> None:
     texts = [(text.file, text.text) for text in run.texts]
     wanted = fingerprint(texts)
     if record.exists() and record.read_text() == wanted:
+        await show_host_ports(store, run.forwards, AUTHOR)
         return
-    await seed(store, texts, f"up, profile {run.profile}")
+    await seed(store, texts, f"up, profile {run.profile}", run.forwards)
     await SourceLines(record.with_name(SOURCE_TEXTS), store).remember(texts)
     record.write_text(wanted)
 

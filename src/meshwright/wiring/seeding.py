@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, cast
@@ -15,6 +15,8 @@ from meshwright.store.errors import FieldRefusedError
 from meshwright.store.names import Author, Key, Owner, Resource
 from meshwright.store.store import Store
 from meshwright.store.writes import Create, Update, UpdateStatus, Write
+from meshwright.wiring.host_ports import with_host_ports
+from meshwright.wiring.run_file import Forward
 from meshwright.wiring.write_rules import missing_namespaces
 
 LOG = logging.getLogger(__name__)
@@ -48,11 +50,13 @@ def declared_in(texts: Iterable[tuple[str, str]]) -> dict[Key, dict[str, Any]]:
     return found
 
 
-async def seed(store: Store, texts: Iterable[tuple[str, str]], message: str) -> None:
+async def seed(
+    store: Store, texts: Iterable[tuple[str, str]], message: str, forwards: Sequence[Forward] = ()
+) -> None:
     """Write what differs, as one change. A Service whose cluster IP another one has gets an address of its own: what
     can be used is used, as with everything else that `up` is given.
     """
-    objects = objects_of(texts)
+    objects = with_host_ports(objects_of(texts), forwards)
     writes: list[Write] = [*await missing_namespaces(store, objects)]
     for key, value in objects.items():
         kept = await store.find(key)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meshwright.analyzers.scene import Scene
-from meshwright.analyzers.table import analyze
+from meshwright.analyzers.table import ordered, steps
 from meshwright.compiler.compile import Compiler
 from meshwright.documents.render import as_json
 from meshwright.model.diagnostic import Diagnostic
@@ -36,6 +36,11 @@ def quick_scene_of(texts: Iterable[tuple[str, str]]) -> Scene:
     """Without compiling: nobody knows the modes of ports."""
     loaded = load(texts)
     return Scene(offline_snapshot(loaded.objects, loaded.settings), loaded.objects, Published({}, {}, {}))
+
+
+def analyze(scene: Scene) -> tuple[Diagnostic, ...]:
+    """All steps at once."""
+    return ordered(finding for found in steps(scene) for finding in found)
 
 
 def analyzed(texts: Iterable[tuple[str, str]]) -> Analyzed:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from meshwright.analyzers.table import ANALYZERS, analyze
+from meshwright.analyzers.table import ANALYZERS
 from meshwright.model.diagnostic import Effect
 from meshwright.wiring.local_mesh import profile_texts, sample_texts, samples_folder
-from tests.analyzers.scenes import CASES, Analyzed, analyzed, as_values, of_text, quick_scene_of
+from tests.analyzers.scenes import CASES, Analyzed, analyze, analyzed, as_values, of_text, quick_scene_of
 
 ROOT = Path(__file__).parents[2]
 MISTAKEN = sorted((ROOT / "tests" / "kinds" / "mistakes").glob("*/in.*"))

@@ -15,6 +15,7 @@ from meshwright.model.pod import Container, PodTemplate
 from meshwright.model.proxy import Interception, ProxyClass, Role
 from meshwright.model.published import EncodedResource, Published
 from meshwright.model.workload import Identity
+from meshwright.node.progress import Live
 from meshwright.node.relay import Relay
 from meshwright.node.server import NodeServer
 from meshwright.node.state import Documents
@@ -90,6 +91,15 @@ def refuse(identity: Identity, csr_pem: bytes) -> bytes:
 
 async def at_once(pod: ProxyName) -> None:
     del pod
+
+
+async def live_on_all(server: NodeServer, change: int, seconds: float) -> bool:
+    """Wait until no published proxy is waiting for `change` (absent ones do not count); False after so long."""
+    try:
+        await until(lambda: Live.WAITING not in server.live(change).values(), seconds)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:

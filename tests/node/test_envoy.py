@@ -17,7 +17,7 @@ from meshwright.node.relay import Relay
 from meshwright.node.server import NodeServer
 from meshwright.xds.server import XdsServer
 from meshwright.xds.session import Timing
-from tests.node.mesh import ControlPlane, pod, relay, until
+from tests.node.mesh import ControlPlane, live_on_all, pod, relay, until
 from tests.xds.envoys import envoy, folder, free_port, get
 from tests.xds.mesh import CLASS, PROXY, cluster, direct, listener, mutual_tls, resources
 
@@ -104,7 +104,7 @@ async def from_disk(plane: ControlPlane, place: Path, front: int, fixed: tuple[E
 
 
 async def is_live(server: NodeServer, change: int) -> None:
-    assert await server.live_on_all(change, 20)
+    assert await live_on_all(server, change, 20)
     assert server.live(change) == {PROXY: Live.LIVE}
 
 

@@ -15,7 +15,7 @@ from meshwright.node.relay import Relay
 from meshwright.node.tables import Table, TableSender, View
 from meshwright.xds.grpc import prefix
 from meshwright.xds.heartbeat import Heartbeat
-from tests.node.mesh import ControlPlane, endpoints, pod, published, until
+from tests.node.mesh import ControlPlane, endpoints, live_on_all, pod, published, until
 from tests.node.test_hostile import HELLO
 from tests.xds.envoys import folder
 from tests.xds.peers import raw_client
@@ -80,6 +80,6 @@ def test_a_stopped_node_is_away_and_its_proxies_are_absent() -> None:
                 client.silent = True
                 await until(lambda: not server.nodes()["local"].connected)
                 assert server.live(2) == {ProxyName("web.default"): Live.ABSENT}
-                assert await server.live_on_all(2, 0.1), "who is absent is not waited for"
+                assert await live_on_all(server, 2, 0.1), "who is absent is not waited for"
 
     uvloop.run(run())

@@ -12,7 +12,7 @@ from meshwright.node.progress import Live
 from meshwright.node.server import NodeServer
 from meshwright.xds.server import ProxyStatus
 from meshwright.xds.session import Complaint
-from tests.node.mesh import ControlPlane, endpoints, pod, published, relay, status, until
+from tests.node.mesh import ControlPlane, endpoints, live_on_all, pod, published, relay, status, until
 from tests.xds.envoys import folder
 
 WEB, DB = pod("web"), pod("db")
@@ -61,10 +61,10 @@ def test_receipts_tell_live_waiting_and_absent_apart() -> None:
                 await until(lambda: server.live(1)[WEB.name] is Live.LIVE)
                 await until(lambda: server.live(1)[DB.name] is Live.WAITING)
                 assert server.live(1)[ProxyName("far.default")] is Live.ABSENT
-                assert not await server.live_on_all(1, 0.05)
+                assert not await live_on_all(server, 1, 0.05)
                 assert not await server.synced(0.05)
                 envoys.set(DB.name, synced=True)
-                assert await server.live_on_all(1, 10)
+                assert await live_on_all(server, 1, 10)
                 assert await server.synced(10)
                 # the next change: both wait until they acknowledge it, and are live in the old one
                 envoys.set(DB.name, synced=False)
@@ -73,10 +73,10 @@ def test_receipts_tell_live_waiting_and_absent_apart() -> None:
                 await until(lambda: node.published.value.change == 2)
                 assert {server.live(2)[WEB.name], server.live(2)[DB.name]} == {Live.WAITING}
                 assert server.live(1)[WEB.name] is Live.LIVE
-                assert not server.is_synced(WEB.name)
+                assert not await server.synced(0.05)
                 envoys.set(WEB.name)
                 envoys.set(DB.name, complaint="no such thing")
-                assert await server.live_on_all(2, 10)
+                assert await live_on_all(server, 2, 10)
                 await until(lambda: [each.message for each in heard] == ["no such thing"])
                 assert server.progress()[DB.name].refused == ((ENDPOINTS, "x", "1"),)
                 envoys.set(DB.name, connected=False, synced=False)

@@ -46,11 +46,6 @@ def steps(scene: Scene) -> Iterator[tuple[Diagnostic, ...]]:
             yield tuple(analyzer.check(scene, subject))
 
 
-def analyze(scene: Scene) -> tuple[Diagnostic, ...]:
-    """Everything that is found, each once, in the order of objects."""
-    return ordered(finding for found in steps(scene) for finding in found)
-
-
 def ordered(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Each finding once, in an order that depends on nothing but them."""
     return tuple(sorted(dict.fromkeys(findings), key=_place))

@@ -238,21 +238,17 @@ class NodeServer:
             for name, each in self.progress().items()
         }
 
-    async def live_on_all(self, change: int, timeout: float) -> bool:
-        """Wait until no proxy is waiting for `change` (absent ones do not count); False after `timeout` seconds."""
-        return await self._until(lambda: Live.WAITING not in self.live(change).values(), timeout)
-
-    def is_synced(self, proxy: ProxyName) -> bool:
-        """Whether a proxy is connected and runs the newest of everything."""
-        return any(
-            name == proxy and each.connected and each.serial == self._newest(node)
-            for node in self._nodes.values()
-            for name, each in self._own(node)
-        )
-
     async def synced(self, timeout: float) -> bool:
         """Wait until every connected proxy runs the newest of everything; False after `timeout` seconds."""
-        return await self._until(self._all_synced, timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    seen = self.moved.value
+                    if self._all_synced():
+                        return True
+                    await self.moved.newer_than(seen)
+        except TimeoutError:
+            return False
 
     def _all_synced(self) -> bool:
         return all(
@@ -271,17 +267,6 @@ class NodeServer:
         """What a node may speak of: its own proxies."""
         own = {pod.name for pod in node.desired.value.pods}
         return ((name, each) for name, each in node.progress.items() if name in own)
-
-    async def _until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        try:
-            async with asyncio.timeout(timeout):
-                while True:
-                    seen = self.moved.value
-                    if condition():
-                        return True
-                    await self.moved.newer_than(seen)
-        except TimeoutError:
-            return False
 
     # ------------------------------------------------------------ what sessions tell
 

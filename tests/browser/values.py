@@ -112,7 +112,6 @@ class Values:
             graph=lambda: self.graph,
             past=lambda _: self.graph,
             requests=self.last,
-            metrics=lambda: "",
             news=self.news,
             ask=self.ask,
             token=TOKEN,

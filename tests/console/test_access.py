@@ -39,7 +39,6 @@ class SmallMesh:
             graph=lambda: {"window_seconds": 30.0, "nodes": [], "edges": []},
             past=lambda _: {"nodes": [], "edges": []},
             requests=lambda wanted: [asdict(wanted)],
-            metrics=lambda: "",
             news=Latest(0),
             ask=self.ask,
             token=TOKEN,

@@ -10,13 +10,15 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from meshwright.telemetry.history import FLUSH_SECONDS
 from tests.live.mesh import Mesh, new_mesh
 from tests.slow.bookinfo import pids
 from tests.slow.load.world import Api
@@ -79,8 +81,13 @@ def grpc_case(name: str, target: str, count: int, status: int) -> Case:
     return Case(name, "grpc", target, count, {"method": f"/calls/{status}"})
 
 
-def tcp_case(name: str, count: int, size: int) -> Case:
-    return Case(name, "tcp", "others:7000", count, {"bytes": size})
+def stream_case(name: str, count: int, messages: int, answers: int) -> Case:
+    """Each message is answered with so many."""
+    return Case(name, "stream", "others:9000", count, {"method": f"/streams/{answers}", "messages": messages})
+
+
+def tcp_case(name: str, count: int, size: int, **more: Any) -> Case:
+    return Case(name, "tcp", "others:7000", count, {"bytes": size, **more})
 
 
 def generate(mesh: Mesh, pod: str, cases: list[Case]) -> dict[str, Counter[str]]:
@@ -321,6 +328,40 @@ def calls(expected: Expected, caller: Mapping[str, str], name: str) -> None:
         expected.request(3, labels("source", (caller, NOBODY), ("", ""), service("nobody")), "200", "UH", "14")
 
 
+MESSAGES = "istio_request_messages_total", "istio_response_messages_total"
+STREAMS = [  # calls, messages of each, answers to each of these
+    stream_case("a few messages", 3, 2, 3),
+    stream_case("one digit and two", 2, 9, 2),
+    stream_case("many messages", 2, 25, 40),
+    stream_case("no message", 2, 0, 1),
+]
+
+
+def without_the_end(made: Mapping[str, str]) -> dict[str, str]:
+    """Messages are counted by who talks to whom, in Istio too, and not by how a call ended."""
+    ends = {"response_flags", "request_protocol", "connection_security_policy"}
+    return {name: value for name, value in made.items() if name not in ends}
+
+
+def test_messages_of_grpc(mesh: Mesh) -> None:
+    before, expected = told(mesh.data), Expected()
+    unary = [case for case in IN_MESH if case.kind == "grpc"] + [http_case("ok", "http://echo:8000/", 5)]
+    for pod, caller, name in (("caller", CALLER, CALLER_ID), ("plain", NOBODY, "")):
+        chosen = [case for case in unary if name or case.name != "grpc nobody"]
+        seen = generate(mesh, f"deploy/{pod}.oracle", [*chosen, *STREAMS])
+        assert seen["many messages"] == {"0 1000": 2}
+        ends, principals = (caller, OTHERS), (name, OTHERS_ID if name else "")
+        for reporter in ("source", "destination") if name else ("destination",):
+            made = without_the_end(labels(reporter, ends, principals, service("others")))
+            tries = TRIES if name and reporter == "destination" else 1
+            sent = 15 + 6 + 4 * tries + 3 * 2 + 2 * 9 + 2 * 25
+            came = 15 + 3 * 2 * 3 + 2 * 9 * 2 + 2 * 25 * 40
+            for metric, count in zip(MESSAGES, (sent, came), strict=True):
+                expected.add(count, metric, made)
+    for metric in MESSAGES:
+        agree(mesh, before, metric, expected.counts)
+
+
 PLAINLY = {"ok", "404", "503", "grpc ok", "grpc not found", "grpc unavailable"}
 
 
@@ -396,6 +437,38 @@ def test_connections_and_their_bytes(mesh: Mesh) -> None:
         agree(mesh, before, metric, expected.counts)
 
 
+def test_bytes_of_a_connection_that_is_open(mesh: Mesh) -> None:
+    """They are counted while it lives, a killed worker included, and not again at its end."""
+    before = told(mesh.data)
+    case = tcp_case("open", 1, 3000, parts=3, seconds=9)
+    made = [
+        labels(reporter, (CALLER, OTHERS), (CALLER_ID, OTHERS_ID), service("others"), request_protocol="tcp")
+        for reporter in ("source", "destination")
+    ]
+    with ThreadPoolExecutor(1) as threads:
+        talking = threads.submit(generate, mesh, "deploy/caller.oracle", [case])
+        agree(mesh, before, FROM_CLIENT, counted_as(FROM_CLIENT, made, 1000))
+        agree(mesh, before, CONNECTIONS[0], counted_as(CONNECTIONS[0], made, 1))
+        os.kill(pids(mesh)["telemetry"], signal.SIGKILL)
+        mesh.eventually(lambda: bool(told_or_nothing(mesh)), "a new worker tells")
+        agree(mesh, before, FROM_CLIENT, counted_as(FROM_CLIENT, made, 2000))
+        assert not talking.done()
+        assert not added(before, told(mesh.data), CONNECTIONS[1])
+        assert talking.result() == {"open": {"3000 6000": 1}}
+    agree(mesh, before, CONNECTIONS[1], counted_as(CONNECTIONS[1], made, 1))
+    for metric, size in ((FROM_CLIENT, 3000), (TO_CLIENT, 6000)):
+        agree(mesh, before, metric, counted_as(metric, made, size))
+    assert not added(before, told(mesh.data), CONNECTIONS[0]) - counted_as(CONNECTIONS[0], made, 1)
+
+
+def counted_as(metric: str, made: Iterable[Mapping[str, str]], amount: int) -> Counter[Series]:
+    """So much in each of these series."""
+    expected = Expected()
+    for one in made:
+        expected.add(amount, metric, one)
+    return expected.counts
+
+
 @pytest.fixture
 def closed(mesh: Mesh) -> Iterator[Mesh]:
     """With REGISTRY_ONLY, for the length of a test; what was asked meanwhile to see that it has come is counted."""
@@ -438,6 +511,22 @@ def test_a_killed_worker_loses_no_count_of_those_that_live(mesh: Mesh) -> None:
     os.kill(worker, signal.SIGKILL)
     mesh.eventually(lambda: requests_in(told_or_nothing(mesh)) == counted, "a new worker says the same")
     assert pids(mesh)["telemetry"] != worker
+
+
+def test_what_ended_pods_counted_outlives_a_killed_worker(mesh: Mesh) -> None:
+    generate(mesh, "deploy/caller.oracle", [http_case("some", "http://echo:8000/", 10)])
+    time.sleep(2 * FLUSH_SECONDS)
+    counted = requests_in(told(mesh.data))
+    with contextlib.closing(Api(mesh)) as api:
+        path = "/api/v1/namespaces/oracle/pods"
+        gone = {pod["metadata"]["name"] for pod in api.get(path)["items"]}
+        for name in gone:
+            api.delete(f"{path}/{name}")
+        mesh.eventually(
+            lambda: not gone & {pod["metadata"]["name"] for pod in api.get(path)["items"]}, "the pods are gone", 60
+        )
+    os.kill(pids(mesh)["telemetry"], signal.SIGKILL)
+    mesh.eventually(lambda: requests_in(told_or_nothing(mesh)) == counted, "a new worker knows them")
 
 
 def requests_in(series: Mapping[Series, float]) -> dict[Series, float]:

@@ -225,3 +225,21 @@ def test_health(prometheus: Prometheus) -> None:
     found = prometheus.ask(rate("istio_requests_total", names, destination_service_namespace="default"))
     failing = {labels["destination_service_name"] for labels, _ in found if labels["response_code"] == "503"}
     assert failing == {"details"}
+
+
+def test_the_control_plane_says_how_it_is(mesh: Mesh, prometheus: Prometheus) -> None:
+    [(_, proxies)] = prometheus.ask("pilot_xds")
+    assert proxies >= len(BOOKINFO)
+    buckets = "sum(rate(pilot_proxy_convergence_time_bucket[5m])) by (le)"
+    [(_, seconds)] = prometheus.ask(f"histogram_quantile(0.5, {buckets}) > 0")
+    assert 0 < seconds <= 30
+    processes = {labels["process"] for labels, _ in prometheus.ask("rate(process_cpu_seconds_total[1m]) > 0")}
+    assert {"control-plane", "telemetry"} <= processes
+    with urllib.request.urlopen(f"http://{address(mesh.data)}/metrics", timeout=20) as answer:
+        text = answer.read()
+    tool = shutil.which("promtool")
+    assert tool, "promtool comes with prometheus"
+    # it says what it thinks of names, which are Istio's (exit code 3); 1 is text that it cannot read
+    said = subprocess.run([tool, "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)
+    assert said.returncode in {0, 3}, said.stderr
+    assert b"no help text" not in said.stderr

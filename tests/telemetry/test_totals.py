@@ -8,7 +8,7 @@ from meshwright.telemetry.facts import UNKNOWN, PodFacts, ServiceFacts, facts_of
 from meshwright.telemetry.graph import TrafficWindow
 from meshwright.telemetry.labels import istio_labels
 from meshwright.telemetry.tailing import CUT_AT, MOST_AT_ONCE, Tail
-from meshwright.telemetry.totals import Totals
+from meshwright.telemetry.totals import UNHEARD_LOOKS, Totals
 
 WEB = PodFacts("web-1.shop", "shop", "10.0.0.1", "web", "web", "web", "v1", "web", "v1")
 CART = PodFacts(
@@ -108,6 +108,62 @@ def test_a_histogram_keeps_its_empty_buckets() -> None:
     assert f"# TYPE {metric} histogram" in text
 
 
+def test_messages_are_calls_times_the_messages_of_each() -> None:
+    totals = Totals()
+
+    def said(pair: str, calls: int) -> Sample:
+        return Sample("istio_messages_total", (*FROM_WEB.items(), ("messages", pair)), "", calls)
+
+    totals.take(WEB, [said("1,1", 4), said("2,0", 1)], FACTS)
+    totals.take(WEB, [said("1,1", 6), said("2,0", 1)], FACTS)
+    totals.lasting(WEB, [{**FROM_WEB, "messages": "100,2000"}, {**FROM_WEB, "messages": "no numbers"}], FACTS)
+    [(labels, requests)] = totals.series["istio_request_messages_total"].items()
+    [responses] = totals.series["istio_response_messages_total"].values()
+    assert (requests.values[""], responses.values[""]) == (6 + 2 + 100, 6 + 2000)
+    assert {"response_flags", "request_protocol", "response_code"}.isdisjoint(dict(labels))
+
+
+def moved(flow: str, received: int, moment: str = "TcpPeriodic") -> dict[str, object]:
+    return {**FROM_WEB, "id": flow, "moment": moment, "received": received, "sent": 2 * received}
+
+
+def received(totals: Totals) -> float:
+    [series] = totals.series["istio_tcp_received_bytes_total"].values()
+    return series.values[""]
+
+
+def test_bytes_of_open_connections_are_counted_once() -> None:
+    totals = Totals()
+    totals.lasting(WEB, [moved("a", 10), moved("b", 5), moved("a", 30)], FACTS)
+    assert received(totals) == 35
+    totals.lasting(WEB, [moved("a", 30), moved("b", 7, "TcpConnectionEnd")], FACTS)
+    assert received(totals) == 37
+    assert totals.proxies[WEB.name].flows.keys() == {"a"}
+    totals.lasting(WEB, [moved("c", 9, "TcpConnectionEnd")], FACTS)
+    assert received(totals) == 46
+    [sent] = totals.series["istio_tcp_sent_bytes_total"].values()
+    assert sent.values[""] == 92
+
+
+def test_a_connection_of_which_nothing_is_heard_is_forgotten() -> None:
+    totals = Totals()
+    totals.lasting(WEB, [moved("a", 10)], FACTS)
+    for _ in range(UNHEARD_LOOKS):
+        totals.lasting(WEB, [], FACTS)
+    assert totals.proxies[WEB.name].flows
+    totals.lasting(WEB, [], FACTS)
+    assert not totals.proxies[WEB.name].flows
+
+
+def test_a_new_process_of_a_pod_counts_from_nothing() -> None:
+    totals = Totals()
+    for epoch, said in (("1", 3), ("2", 4)):  # more than the one before had counted
+        totals.begin(WEB.name, epoch)
+        totals.take(WEB, samples(line(said, **FROM_WEB), "istio_"), FACTS)
+    [series] = totals.series["istio_requests_total"].values()
+    assert series.values == {"": 7}
+
+
 def test_series_beyond_the_bound_are_counted_and_forgotten() -> None:
     totals = Totals(most=1)
     text = line(1, **FROM_WEB) + line(1, **{**FROM_WEB, "response_code": "503"})
@@ -157,3 +213,18 @@ def test_a_tail_that_falls_behind_skips_to_the_newest(tmp_path: Path) -> None:
     assert 0 < len(read) < lines
     assert read[-1]["n"] == (lines - 1) % 1000
     assert tail.skipped > 0
+
+
+def test_a_tail_goes_on_where_another_one_stopped(tmp_path: Path) -> None:
+    file, first = tmp_path / "flows.log", Tail(tmp_path / "flows.log")
+    file.write_bytes(b'{"n": 1}\n{"n": 2')
+    assert [each["n"] for each in first.read()] == [1]
+    with file.open("ab", buffering=0) as proxy:
+        proxy.write(b'}\n{"n": 3}\n')
+    second = Tail(file, CUT_AT, first.place)
+    assert [each["n"] for each in second.read()] == [2, 3]
+    assert not list(Tail(file, CUT_AT, second.place).read())
+    newer = tmp_path / "newer"
+    newer.write_bytes(b'{"n": 4}\n' * 9)
+    newer.rename(file)  # another file, which is read from its beginning
+    assert len(list(Tail(file, CUT_AT, second.place).read())) == 9

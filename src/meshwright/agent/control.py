@@ -2,7 +2,8 @@
 
 Operations: `pods` (how each pod is doing), `proxies` (how far each Envoy is), `logs` (the files of a pod's output),
 `admin` (ask a pod's Envoy; the answer's body comes as a descriptor), `proxy` (what one Envoy should run and says that
-it runs; a descriptor too), `stop` (end the mesh in order; the answer comes at once).
+it runs; a descriptor too), `lag` (how late its event loop is), `stop` (end the mesh in order; the answer comes at
+once).
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from meshwright.agent.control_client import agent_socket
 from meshwright.agent.machine import Machine
 from meshwright.agent.proxy_facts import proxy_facts
 from meshwright.agent.tables import Tables
+from meshwright.asynctools.loop_lag import LoopLag
 from meshwright.model.names import ProxyName
 from meshwright.model.planned_pod import PodStatus
 from meshwright.processes.messages import BadRequest, Fields
@@ -33,6 +35,7 @@ class Control:
         self._statuses = statuses
         self._tables = tables
         self._stop = stop
+        self._lag = LoopLag()
 
     async def serve(self) -> None:
         """Answer until cancelled."""
@@ -41,6 +44,7 @@ class Control:
         server = Server(path, self._handle)
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._lag.run())
                 await server.serve(tasks)
         finally:
             path.unlink(missing_ok=True)
@@ -52,6 +56,8 @@ class Control:
                 return self._pods(), []
             case "proxies":
                 return self._proxies(), []
+            case "lag":
+                return {"seconds": self._lag.worst}, []
             case "logs":
                 return self._logs(fields.text("pod"), fields.text("container", "")), []
             case "admin":

@@ -36,6 +36,11 @@ async def pods(data_dir: Path) -> list[dict[str, Any]]:
     return list((await ask(data_dir, "pods"))["pods"])
 
 
+async def lag(data_dir: Path) -> float:
+    """How late its event loop was at worst in the last ten seconds, in seconds."""
+    return float((await ask(data_dir, "lag"))["seconds"])
+
+
 async def proxies(data_dir: Path) -> list[dict[str, Any]]:
     """Every proxy: name, ready, connected, synced, refused (resource names), complaints."""
     return list((await ask(data_dir, "proxies"))["proxies"])

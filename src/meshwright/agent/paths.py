@@ -34,8 +34,13 @@ class PodFolder:
 
     @property
     def records(self) -> Path:
-        """Where Envoy writes a line for each request (`compiler.features.metrics.RECORDS`)."""
+        """Where Envoy writes a line for each request (`compiler.features.metrics.requests.RECORDS`)."""
         return self.root / "requests.log"
+
+    @property
+    def flows(self) -> Path:
+        """Where it writes lines of open connections (`model.metric_tags.FLOWS`)."""
+        return self.root / "flows.log"
 
     @property
     def ingress(self) -> Path:

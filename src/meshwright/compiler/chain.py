@@ -7,6 +7,7 @@ reaches open connections at once, while a filter's own settings reach them only 
 from enum import StrEnum
 
 from meshwright.compiler.features import fault
+from meshwright.compiler.features.metrics import messages
 from meshwright.compiler.proto import flag, pack
 from meshwright.envoyapi.envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
 from meshwright.envoyapi.envoy.extensions.filters.http.router.v3.router_pb2 import Router
@@ -28,9 +29,12 @@ ALL = frozenset(Direction)
 CLIENT_SIDE = frozenset({Direction.OUTBOUND, Direction.GATEWAY})
 
 
-def http_filters(direction: Direction) -> tuple[HttpFilter, ...]:
-    """The filters of a connection manager of this direction, the router last."""
+def http_filters(direction: Direction, *, counted: bool) -> tuple[HttpFilter, ...]:
+    """The filters of a connection manager of this direction, the router last. `counted`: metrics are on."""
+    counting = ALL if counted else frozenset[Direction]()
     chain: tuple[tuple[frozenset[Direction], HttpFilter], ...] = (
+        # disabled, too: routes to ports that may speak gRPC enable it; before faults, whose answers are no messages
+        (counting, messages.counting()),
         # on the client's side only, as faults are rules about destinations; disabled costs nothing per request:
         # the routes that have a fault enable it by their own settings
         (CLIENT_SIDE, HttpFilter(name=fault.FILTER, typed_config=pack(HTTPFault()), disabled=True)),

@@ -33,14 +33,13 @@ class MeshRefusesError(Exception):
 @dataclass(frozen=True, slots=True)
 class Seams:
     """`graph` gives the live graph, which is another one whenever `news` is; `past` that of the last so many
-    seconds; `requests` the last requests, newest first; `metrics` the text for Prometheus. `mesh` is its name for
+    seconds; `requests` the last requests, newest first. `mesh` is its name for
     people, `ingress` the URL of its gateway on this machine.
     """
 
     graph: Callable[[], dict[str, Any]]
     past: Callable[[float], dict[str, Any]]
     requests: Callable[[Wanted], list[dict[str, Any]]]
-    metrics: Callable[[], str]
     news: Latest[int]
     ask: Ask
     token: str

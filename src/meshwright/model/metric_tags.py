@@ -5,6 +5,12 @@ request. No value has a space in it but the last, which a client may have made u
 """
 
 TAG = "of"
+MESSAGES = "messages"
+"""The tag with how many messages a gRPC call had: "<requests>,<responses>"."""
+FLOWS = "flows.log"
+"""Lines of what lasts, in the folder where the proxy works; whoever reads them cuts the file."""
+RECEIVED, SENT = "received", "sent"
+"""In a line of a connection: bytes from and to the client, since it began."""
 NOTHING = "-"
 ORDER = (
     "reporter",

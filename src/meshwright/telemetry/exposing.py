@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from meshwright.telemetry.instruments import escaped
 from meshwright.telemetry.labels import Labels
 from meshwright.telemetry.totals import Series, Totals
 
@@ -13,8 +14,10 @@ HELP = {
     "istio_response_bytes": "Bytes of responses, headers included.",
     "istio_tcp_connections_opened_total": "Connections that a destination has taken.",
     "istio_tcp_connections_closed_total": "Connections that are closed.",
-    "istio_tcp_sent_bytes_total": "Bytes towards the client, of closed connections.",
-    "istio_tcp_received_bytes_total": "Bytes from the client, of closed connections.",
+    "istio_request_messages_total": "Messages from clients of gRPC, at the end of each call.",
+    "istio_response_messages_total": "Messages to clients of gRPC, at the end of each call.",
+    "istio_tcp_sent_bytes_total": "Bytes towards the client.",
+    "istio_tcp_received_bytes_total": "Bytes from the client.",
 }
 HISTOGRAM_PARTS = frozenset({"sum", "count"})
 
@@ -29,7 +32,7 @@ def _metric(metric: str, series: dict[Labels, Series]) -> Iterator[str]:
     yield f"# HELP {metric} {HELP.get(metric, 'As Envoy counts it.')}\n"
     yield f"# TYPE {metric} {'histogram' if is_histogram else 'counter'}\n"
     for labels in sorted(series):
-        written = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
+        written = ",".join(f'{name}="{escaped(value)}"' for name, value in labels)
         values = series[labels].values
         if not is_histogram:
             yield f"{metric}{{{written}}} {_number(values.get('', 0.0))}\n"
@@ -39,10 +42,6 @@ def _metric(metric: str, series: dict[Labels, Series]) -> Iterator[str]:
             yield f'{metric}_bucket{{{written},le="{bound}"}} {_number(values[bound])}\n'
         yield f"{metric}_sum{{{written}}} {_number(values.get('sum', 0.0))}\n"
         yield f"{metric}_count{{{written}}} {_number(values.get('count', 0.0))}\n"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def _number(value: float) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from meshwright.telemetry.exposition import samples
 from meshwright.telemetry.facts import MeshFacts, PodFacts
 from meshwright.telemetry.graph import REQUESTS, TrafficWindow
 from meshwright.telemetry.history import FLUSH_SECONDS, History
+from meshwright.telemetry.kept_totals import KeptTotals
 from meshwright.telemetry.records import RequestRing, record_of
 from meshwright.telemetry.sampling import Sampling
 from meshwright.telemetry.scraping import COUNTERS, EVERYTHING, ScrapeError, scrape
-from meshwright.telemetry.tailing import Tail
-from meshwright.telemetry.totals import Growth, Totals
+from meshwright.telemetry.tailing import CUT_AT, Tail
+from meshwright.telemetry.totals import Growth
 
 LOG = logging.getLogger(__name__)
 INTERVAL_SECONDS = 2.0
@@ -26,14 +27,25 @@ GUARD_SECONDS = 0.25
 HISTOGRAMS_EVERY = 5  # looks
 AT_ONCE = 4
 PREFIX = "istio_"
+FORGET_SECONDS = 600.0
+"""After so long without a proxy a pod is gone for good."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One Envoy: its admin socket, and the file with a line for each request."""
+    """One Envoy: its admin socket, the file with a line for each request, and that with lines of open connections."""
 
     admin_socket: Path
     records: Path
+    flows: Path
+
+    def epoch(self) -> str:
+        """Another one for each process; "" while there is none. An Envoy that starts makes its socket anew."""
+        try:
+            status = self.admin_socket.lstat()
+        except OSError:
+            return ""
+        return f"{status.st_ino} {status.st_mtime_ns}"
 
 
 class Gathering:
@@ -41,7 +53,7 @@ class Gathering:
 
     def __init__(
         self,
-        totals: Totals,
+        kept: KeptTotals,
         window: TrafficWindow,
         facts: Callable[[], MeshFacts],
         places: Callable[[], Mapping[str, Place]],
@@ -50,12 +62,14 @@ class Gathering:
     ) -> None:
         """`places`: where each pod's Envoy is, by <pod>.<namespace>."""
         self._history = history
+        self._kept = kept
         self.rounds = 0
-        self._totals = totals
+        self._totals = kept.totals
         self._window = window
         self._facts = facts
         self._places = places
-        self._known: frozenset[str] = frozenset()
+        self._absent: dict[str, float] = {}
+        self._flows: dict[str, Tail] = {}
         self._ring = ring
         self._tails: dict[str, Tail] = {}
         self._sampling = Sampling()
@@ -70,6 +84,7 @@ class Gathering:
             told()
             if clock() >= flush:
                 self._history.flush()
+                self._kept.flush()
                 flush = clock() + FLUSH_SECONDS
             while (left := INTERVAL_SECONDS - (clock() - began)) > 0:
                 await asyncio.sleep(min(left, GUARD_SECONDS))
@@ -83,17 +98,17 @@ class Gathering:
         target = EVERYTHING if everything else COUNTERS
         wanted = [(facts.pods[name], place) for name, place in places.items() if name in facts.pods]
         async with asyncio.TaskGroup() as tasks:
-            looks = [
-                tasks.create_task(self._look(gate, pod, place.admin_socket, target, facts)) for pod, place in wanted
-            ]
-        counted = self._window.take((growth for look in looks for growth in look.result()), facts, now)
+            looks = [tasks.create_task(self._look(gate, pod, place, target, facts)) for pod, place in wanted]
+        counted = self._window.take((growth for look in looks for growth in look.result() or ()), facts, now)
         self._history.count(time.time(), counted)
-        self._totals.forget(self._known - places.keys())
-        self._known = frozenset(places)
-        for pod, place in wanted:
+        for (pod, place), look in zip(wanted, looks, strict=True):
             self._read(pod, place, facts)
+            if look.result() is not None:
+                self._read_flows(pod, place, facts)
             await asyncio.sleep(0)
+        self._forget(places.keys(), now)
         self._tails = {name: tail for name, tail in self._tails.items() if name in places}
+        self._flows = {name: tail for name, tail in self._flows.items() if name in places}
         self._sampling.forget(places.keys())
         self.rounds += 1
 
@@ -106,15 +121,36 @@ class Gathering:
                 self._ring.add(*found)
                 self._history.keep(*found)
 
+    def _read_flows(self, pod: PodFacts, place: Place, facts: MeshFacts) -> None:
+        """What its connections have moved since the last look."""
+        proxy = self._totals.proxies[pod.name]
+        tail = self._flows.get(pod.name)
+        if tail is None:
+            tail = self._flows[pod.name] = Tail(place.flows, CUT_AT, proxy.read_up_to)
+        self._totals.lasting(pod, tail.read(), facts)
+        if tail.place != proxy.read_up_to:
+            proxy.read_up_to = tail.place
+            self._totals.changes.proxies.add(pod.name)
+
+    def _forget(self, here: Collection[str], now: float) -> None:
+        """Not at once: what counts as gone for a moment comes back with the counts it had."""
+        self._absent = {name: self._absent.get(name, now) for name in self._totals.proxies if name not in here}
+        self._totals.forget(name for name, since in self._absent.items() if now - since > FORGET_SECONDS)
+
     async def _look(
-        self, gate: asyncio.Semaphore, pod: PodFacts, path: Path, target: str, facts: MeshFacts
-    ) -> Iterable[Growth]:
+        self, gate: asyncio.Semaphore, pod: PodFacts, place: Place, target: str, facts: MeshFacts
+    ) -> Iterable[Growth] | None:
+        """What has grown; None when the proxy does not answer, or another one began meanwhile."""
         async with gate:
+            epoch, path = place.epoch(), place.admin_socket
             try:
                 text = await scrape(path, target)
             except ScrapeError as error:
                 LOG.debug("%s does not say what it counted: %s", pod.name, error)
-                return ()
+                return None
+            if not epoch or epoch != place.epoch():
+                return None
+            self._totals.begin(pod.name, epoch)
             grown = self._totals.take(pod, samples(text, PREFIX), facts)
             with contextlib.suppress(ScrapeError):
                 requests = sum(growth.amount for growth in grown if growth.metric == REQUESTS)

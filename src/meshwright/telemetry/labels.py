@@ -27,6 +27,9 @@ def istio_labels(own: PodFacts, metric: str, tags: Tags, facts: MeshFacts) -> La
     source_side = told.get("reporter") == "source"
     labels = _as_source(own, told, facts) if source_side else _as_destination(own, told, facts)
     labels["reporter"] = "source" if source_side else "destination"
+    if metric.endswith("_messages_total"):  # Istio counts these before it knows how the call ended
+        labels.pop("connection_security_policy", None)
+        return tuple(sorted(labels.items()))
     labels["response_flags"] = told.get("response_flags") or "-"
     if metric.startswith("istio_tcp"):
         labels["request_protocol"] = "tcp"

@@ -19,12 +19,19 @@ CUT_AT = 4 * 1024 * 1024
 class Tail:
     """One proxy's file. `read` gives what came since the last call."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most: int = MOST_AT_ONCE, place: str = "") -> None:
+        """`most` bytes are read in one look. `place`: where another one stopped, as its `place` says."""
         self.skipped = 0
         self._path = path
-        self._at = 0
-        self._inode: int = 0
+        self._most = most
+        inode, _, at = place.partition(":")
+        self._inode, self._at = (int(inode), int(at)) if at.isdecimal() else (0, 0)
         self._rest = b""
+
+    @property
+    def place(self) -> str:
+        """The file and the place in it up to which all lines were given."""
+        return f"{self._inode}:{self._at - len(self._rest)}"
 
     def keep_small(self) -> None:
         """Cut a file that grows faster than it is read; what was in it is skipped."""
@@ -65,13 +72,13 @@ class Tail:
             self._inode = status.st_ino
             self._at, self._rest = 0, b""
         behind = status.st_size - self._at
-        if behind > MOST_AT_ONCE:
-            self.skipped += behind - MOST_AT_ONCE
-            self._at, self._rest = status.st_size - MOST_AT_ONCE, b""
-        piece = os.pread(file, MOST_AT_ONCE, self._at)
+        if behind > self._most:
+            self.skipped += behind - self._most
+            self._at, self._rest = status.st_size - self._most, b""
+        piece = os.pread(file, self._most, self._at)
         self._at += len(piece)
+        *lines, self._rest = (self._rest + piece).split(b"\n")
         if self._at >= CUT_AT:
             os.ftruncate(file, 0)
             self._at = 0
-        *lines, self._rest = (self._rest + piece).split(b"\n")
         return lines

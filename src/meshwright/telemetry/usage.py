@@ -2,23 +2,30 @@
 processes under those of every Prometheus client.
 """
 
+import contextlib
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from meshwright.telemetry.instruments import Counter, Gauge
+
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
-PROXY_COMMAND = "bootstrap.json"
+CONTAINER = ("namespace", "pod", "container")
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """One process: CPU seconds so far, resident bytes."""
+    """One process: CPU seconds so far, bytes of memory, when it started (seconds since 1970), open descriptors."""
 
     cpu: float
     resident: int
+    virtual: int = 0
+    started: float = 0.0
+    descriptors: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,16 @@ def used(pid: int) -> Used | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return Used((int(fields[11]) + int(fields[12])) / TICK, int(fields[21]) * PAGE)
+    descriptors = 0
+    with contextlib.suppress(OSError):  # a process of another user, which has gone or keeps them to itself
+        descriptors = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    cpu, started = (int(fields[11]) + int(fields[12])) / TICK, _boot() + int(fields[19]) / TICK
+    return Used(cpu, int(fields[21]) * PAGE, int(fields[20]), started, descriptors)
+
+
+def _boot() -> float:
+    """When the kernel started."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Usage:
@@ -78,24 +94,30 @@ class Usage:
         return "".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield "# TYPE container_cpu_usage_seconds_total counter\n"
-        for name, each in sorted(self._now.items()):
-            yield f"container_cpu_usage_seconds_total{_labels(name)} {each.cpu + self._ended.get(name, 0.0):.2f}\n"
-        yield "# TYPE container_memory_working_set_bytes gauge\n"
-        for name, each in sorted(self._now.items()):
-            yield f"container_memory_working_set_bytes{_labels(name)} {each.resident}\n"
-        yield "# TYPE kube_pod_container_status_restarts_total counter\n"
-        for each in self._restarts:
-            name = _labels((each.namespace, each.pod, each.container))
-            yield f"kube_pod_container_status_restarts_total{name} {each.count}\n"
-        yield "# TYPE process_cpu_seconds_total counter\n"
-        for name, each in sorted(self._own.items()):
-            yield f'process_cpu_seconds_total{{process="{name}"}} {each.cpu:.2f}\n'
-        yield "# TYPE process_resident_memory_bytes gauge\n"
-        for name, each in sorted(self._own.items()):
-            yield f'process_resident_memory_bytes{{process="{name}"}} {each.resident}\n'
+        cpu = Counter("container_cpu_usage_seconds_total", "CPU seconds of a container.", CONTAINER)
+        memory = Gauge("container_memory_working_set_bytes", "Resident bytes of a container.", CONTAINER)
+        for name, each in self._now.items():
+            cpu.add(*name, amount=each.cpu + self._ended.get(name, 0.0))
+            memory.set(each.resident, *name)
+        restarts = Counter(
+            "kube_pod_container_status_restarts_total", "How often a container was started again.", CONTAINER
+        )
+        for one in self._restarts:
+            restarts.add(one.namespace, one.pod, one.container, amount=one.count)
+        for instrument in (cpu, memory, restarts, *self._processes()):
+            yield from instrument.lines()
 
-
-def _labels(name: tuple[str, str, str]) -> str:
-    namespace, pod, container = name
-    return f'{{namespace="{namespace}",pod="{pod}",container="{container}"}}'
+    def _processes(self) -> tuple[Counter, ...]:
+        label = ("process",)
+        cpu = Counter("process_cpu_seconds_total", "CPU seconds of a process of the mesh itself.", label)
+        resident = Gauge("process_resident_memory_bytes", "Its resident bytes.", label)
+        virtual = Gauge("process_virtual_memory_bytes", "Its address space.", label)
+        started = Gauge("process_start_time_seconds", "When it started, in seconds since 1970.", label)
+        descriptors = Gauge("process_open_fds", "Its open file descriptors.", label)
+        for name, each in self._own.items():
+            cpu.add(name, amount=each.cpu)
+            resident.set(each.resident, name)
+            virtual.set(each.virtual, name)
+            started.set(round(each.started, 2), name)
+            descriptors.set(each.descriptors, name)
+        return cpu, resident, virtual, started, descriptors

@@ -38,6 +38,7 @@ from meshwright.wiring.address_book import given_in
 from meshwright.wiring.addresses import SERVICE_ADDRESSES
 from meshwright.wiring.analysis import Analysis
 from meshwright.wiring.cluster_addresses import cluster_addresses
+from meshwright.wiring.control_plane_metrics import ControlPlaneMetrics
 from meshwright.wiring.host_ports import show_host_ports
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.machine import NODE, NODE_SOCKET, machine_of, run_file_of, settle, stop_on_signals
@@ -95,15 +96,21 @@ class ControlPlane:
         self._analysis = Analysis(self._mesh, lambda: self._status.look_again())  # noqa: PLW0108 - made after it
         view = StatusView(self._mesh, self._follower, lambda: self._analysis.value)
         self._status = MeshStatus(living.store, view, self._nodes, self._receipts, time.monotonic)
+        self._metrics = ControlPlaneMetrics(self._nodes, self._mesh.published, time.monotonic)
         self._control = MeshControl(data, living.store, self._mesh, self._receipts, self._nodes, self._status)
+        self._control.also("metrics", self._metrics.operation(self._objects))
         self._api = ObjectApi(
-            living.store, ApiPlace(data, run.api_port, self._authority, Rung(run.rung), _now, self._objects)
+            living.store,
+            ApiPlace(
+                data, run.api_port, self._authority, Rung(run.rung), _now, self._objects, self._metrics.validated
+            ),
         )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; everything else goes on."""
         self._receipts.start(self._follower.change.value)
         self._follower.acknowledged = self._steps.wait
+        self._follower.heard = self._metrics.stored
         settle()
         async with self._nodes, asyncio.TaskGroup() as tasks:
             await self._nodes.add(NODE, self._mesh.desired, self._mesh.documents, path=self._data.run / NODE_SOCKET)
@@ -119,6 +126,7 @@ class ControlPlane:
                 tasks.create_task(self._api.run()),
                 tasks.create_task(self._rotation.run()),
                 tasks.create_task(self._analysis.run()),
+                tasks.create_task(self._metrics.run()),
             ]
             await stop.wait()
             for helper in helpers:
@@ -129,6 +137,7 @@ class ControlPlane:
         while True:
             seen = await self._follower.change.newer_than(seen)
             self._receipts.published(seen, self._follower.since)
+            self._metrics.published(self._follower.since)
 
     async def _follow_pods(self) -> None:
         """Hear the machine before anything is sent to it: what it runs is among the first endpoints."""
@@ -163,7 +172,13 @@ class ControlPlane:
         assert self._mesh.loaded is not None, "the follower has loaded the store"
         lifetime = self._mesh.loaded.settings.leaf_lifetime
         shorter = None if lifetime is None else timedelta(milliseconds=lifetime)
-        return self._authority.sign(csr_pem, identity, _now(), shorter)
+        try:
+            signed = self._authority.sign(csr_pem, identity, _now(), shorter)
+        except ValueError:
+            self._metrics.signed(issued=False)
+            raise
+        self._metrics.signed(issued=True)
+        return signed
 
     async def _all_acknowledged(self, timeout: float) -> bool:
         """Every proxy of the mesh runs the newest of everything; one that is away does not."""

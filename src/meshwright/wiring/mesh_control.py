@@ -1,7 +1,7 @@
 """What a running mesh does for the command line: `run/mesh.sock`, lines of JSON, for the user whose mesh it is.
 
 Operations: apply, delete, get, changes, diff, undo, rollback, receipt, proxies, origins, describe,
-explain, analyze. Each answer is an object; a refusal has the reason in words.
+explain, analyze, metrics. Each answer is an object; a refusal has the reason in words.
 """
 
 import asyncio
@@ -87,6 +87,10 @@ class MeshControl:
             "visitors": visitors_operation(store),
             "wait": WaitOperation(status, store, self._sources.find).answer,
         }
+
+    def also(self, name: str, operation: Callable[[Fields], Awaitable[dict[str, Any]]]) -> None:
+        """One more operation."""
+        self._operations[name] = operation
 
     async def serve(self) -> None:
         """Answer until cancelled."""

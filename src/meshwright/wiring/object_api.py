@@ -24,7 +24,7 @@ from meshwright.model.objects import MeshObjects
 from meshwright.processes.state import DataDirectory
 from meshwright.store.store import Store
 from meshwright.wiring.console_pods import ConsolePods
-from meshwright.wiring.validation import Door
+from meshwright.wiring.validation import Counted, Door
 
 LOG = logging.getLogger(__name__)
 NAMES = ("localhost", "127.0.0.1", "kubernetes.default.svc")
@@ -37,7 +37,9 @@ LONGEST_SLEEP = 60.0  # seconds; a clock that is set forward must not keep the c
 
 @dataclass(frozen=True, slots=True)
 class ApiPlace:
-    """Where the API is served, and with whose certificates; `known` are the objects that new ones may refer to."""
+    """Where the API is served, and with whose certificates; `known` are the objects that new ones may refer to,
+    `counted` is told what is put before the rules.
+    """
 
     data: DataDirectory
     port: int
@@ -45,6 +47,7 @@ class ApiPlace:
     rung: Rung
     clock: Callable[[], datetime]
     known: Callable[[], MeshObjects | None] = lambda: None
+    counted: Counted | None = None
 
 
 class ObjectApi:
@@ -66,7 +69,7 @@ class ObjectApi:
             store,
             standard_catalogue(),
             one_of(only_token(token), accounts.authenticate),
-            validate=Door(place.known).field_errors,
+            validate=Door(place.known, place.counted).field_errors,
             parts=(accounts.part, *pod_parts(store, machine, streams)),
             streams=streams,
         )

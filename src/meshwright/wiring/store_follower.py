@@ -15,18 +15,21 @@ from meshwright.wiring.object_book import PODS, ObjectBook, is_leaving
 from meshwright.wiring.withheld import Past
 
 MARK = b'"deletionTimestamp"'
+BOUND = b'"nodeName"'
 
 
 class StoreFollower:
     """`load` once, then `run`. `change` is the number of the newest change that is in what the mesh published;
     `since` is when (by the clock given) the first of those that came with it was seen; `leaving` are the pods that
-    are marked for deletion, with their uids. `acknowledged` waits, for a bounded time, until all proxies run what the
-    mesh published last; changes that need an order among proxies are made in steps of it.
+    are marked for deletion, with their uids. `heard` is told each event of more than a status. `acknowledged` waits,
+    for a bounded time, until all proxies run what the mesh published last; changes that need an order among proxies
+    are made in steps of it.
     """
 
     def __init__(self, store: Store, mesh: LiveMesh, clock: Callable[[], float]) -> None:
         self.change: Latest[int] = Latest(0)
         self.acknowledged: Callable[[], Awaitable[object]] = _at_once
+        self.heard: Callable[[Event], None] = _unheard
         self.since = 0.0
         self.leaving: Latest[Mapping[Key, str]] = Latest({})
         self._store = store
@@ -76,6 +79,8 @@ class StoreFollower:
         began = self._clock()
         news, newest = False, 0
         for event in events:
+            if event.type is EventType.DELETED or _is_other(event):
+                self.heard(event)
             if event.type is EventType.DELETED:
                 self._leave(event.version.key, None)
                 news |= self._book.remove(event.version.key)
@@ -96,12 +101,16 @@ class StoreFollower:
         self._mesh.update(loaded, also)
 
     def _put(self, version: Version) -> bool:
-        """A pod that is marked for deletion is not to run any more; other objects hold until they are gone."""
+        """A pod that no machine has taken is not to run yet, one that is marked for deletion not any more; other
+        objects hold until they are gone.
+        """
         text = version.body.text
         if version.key.resource != PODS:
             return self._book.put(version.key, text)
         if MARK in text and is_leaving(version.body.value()):
             self._leave(version.key, version.uid)
+            return self._book.remove(version.key)
+        if not _is_bound(version):
             return self._book.remove(version.key)
         return self._book.put(version.key, _with_address(version))
 
@@ -113,6 +122,10 @@ class StoreFollower:
             self.leaving.set(now)
 
 
+def _unheard(event: Event) -> None:
+    """Nobody counts them yet."""
+
+
 async def _at_once() -> None:
     """Nobody listens yet."""
 
@@ -120,6 +133,11 @@ async def _at_once() -> None:
 def _is_other(event: Event) -> bool:
     """Whether more than the status is different: an event of a status alone must not undo a swap."""
     return event.before is None or event.before.body.text != event.version.body.text
+
+
+def _is_bound(version: Version) -> bool:
+    """Whether a machine has taken this pod."""
+    return BOUND in version.body.text and bool((version.body.value().get("spec") or {}).get("nodeName"))
 
 
 def _with_address(version: Version) -> bytes:

@@ -2,7 +2,7 @@
 
 It asks the proxies of this machine what they counted, keeps the totals and the live graph, and serves `/metrics` and
 the console. A process of its own, so that a flood of requests in the mesh delays no push and no probe. Killed at any
-time it begins its totals at what the living proxies have counted; requests and minutes are kept on disk.
+time, the next one goes on where the last flush was.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,12 @@ from meshwright.telemetry.gathering import Gathering, Place
 from meshwright.telemetry.graph import TrafficWindow
 from meshwright.telemetry.graph_values import graph_values
 from meshwright.telemetry.history import History
+from meshwright.telemetry.kept_totals import KeptTotals
 from meshwright.telemetry.records import RequestRing
 from meshwright.telemetry.totals import Totals
 from meshwright.telemetry.usage import Usage
 from meshwright.wiring.machine import run_file_of, settle, stop_on_signals
+from meshwright.wiring.own_metrics import OwnMetrics
 from meshwright.wiring.run_file import RunFile
 from meshwright.wiring.usage_gathering import follow_usage
 
@@ -67,21 +69,22 @@ class TelemetryProcess:
         self._facts = NO_FACTS
         self._serial = 0
         self._totals = Totals()
+        self._kept = KeptTotals(data.root / "telemetry" / "totals.db", self._totals)
         self._window = TrafficWindow()
         self._history = History(data.root / "telemetry" / "history.db")
         self._usage = Usage()
+        self._own = OwnMetrics(data, self.ask)
         self._ring = RequestRing()
         for edge, record in self._history.requests():
             self._ring.add(edge, record)
         self._news = Latest(0)
         self._gathering = Gathering(
-            self._totals, self._window, lambda: self._facts, self._places, self._ring, self._history
+            self._kept, self._window, lambda: self._facts, self._places, self._ring, self._history
         )
         seams = Seams(
             graph=self._graph,
             past=self._past,
             requests=self._requests,
-            metrics=lambda: exposition(self._totals) + self._usage.text(),
             news=self._news,
             ask=self.ask,
             token=keep_token(data.root / TOKEN_FILE),
@@ -93,7 +96,7 @@ class TelemetryProcess:
         before = state.read_json(data.run / ADDRESSES)
         self._servers = (
             _server(application(seams), before.get("console", 0), run.console_port),
-            _server(metrics_application(seams), before.get("metrics", 0), run.metrics_port),
+            _server(metrics_application(self._metrics), before.get("metrics", 0), run.metrics_port),
         )
         console, metrics = (listener.getsockname()[1] for _, listener in self._servers)
         state.write_json(data.run / ADDRESSES, {"console": console, "metrics": metrics})
@@ -106,6 +109,7 @@ class TelemetryProcess:
                 tasks.create_task(self._follow_facts()),
                 tasks.create_task(self._gathering.run(self._tell)),
                 tasks.create_task(follow_usage(self._data, self._usage)),
+                tasks.create_task(self._own.run()),
                 *(tasks.create_task(server.serve(sockets=[listener])) for server, listener in self._servers),
             ]
             await stop.wait()
@@ -114,7 +118,11 @@ class TelemetryProcess:
             for helper in helpers:
                 helper.cancel()
         self._history.close()
+        self._kept.close()
         (self._data.run / ADDRESSES).unlink(missing_ok=True)  # who ends in order keeps no port
+
+    async def _metrics(self) -> str:
+        return exposition(self._totals) + self._usage.text() + await self._own.text()
 
     def _tell(self) -> None:
         self._news.set(self._news.value + 1)
@@ -141,7 +149,7 @@ class TelemetryProcess:
         for name, pod in self._facts.pods.items():
             here = PodPaths.of(self._data.root, self._rung, ProxyName(name)).here
             if pod.has_proxy and here.admin_socket.exists():
-                found[name] = Place(here.admin_socket, here.records)
+                found[name] = Place(here.admin_socket, here.records, here.flows)
         return found
 
     async def _follow_facts(self) -> None:
@@ -173,12 +181,12 @@ def read_facts(answer: Mapping[str, Any], before: MeshFacts) -> MeshFacts:
     return facts_of(pods, services, answer["trust_domain"], before)
 
 
-def metrics_application(seams: Seams) -> Starlette:
+def metrics_application(text: Callable[[], Awaitable[str]]) -> Starlette:
     """What a Prometheus on this machine scrapes."""
 
     async def metrics(request: Request) -> PlainTextResponse:
         del request
-        return PlainTextResponse(seams.metrics(), headers={"content-type": TYPE})
+        return PlainTextResponse(await text(), headers={"content-type": TYPE})
 
     return Starlette(routes=[Route("/metrics", metrics)])
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from meshwright.apiserver.failure import FieldError
 from meshwright.documents.reader import read
@@ -23,11 +23,23 @@ _REASONS: Mapping[str, str] = {
 }
 
 
+class Counted(Protocol):
+    """Told of each object that was put before the rules of its kind."""
+
+    def __call__(self, value: Mapping[str, Any], *, accepted: bool) -> None:
+        """Whether they accept it."""
+        ...
+
+
 class Door:
     """The rules of all kinds; with `known`, warnings about what an object refers to and nobody has as well."""
 
-    def __init__(self, known: Callable[[], MeshObjects | None] = lambda: None) -> None:
+    def __init__(
+        self, known: Callable[[], MeshObjects | None] = lambda: None, counted: Counted | None = None
+    ) -> None:
+        """`counted` is told each object, and whether its kind's rules accept it."""
         self._known = known
+        self._counted = counted
         self._references = References(known)
 
     def field_errors(self, value: dict[str, Any]) -> tuple[FieldError, ...]:
@@ -36,7 +48,10 @@ class Door:
             return ()
         loaded = read_objects((read(json.dumps(value), "the object"),))
         findings = (*loaded.diagnostics, *self._references.missing(loaded.objects))
-        return (*map(_error, findings), *self._remedies(loaded.objects))
+        errors = (*map(_error, findings), *self._remedies(loaded.objects))
+        if self._counted is not None:
+            self._counted(value, accepted=all(error.warning for error in errors))
+        return errors
 
     def _remedies(self, objects: MeshObjects) -> Iterator[FieldError]:
         """Warnings with what to add so that the subsets that an object names are there."""

@@ -9,6 +9,7 @@ from meshwright.compiler.features.direct_response import direct_response_action
 from meshwright.compiler.features.fault import FILTER as FAULT_FILTER
 from meshwright.compiler.features.fault import fault_settings
 from meshwright.compiler.features.header_operations import change_headers, new_host, refused_values
+from meshwright.compiler.features.metrics.messages import switch_on
 from meshwright.compiler.features.mirror import mirror_policy
 from meshwright.compiler.features.redirect import redirect_action
 from meshwright.compiler.features.request_match import route_match
@@ -48,6 +49,8 @@ def default_route(target: Target, port: PortNumber) -> RouteParts:
     made.route.match.CopyFrom(route_match(None))
     goal = aim(Destination(target.host, port=port), target, port, target.service.meta.origin)
     set_cluster(made.route.route, goal.cluster)
+    if goal.grpc:
+        switch_on(made.route)
     _set_hashes(made, [] if goal.hashed is None else [goal.hashed])
     set_timeout(made.route.route, None)
     _set_retries(made.route.route, None, hashed=goal.hashed is not None)
@@ -131,6 +134,8 @@ def _set_destinations(made: RouteParts, rule: HttpRule, targets: Targets, port: 
         made.findings.extend(refused_values(share.headers, share.origin))
         if goal.hashed is not None and all(goal.hashed.settings != other.settings for other in hashes):
             hashes.append(goal.hashed)
+        if goal.grpc:
+            switch_on(made.route)
         if len(shares) == 1:
             _set_only(made, share, goal)
             continue

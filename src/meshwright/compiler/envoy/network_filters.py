@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from meshwright.compiler.chain import Direction, http_filters
 from meshwright.compiler.envoy.access_log import logs, stream_logs
-from meshwright.compiler.features import metrics, mutual_tls
-from meshwright.compiler.features.metrics import Side
+from meshwright.compiler.features import mutual_tls
+from meshwright.compiler.features.metrics import connections, messages, requests
+from meshwright.compiler.features.metrics.requests import Side
 from meshwright.compiler.proto import ads, duration, flag, pack
 from meshwright.envoyapi.envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
 from meshwright.envoyapi.envoy.config.listener.v3.listener_components_pb2 import Filter
@@ -36,7 +37,7 @@ def http_manager(direction: Direction, stat_prefix: str, routes: ResourceName, s
     manager = HttpConnectionManager(
         stat_prefix=stat_prefix,
         rds=Rds(route_config_name=routes, config_source=ads(wait=False)),
-        http_filters=http_filters(direction),
+        http_filters=http_filters(direction, counted=settings.metrics),
         access_log=_request_logs(direction, settings),
         use_remote_address=flag(direction is Direction.GATEWAY),
         normalize_path=flag(value=True),
@@ -84,21 +85,23 @@ def weighted_tcp_proxy(
 
 def _request_logs(direction: Direction, settings: MeshSettings) -> tuple[AccessLog, ...]:
     side = SIDES[direction]
-    counted = metrics.request_metrics(side) if settings.metrics else ()
-    recorded = metrics.request_records(side) if settings.metrics and settings.records else ()
+    if not settings.metrics:
+        return logs(settings)
+    counted = (*requests.request_metrics(side), *messages.message_metrics(side, long=settings.records))
+    recorded = requests.request_records(side) if settings.records else ()
     return (*logs(settings), *counted, *recorded)
 
 
 def _tcp(proxy: TcpProxy, settings: MeshSettings, direction: Direction) -> Filter:
-    """With metrics a connection is logged twice, of which the file takes the end. A server's proxy then waits for the
-    handshake before it calls the application: who calls must be known when the connection counts as opened.
+    """With metrics a connection is logged several times, of which the file takes the end. A server's proxy then waits
+    for the handshake before it calls the application: who calls must be known when the connection counts as opened.
     """
     if settings.metrics:
         side = SIDES[direction]
-        proxy.access_log.extend((*stream_logs(settings), *metrics.connection_metrics(side)))
+        proxy.access_log.extend(stream_logs(settings))
+        connections.watch(proxy, side, long=settings.records)
         if settings.records:
-            proxy.access_log.extend(metrics.connection_records(side))
-        proxy.access_log_options.flush_access_log_on_connected = True
+            proxy.access_log.extend(connections.connection_records(side))
         if direction is Direction.INBOUND:
             proxy.upstream_connect_mode = tcp_proxy_pb2.ON_DOWNSTREAM_TLS_HANDSHAKE
             proxy.max_early_data_bytes.value = EARLY_BYTES

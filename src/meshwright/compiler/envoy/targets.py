@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from meshwright.compiler.features.metrics.messages import may_be_grpc
 from meshwright.compiler.names import outbound_cluster
 from meshwright.compiler.resolve.traffic_policy import policy_of
 from meshwright.compiler.visibility.view import VisibleService
@@ -47,6 +48,8 @@ class Aim:
     cluster: ResourceName
     hashed: Hashed | None = None
     findings: tuple[Diagnostic, ...] = ()
+    grpc: bool = False
+    """The port may speak gRPC."""
 
 
 def aim(destination: Destination, target: Target, listener_port: PortNumber, origin: Origin) -> Aim:
@@ -59,7 +62,9 @@ def aim(destination: Destination, target: Target, listener_port: PortNumber, ori
     port, wrong_port = _port(destination, service, listener_port, origin)
     wrong_subset = _check_subset(destination, target, origin)
     cluster = outbound_cluster(port, service.host, destination.subset)
-    return Aim(cluster, hash_of(target.rule, destination.subset, port), wrong_port + wrong_subset)
+    hashed = hash_of(target.rule, destination.subset, port)
+    grpc = any(one.number == port and may_be_grpc(one.protocol) for one in service.ports)
+    return Aim(cluster, hashed, wrong_port + wrong_subset, grpc)
 
 
 def hash_of(rule: DestinationRule | None, subset: SubsetName | None, port: PortNumber) -> Hashed | None:

@@ -1,8 +1,9 @@
 """Known traffic: `generator.py JSON` makes what each case says, and prints how often each of its answers came.
 
-A case: name, kind ("http", "leave" = gone before the answer, "grpc", "tcp"), target (URL, or HOST:PORT), count, and
-for http `headers`, for grpc `method`, for tcp `bytes`. Printed: {name: {answer: count}}, an answer being
-"STATUS VERSION", the number of a gRPC status, or for tcp "BYTES-SENT BYTES-THAT-CAME".
+A case: name, kind ("http", "leave" = gone before the answer, "grpc", "stream", "tcp"), target (URL, or HOST:PORT),
+count, and for http `headers`, for grpc `method`, for stream `method` and `messages`, for tcp `bytes` and `parts` (in
+so many, `seconds` apart). Printed: {name: {answer: count}}, an answer being "STATUS VERSION", the number of a gRPC
+status, for stream that and the number of messages that came, or for tcp "BYTES-SENT BYTES-THAT-CAME".
 """
 
 # pyright: basic
@@ -60,13 +61,27 @@ def grpc_case(case: dict[str, Any]) -> Counter[str]:
     return seen
 
 
+def stream_case(case: dict[str, Any]) -> Counter[str]:
+    """Each call sends so many messages."""
+    seen: Counter[str] = Counter()
+    with grpc.insecure_channel(case["target"]) as channel:
+        call = channel.stream_stream(case["method"])
+        for _ in range(case["count"]):
+            answers = call(iter([b"hi"] * case["messages"]), timeout=SECONDS)
+            came = sum(1 for _ in answers)
+            seen[f"{answers.code().value[0]} {came}"] += 1
+    return seen
+
+
 def tcp_case(case: dict[str, Any]) -> Counter[str]:
     """Sends so many bytes, which come back twice, then closes."""
     host, _, port = case["target"].rpartition(":")
     seen: Counter[str] = Counter()
     for _ in range(case["count"]):
         with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
-            connection.sendall(b"x" * case["bytes"])
+            for part in range(case.get("parts", 1)):
+                time.sleep(case.get("seconds", 0) if part else 0)
+                connection.sendall(b"x" * (case["bytes"] // case.get("parts", 1)))
             time.sleep(0.2)  # an Envoy that still looks at the first bytes takes an end for a client that has gone
             connection.shutdown(socket.SHUT_WR)
             got = 0
@@ -76,7 +91,7 @@ def tcp_case(case: dict[str, Any]) -> Counter[str]:
     return seen
 
 
-KINDS = {"http": http_case, "leave": leave_case, "grpc": grpc_case, "tcp": tcp_case}
+KINDS = {"http": http_case, "leave": leave_case, "grpc": grpc_case, "stream": stream_case, "tcp": tcp_case}
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
-"""A gRPC and a TCP server: `others.py GRPC TCP`. The method /calls/N answers with the gRPC status N; of TCP all bytes
-come back twice, when the client has sent its last.
+"""A gRPC and a TCP server: `others.py GRPC TCP`. The method /calls/N answers with the gRPC status N, /streams/N
+with N messages to each that comes; of TCP all bytes come back twice, when the client has sent its last.
 """
 
 # pyright: basic
@@ -8,6 +8,7 @@ come back twice, when the client has sent its last.
 import os
 import socketserver
 import sys
+from collections.abc import Iterator
 from concurrent import futures
 
 import grpc
@@ -17,16 +18,25 @@ STATUSES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class Calls(grpc.GenericRpcHandler):
-    """Every unary method."""
+    """Every method."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
-        status = int(str(handler_call_details.method).rsplit("/", 1)[-1])
+        kind, number = str(handler_call_details.method).strip("/").split("/")
+        status = int(number)
 
         def call(request: bytes, context: grpc.ServicerContext) -> bytes:
             if status:
                 context.abort(STATUSES[status], "as asked")
             return request
 
+        def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            del context
+            for request in requests:
+                for _ in range(status):
+                    yield request
+
+        if kind == "streams":
+            return grpc.stream_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(call)
 
 

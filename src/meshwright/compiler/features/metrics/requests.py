@@ -15,9 +15,7 @@ from meshwright.envoyapi.envoy.config.accesslog.v3.accesslog_pb2 import (
     AccessLog,
     AccessLogFilter,
     ComparisonFilter,
-    LogTypeFilter,
 )
-from meshwright.envoyapi.envoy.data.accesslog.v3 import accesslog_pb2
 from meshwright.envoyapi.envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from meshwright.envoyapi.envoy.extensions.access_loggers.stats.v3.stats_pb2 import Config
 from meshwright.envoyapi.envoy.type.v3.percent_pb2 import FractionalPercent
@@ -40,8 +38,9 @@ class Side(StrEnum):
     DESTINATION = "destination"
 
 
-_ALWAYS: Mapping[str, str] = {"response_flags": "%RESPONSE_FLAGS%"}
+FLAGS: Mapping[str, str] = {"response_flags": "%RESPONSE_FLAGS%"}
 _HTTP: Mapping[str, str] = {
+    **FLAGS,
     "response_code": "%RESPONSE_CODE%",
     "grpc_response_status": "%GRPC_STATUS_NUMBER%",
 }
@@ -71,33 +70,17 @@ _PLACES: Mapping[Side, Mapping[str, str]] = {
 @cache
 def request_metrics(side: Side) -> tuple[AccessLog, ...]:
     """For HTTP: requests_total and the histograms of duration and sizes."""
-    tags = _tags(side, _HTTP)
+    told = tags(side, _HTTP)
     config = Config(
-        stats_scope=_scope(),
-        counters=[_one("requests_total", tags)],
+        stats_scope=scope(),
+        counters=[one("requests_total", told)],
         histograms=[
-            _histogram("request_duration_milliseconds", tags, Config.Histogram.Milliseconds, "%DURATION%"),
-            _histogram("request_bytes", tags, Config.Histogram.Bytes, "%DOWNSTREAM_WIRE_BYTES_RECEIVED%"),
-            _histogram("response_bytes", tags, Config.Histogram.Bytes, "%DOWNSTREAM_WIRE_BYTES_SENT%"),
+            _histogram("request_duration_milliseconds", told, Config.Histogram.Milliseconds, "%DURATION%"),
+            _histogram("request_bytes", told, Config.Histogram.Bytes, "%DOWNSTREAM_WIRE_BYTES_RECEIVED%"),
+            _histogram("response_bytes", told, Config.Histogram.Bytes, "%DOWNSTREAM_WIRE_BYTES_SENT%"),
         ],
     )
     return (AccessLog(name=LOGGER, typed_config=pack(config)),)
-
-
-@cache
-def connection_metrics(side: Side) -> tuple[AccessLog, ...]:
-    """For TCP: connections opened (once the destination has taken them), closed, and the bytes of closed ones."""
-    tags = _tags(Side.DESTINATION if side is Side.DESTINATION else Side.GATEWAY, {})
-    opened = [_one("tcp_connections_opened_total", tags)]
-    closed = [
-        _one("tcp_connections_closed_total", tags),
-        Config.Counter(stat=Config.Stat(name="tcp_sent_bytes_total", tags=tags), value_format="%BYTES_SENT%"),
-        Config.Counter(stat=Config.Stat(name="tcp_received_bytes_total", tags=tags), value_format="%BYTES_RECEIVED%"),
-    ]
-    return (
-        _on(Config(stats_scope=_scope(), counters=opened), accesslog_pb2.TcpUpstreamConnected),
-        _on(Config(stats_scope=_scope(), counters=closed), accesslog_pb2.TcpConnectionEnd),
-    )
 
 
 SHARE, SHARE_WHOLE = "meshwright.records", 10_000
@@ -105,7 +88,7 @@ SHARE, SHARE_WHOLE = "meshwright.records", 10_000
 SERVER_ERROR = 500
 RECORDS = "requests.log"
 """In the folder where the proxy works; whoever gathers it cuts it."""
-_RECORD: Mapping[str, str] = {
+RECORD: Mapping[str, str] = {
     "time": "%START_TIME(%s.%3f)%",
     "flags": "%RESPONSE_FLAGS%",
     "details": "%RESPONSE_CODE_DETAILS%",
@@ -130,16 +113,8 @@ _REQUEST: Mapping[str, str] = {
 @cache
 def request_records(side: Side) -> tuple[AccessLog, ...]:
     """One line of JSON for each request, with the tags of its counters."""
-    lines = _lines(side, {**_HTTP, **_RECORD, **_REQUEST})
-    return (AccessLog(name=FILE_LOGGER, filter=_worth_writing(), typed_config=pack(lines)),)
-
-
-@cache
-def connection_records(side: Side) -> tuple[AccessLog, ...]:
-    """The same for each connection, when it closes."""
-    ended = AccessLogFilter(log_type_filter=LogTypeFilter(types=[accesslog_pb2.TcpConnectionEnd]))
-    place = Side.DESTINATION if side is Side.DESTINATION else Side.GATEWAY
-    return (AccessLog(name=FILE_LOGGER, filter=ended, typed_config=pack(_lines(place, _RECORD))),)
+    written = lines(side, {**_HTTP, **RECORD, **_REQUEST})
+    return (AccessLog(name=FILE_LOGGER, filter=_worth_writing(), typed_config=pack(written)),)
 
 
 def _worth_writing() -> AccessLogFilter:
@@ -157,23 +132,20 @@ def _worth_writing() -> AccessLogFilter:
     return made
 
 
-def _lines(side: Side, more: Mapping[str, str]) -> FileAccessLog:
-    made = FileAccessLog(path=RECORDS)
-    for name, value in _formats(side, more).items():
+def lines(side: Side, more: Mapping[str, str], path: str = RECORDS) -> FileAccessLog:
+    """JSON with what tells a series apart, and `more`."""
+    made = FileAccessLog(path=path)
+    for name, value in formats(side, more).items():
         made.log_format.json_format.fields[name].string_value = value
     return made
 
 
-def _one(name: str, tags: Iterable[Config.Tag]) -> Config.Counter:
+def one(name: str, tags: Iterable[Config.Tag]) -> Config.Counter:
+    """A counter that goes up by one."""
     return Config.Counter(stat=Config.Stat(name=name, tags=tags), value_fixed=UInt64Value(value=1))
 
 
-def _on(config: Config, moment: accesslog_pb2.AccessLogType) -> AccessLog:
-    chosen = AccessLogFilter(log_type_filter=LogTypeFilter(types=[moment]))
-    return AccessLog(name=LOGGER, filter=chosen, typed_config=pack(config))
-
-
-def _scope() -> Scope:
+def scope() -> Scope:
     """The bound counts for each logger, of which a listener has few: Envoy 1.40 dies, when it ends, of a scope that
     loggers share by a name (`sharing_name`).
     """
@@ -181,13 +153,15 @@ def _scope() -> Scope:
     return Scope(prefix=PREFIX, max_counters=most, max_histograms=most)
 
 
-def _formats(side: Side, more: Mapping[str, str]) -> dict[str, str]:
+def formats(side: Side, more: Mapping[str, str]) -> dict[str, str]:
+    """What tells a series apart: who reports it, both ends, and `more`."""
     reporter = Side.DESTINATION if side is Side.DESTINATION else Side.SOURCE
-    return {"reporter": reporter.value, **_ALWAYS, **more, **_PLACES[side]}
+    return {"reporter": reporter.value, **more, **_PLACES[side]}
 
 
-def _tags(side: Side, more: Mapping[str, str]) -> list[Config.Tag]:
-    return [Config.Tag(name=metric_tags.TAG, value_format=metric_tags.joined(_formats(side, more)))]
+def tags(side: Side, more: Mapping[str, str]) -> list[Config.Tag]:
+    """All of it as one tag."""
+    return [Config.Tag(name=metric_tags.TAG, value_format=metric_tags.joined(formats(side, more)))]
 
 
 def _histogram(name: str, tags: Iterable[Config.Tag], unit: Config.Histogram.Unit, value: str) -> Config.Histogram:

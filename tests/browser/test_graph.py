@@ -155,14 +155,16 @@ def test_hosts_outside_and_calls_that_reached_nobody(small: Console, values: Val
     """What passes an egress gateway is not the gateway's own service; a foreign host is nobody who is missing."""
     host, gone = "www.example.com", "gone.default.svc.cluster.local"
     nodes = [node(PAGE), node(EGRESS, "gateway"), node(host, "service"), node(gone, "service")]
-    nodes += [node("unknown/unknown", "unknown")]
+    nodes += [node("unknown/unknown", "unknown"), node("unknown", "unknown")]
     edges = [edge(PAGE, EGRESS, host), edge(EGRESS, host, host, mtls_share=0.0), edge("unknown/unknown", PAGE)]
     edges += [edge(PAGE, gone, gone, error_share=1.0, mtls_share=0.0), edge(PAGE, host, host, "tcp")]
+    edges += [edge(PAGE, "unknown", "unknown")]
     page = opened(small, values, graph(nodes, edges))
     expect(page.locator(f"[data-box='{host}'] .under")).to_have_text("outside the mesh")
     expect(page.locator(f"[data-box='{EGRESS}'] .under")).to_have_text("istio-system · gateway")
     expect(page.locator("[data-box='default/gone'] .under")).to_have_text("default · reached nobody")
     expect(page.locator("[data-box='unknown/unknown'] .under")).to_have_text("caller without identity")
+    expect(page.locator("[data-box='unknown'] .under")).to_have_text("no known service")
     expect(page.locator(f"[data-label='{edges[0]['id']}'] .lock")).to_be_visible()
     expect(page.locator(f"[data-label='{edges[1]['id']}'] .lock")).to_have_count(0)
     expect(page.locator(f"[data-label='{edges[4]['id']}']")).to_have_text("5 conn/s")

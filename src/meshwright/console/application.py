@@ -14,6 +14,7 @@ from starlette.routing import Route
 from meshwright.console.access import SESSION_SECONDS, WRONG_SECONDS, Access, Sessions
 from meshwright.console.files import page_files
 from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams, Wanted
+from meshwright.console.told import LAST_CHANGES, Told, event
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -29,7 +30,6 @@ HEADERS = {
 }
 LONGEST_BODY = 64 * 1024
 PING_SECONDS = 10.0
-LAST_CHANGES = 20
 MOST_REQUESTS = 200
 MOST_WINDOW = 24 * 3600  # seconds
 Handler = Callable[[Request], Awaitable[Response]]
@@ -68,6 +68,7 @@ class _Pages:
     def __init__(self, seams: Seams) -> None:
         self._seams = seams
         self._files = page_files()
+        self._told = Told(seams)
         self._sessions = Sessions(seams.token, seams.allowed_hosts)
 
     def open(self, handler: Handler) -> Handler:
@@ -172,27 +173,21 @@ class _Pages:
 
     async def _stream(self, request: Request) -> AsyncIterator[str]:
         """The graph after every look at the proxies, and the changes whenever there are others."""
-        told: Any = None
+        shown = ""
         seen = -1
         while self._sessions.access(request) is Access.YES and not await request.is_disconnected():
             if seen != self._seams.news.value:
                 seen = self._seams.news.value
-                yield _event("graph", self._seams.graph())
-                changes = await self._changes()
-                if changes != told:
-                    told = changes
-                    yield _event("changes", changes)
+                yield self._told.graph()
+                changes = await self._told.changes()
+                if changes != shown:
+                    shown = changes
+                    yield changes
             try:
                 async with asyncio.timeout(PING_SECONDS):
                     await self._seams.news.newer_than(seen)
             except TimeoutError:
-                yield _event("ping", {})
-
-    async def _changes(self) -> dict[str, Any]:
-        try:
-            return {**await self._seams.ask("changes", {"limit": LAST_CHANGES}), "control_plane": "running"}
-        except MeshAwayError:
-            return {"changes": [], "control_plane": "away"}
+                yield event("ping", {})
 
 
 def _other_method(request: Request, error: Exception) -> Response:
@@ -209,10 +204,6 @@ def _later() -> Response:
 
 
 EXPLAIN = {"caller": "", "url": "", "method": "GET", "namespace": "default"}
-
-
-def _event(name: str, value: object) -> str:
-    return f"event: {name}\ndata: {json.dumps(value)}\n\n"
 
 
 def _json(value: object) -> Response:

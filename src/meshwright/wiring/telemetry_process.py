@@ -34,7 +34,7 @@ from meshwright.console.application import application
 from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams, Wanted
 from meshwright.model.names import ProxyName
 from meshwright.processes import state
-from meshwright.processes.client import Disconnected, RemoteError, connected
+from meshwright.processes.client import LIFE_SECONDS, Disconnected, RemoteError, answer_of
 from meshwright.processes.state import DataDirectory
 from meshwright.telemetry.exposing import TYPE, exposition
 from meshwright.telemetry.facts import NO_FACTS, MeshFacts, PodFacts, ServiceFacts, facts_of
@@ -164,14 +164,22 @@ class TelemetryProcess:
 
     async def ask(self, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
         """One operation of the control plane."""
-        try:
-            async with connected(self._data.run / MESH_SOCKET) as client:
-                result, _ = await client.call(operation, fields)
-                return result.values
-        except RemoteError as error:
-            raise MeshRefusesError(str(error)) from None
-        except (Disconnected, OSError) as error:
-            raise MeshAwayError(f"the control plane does not answer: {error}") from None
+        return await ask_mesh(self._data.run / MESH_SOCKET, operation, fields)
+
+
+async def ask_mesh(
+    path: Path, operation: str, fields: dict[str, Any], patience: float = LIFE_SECONDS
+) -> dict[str, Any]:
+    """One operation of the control plane that listens at `path`. MeshAwayError also when it is stopped: when it shows
+    no life for `patience` seconds.
+    """
+    try:
+        result, _ = await answer_of(path, operation, fields, patience)
+    except RemoteError as error:
+        raise MeshRefusesError(str(error)) from None
+    except (Disconnected, OSError) as error:
+        raise MeshAwayError(f"the control plane does not answer: {error}") from None
+    return result.values
 
 
 def read_facts(answer: Mapping[str, Any], before: MeshFacts) -> MeshFacts:

@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { differences } from "./difference.js";
 import { at, el, keyed, say, set } from "./dom.js";
-import { clock, fullTime, t } from "./i18n.js";
+import { clock, fullTime, ms, t } from "./i18n.js";
 
 const SHOWN_OBJECTS = 3;
 const SHOWN_NAMES = 4;
@@ -25,7 +25,7 @@ function named(names) {
 function progressWords(receipt) {
   const total = receipt.affected;
   const away = receipt.absent.length;
-  if (receipt.live) return t("receipt.live", { reached: total - away, total, ms: Math.round(receipt.milliseconds) });
+  if (receipt.live) return t("receipt.live", { reached: total - away, total, took: ms(receipt.milliseconds) });
   if (receipt.refused.length && !receipt.waiting.length) {
     return t("receipt.refused", { count: receipt.refused.length, total, names: named(receipt.refused) });
   }
@@ -83,7 +83,9 @@ export class Changes {
     const undo = el("button", { type: "button", class: "small", "aria-label": t("undo.of", change), click: () => this.ask(change) }, t("undo"));
     const objects = change.objects.slice(0, SHOWN_OBJECTS).join(", ");
     const more = change.objects.length > SHOWN_OBJECTS ? ` ${t("change.more", { count: change.objects.length - SHOWN_OBJECTS })}` : "";
-    const [title, rest] = change.message ? [change.message, objects + more] : [objects + more, ""];
+    const many = more && change.message; // a message like "up, profile demo" says more than the first of 25 names
+    const [title, rest] = many ? [change.message, objects + more] : [objects + more, ""];
+    const author = t("change.by", change) + (many || !change.message ? "" : ` · ${change.message}`);
     const when = new Date(change.time);
     const time = el("time", { datetime: when.toISOString(), title: fullTime(change.time) }, clock(change.time));
     const item = el(
@@ -91,9 +93,9 @@ export class Changes {
       { "data-change": change.number },
       el("span", { class: "number" }, `#${change.number}`),
       el("div", { class: "what" },
-        el("p", { class: "short", title: change.message }, el("strong", {}, title)),
+        el("p", { class: "short", title: change.objects.join(", ") }, el("strong", {}, title)),
         rest ? el("p", { class: "short" }, rest) : null,
-        el("p", { class: "muted" }, time, ` · ${t("change.by", change)}`),
+        el("p", { class: "muted short", title: change.message }, time, ` · ${author}`),
         el("p", { class: "receipt" }, el("span", { class: "dot", "aria-hidden": "true" }), el("span"))),
       el("div", { class: "buttons" }, diff, undo),
     );

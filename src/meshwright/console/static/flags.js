@@ -24,7 +24,7 @@ export const FLAGS = {
   RFCF: ["answered from the cache", "由缓存应答"],
   NFCF: ["not in the cache", "缓存中没有"],
   DT: ["the connection lived for its longest time", "连接达到最长存活时间"],
-  NC: ["the destination is not known to the proxy", "代理不认识目标集群"],
+  NC: ["the destination is not known to the proxy", "代理找不到目标集群"],
   OM: ["the proxy is short of memory or files", "代理过载，主动拒绝"],
   DF: ["the name of the server was not found in DNS", "DNS 解析失败"],
   DO: ["dropped on purpose to shed load", "为减载而丢弃"],

@@ -185,7 +185,7 @@ function worded({ boxes, edges }) {
 export function wordsOf(box) {
   const outside = box.kind === "workload" && box.rows.length > 0 && box.rows.every((row) => !row.inMesh);
   const what = outside ? t("node.outside") : box.kind === "workload" ? "" : t(`node.${box.kind}`);
-  const title = box.kind === "unknown" ? t("unknown") : box.name;
+  const title = ["unknown", "nowhere"].includes(box.kind) ? t("unknown") : box.name;
   return { title, under: [box.namespace, what].filter(Boolean).join(" · "), outside };
 }
 

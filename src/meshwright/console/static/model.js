@@ -53,7 +53,7 @@ export class Seen {
       const box = boxes.get(key) ?? emptyBox(key, node);
       boxes.set(key, box);
       if (node.kind === "service") continue; // its box is that of the workloads behind it, if one of them is known
-      box.kind = node.kind;
+      box.kind = node.kind === "unknown" && !node.namespace ? "nowhere" : node.kind;
       box.name = node.app || node.name;
       box.namespace = node.namespace === "unknown" ? "" : node.namespace;
       box.rows.push({ id: node.id, version: node.version, name: node.name, inMesh: node.in_mesh });

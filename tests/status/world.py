@@ -40,6 +40,7 @@ apiVersion: v1
 kind: Pod
 metadata: {{name: {name}, namespace: default, labels: {{app: backend}}}}
 spec:
+  nodeName: here
   containers: [{{name: app, image: x, command: [sleep], ports: [{{containerPort: 8000}}]}}]
 """
 SERVICE = """

@@ -51,6 +51,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: reviews-1, namespace: default, labels: {app: reviews}}
 spec:
+  nodeName: here
   containers: [{name: reviews, image: x, command: [sleep], ports: [{containerPort: 9080}]}]
 """
 RULES = Resource("networking.istio.io", "virtualservices")
@@ -177,8 +178,23 @@ metadata:
   labels: {{istio: ingressgateway}}
   annotations: {{inject.istio.io/templates: gateway}}
 spec:
+  nodeName: here
   containers: [{{name: istio-proxy, image: auto}}]
 """
+
+
+def test_a_pod_that_no_machine_has_taken_does_not_run_yet(tmp_path: Path) -> None:
+    async def scenario(world: Living) -> None:
+        key = Key(PODS, "default", "reviews-1")
+        await seed(world.store, [("p", POD.replace("  nodeName: here\n", ""))], "a pod")
+        await world.settled(1)
+        assert world.mesh.desired.value.pods == ()
+        value = (await world.store.get(key)).value()
+        await world.store.update(key, {**value, "spec": {**value["spec"], "nodeName": "here"}}, ME)
+        await world.settled(2)
+        assert [pod.name for pod in world.mesh.desired.value.pods] == [ONE]
+
+    living(tmp_path, scenario)
 
 
 def test_the_hosts_ports_lead_to_a_gateway_that_is_ready(tmp_path: Path) -> None:

@@ -185,14 +185,15 @@ spec:
 
 def test_a_pod_that_no_machine_has_taken_does_not_run_yet(tmp_path: Path) -> None:
     async def scenario(world: Living) -> None:
-        key = Key(PODS, "default", "reviews-1")
-        await seed(world.store, [("p", POD.replace("  nodeName: here\n", ""))], "a pod")
-        await world.settled(1)
-        assert world.mesh.desired.value.pods == ()
-        value = (await world.store.get(key)).value()
-        await world.store.update(key, {**value, "spec": {**value["spec"], "nodeName": "here"}}, ME)
+        key = Key(PODS, "default", "reviews-2")
+        other = POD.replace("reviews-1", "reviews-2").replace("  nodeName: here\n", "")
+        await seed(world.store, [("p", other)], "a pod")
         await world.settled(2)
         assert [pod.name for pod in world.mesh.desired.value.pods] == [ONE]
+        value = (await world.store.get(key)).value()
+        await world.store.update(key, {**value, "spec": {**value["spec"], "nodeName": "here"}}, ME)
+        await world.settled(3)
+        assert [pod.name for pod in world.mesh.desired.value.pods] == [ONE, "reviews-2.default"]
 
     living(tmp_path, scenario)
 

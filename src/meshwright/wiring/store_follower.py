@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+from meshwright.apiserver.values import dig
 from meshwright.asynctools.latest import Latest
 from meshwright.status.sources import Swap
 from meshwright.store.names import Key, Revision
@@ -137,7 +138,7 @@ def _is_other(event: Event) -> bool:
 
 def _is_bound(version: Version) -> bool:
     """Whether a machine has taken this pod."""
-    return BOUND in version.body.text and bool((version.body.value().get("spec") or {}).get("nodeName"))
+    return BOUND in version.body.text and bool(dig(version.body.value(), "spec", "nodeName"))
 
 
 def _with_address(version: Version) -> bytes:

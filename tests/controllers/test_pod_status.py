@@ -35,6 +35,23 @@ def since(status: Json, kind: str) -> tuple[str, str]:
     return found["status"], found["lastTransitionTime"][-9:-1]
 
 
+@scenario("memory")
+async def test_what_a_person_must_change_is_an_event_once(world: Cluster) -> None:
+    """kubectl describe shows Events, and no messages of containers that wait."""
+    await lone(world)
+
+    async def told() -> list[tuple[str, int, str]]:
+        events = [event.value for event in await world.all(EVENTS) if event.value["reason"] == "Failed"]
+        return [(each["type"], each["count"], each["message"]) for each in events]
+
+    waiting = ContainerStatus("app", ready=False, restarts=0, reason="NoImageEntry", message="add an entry")
+    for _ in range(2):
+        await say(world, waiting, PodPhase.PENDING)
+        assert await told() == [("Warning", 1, "Container app cannot start: NoImageEntry: add an entry")]
+    await say(world, replace(waiting, reason="ContainerCreating", message="soon"), PodPhase.PENDING)
+    assert len(await told()) == 1
+
+
 @scenario()
 async def test_a_status_has_what_people_look_for_and_times_move_only_when_something_does(world: Cluster) -> None:
     await lone(world)

@@ -17,6 +17,7 @@ _DEFAULTS: Json = {
     "terminationMessagePath": "/dev/termination-log",
 }  # as every container of a pod has them: a later write of the whole pod would add them
 _BACK_OFF = "CrashLoopBackOff"
+_HELD = ("NoImageEntry", "CreateContainerConfigError")  # until somebody changes what is written
 _RUNNING = "running"
 _ENDED = ("Completed", "Error")
 _ENDING = "Terminating"
@@ -239,6 +240,9 @@ def _steps(pod: Object, container: ContainerStatus, old: Json, new: Json) -> Seq
     was_running = dig(old, "state", _RUNNING) is not None
     if running and (not was_running or old.get("restartCount") != container.restarts):
         return (Happening(pod, "Started", f"Started container {container.name}", COMPONENT, part=part),)
+    if container.reason in _HELD and dig(old, "state", "waiting", "message") != container.message:
+        said = f"Container {container.name} cannot start: {container.reason}: {container.message}"
+        return (Happening(pod, "Failed", said, COMPONENT, warning=True, part=part),)
     if container.reason == _BACK_OFF and old.get("restartCount") != container.restarts:
         said = f"Container {container.name} of pod {pod.name} ended again and is started later"
         return (Happening(pod, "BackOff", said, COMPONENT, warning=True, part=part),)

@@ -37,7 +37,7 @@ def since(status: Json, kind: str) -> tuple[str, str]:
 
 @scenario("memory")
 async def test_what_a_person_must_change_is_an_event_once(world: Cluster) -> None:
-    """kubectl describe shows Events, and no messages of containers that wait."""
+    """Events are what `kubectl describe` shows; of containers that wait it shows no message."""
     await lone(world)
 
     async def told() -> list[tuple[str, int, str]]:
@@ -78,7 +78,7 @@ async def test_a_status_has_what_people_look_for_and_times_move_only_when_someth
     status = await say(world, replace(RUNNING, ready=False, message="probe failed"))
     assert since(status, "Ready") == ("False", "08:00:40")
     assert "Live" in {each["type"] for each in status["conditions"]}, "conditions of others stay"
-    assert await reasons(world, "lone") == {"Scheduled", "Started", "Unhealthy"}
+    assert await reasons(world, "lone") == {"Scheduled", "Failed", "Started", "Unhealthy"}
 
 
 @scenario("memory")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshwright.wiring.describe_view import covers
+from meshwright.model.hosts import covers
 from meshwright.wiring.describe_words import http_words, policy_words, stream_words, time_words
 from meshwright.wiring.loading import load
 

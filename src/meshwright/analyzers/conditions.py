@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from meshwright.analyzers.analyzer import Analyzer
-from meshwright.analyzers.scene import Scene, listed, written
+from meshwright.analyzers.scene import Scene, listed
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.request_match import RequestMatch
@@ -67,7 +67,7 @@ def _source(scene: Scene, match: Match) -> Iterator[Diagnostic]:
         yield Diagnostic(codes.NO_SOURCE, match.origin.field("sourceNamespace"), (f"namespace {space}", hint))
     elif not any(scene.picked(each, match.source_labels) for each in spaces):
         where = "" if space is None else f" in namespace {space}"
-        labels = f"the labels {written(match.source_labels)}{where}"
+        labels = f"the labels {match.source_labels.text}{where}"
         yield Diagnostic(
             codes.NO_SOURCE, match.origin.field("sourceLabels"), (labels, "the labels of the client's pods")
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from meshwright.analyzers.analyzer import Analyzer
-from meshwright.analyzers.scene import Scene, listed, written
+from meshwright.analyzers.scene import Scene, listed
 from meshwright.model import codes
 from meshwright.model.client_tls import ClientTls, ClientTlsMode
 from meshwright.model.destination_rule import DestinationRule, TrafficPolicy
@@ -40,7 +40,7 @@ def _check(scene: Scene, rule: DestinationRule) -> Iterator[Diagnostic]:
     if selector and not scene.picked(namespace, selector):
         at = rule.meta.origin.field("spec").field("workloadSelector")
         hint = "these are the labels of clients"
-        yield Diagnostic(codes.SELECTS_NOBODY, at, (namespace, written(selector), hint))
+        yield Diagnostic(codes.SELECTS_NOBODY, at, (namespace, selector.text, hint))
 
 
 def _unchecked(policy: TrafficPolicy) -> Iterator[Diagnostic]:

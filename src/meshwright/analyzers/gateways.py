@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from meshwright.analyzers.analyzer import Analyzer
-from meshwright.analyzers.scene import Scene, covers, gateway_name, listed
+from meshwright.analyzers.scene import Scene, gateway_name, listed
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.gateway import Gateway, Server, ServerHost
+from meshwright.model.hosts import covers
 from meshwright.model.service import Service
 from meshwright.model.workload import Workload
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from meshwright.analyzers.analyzer import Analyzer
-from meshwright.analyzers.scene import Scene, listed, target_of, written
+from meshwright.analyzers.scene import Scene, listed
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.peer_authentication import PeerAuthentication
-from meshwright.model.workload import Workload
+from meshwright.model.workload import Workload, target_port
 
 
 def _policies(scene: Scene) -> Iterable[PeerAuthentication]:
@@ -23,9 +23,9 @@ def _check(scene: Scene, policy: PeerAuthentication) -> Iterator[Diagnostic]:
         return
     chosen = scene.picked(namespace, policy.selector)
     if policy.selector and not chosen:
-        others = {written(load.labels) for load in scene.workloads_in(namespace)}
+        others = {load.labels.text for load in scene.workloads_in(namespace)}
         hint = f"its workloads have {listed(sorted(others)[:3])}" if others else "there is no workload in it"
-        yield Diagnostic(codes.SELECTS_NOBODY, at, (namespace, written(policy.selector), hint))
+        yield Diagnostic(codes.SELECTS_NOBODY, at, (namespace, policy.selector.text, hint))
     elif chosen and not any(load.has_proxy for load in chosen):
         yield Diagnostic(codes.POLICY_WITHOUT_PROXY, policy.meta.origin)
     elif chosen:
@@ -35,7 +35,7 @@ def _check(scene: Scene, policy: PeerAuthentication) -> Iterator[Diagnostic]:
 def _ports(scene: Scene, policy: PeerAuthentication, chosen: tuple[Workload, ...]) -> Iterator[Diagnostic]:
     served = {port.number for load in chosen for port in load.ports}
     for load in chosen:
-        targets = (target_of(port, load) for service in scene.selecting(load) for port in service.ports)
+        targets = (target_port(port, load) for service in scene.selecting(load) for port in service.ports)
         served.update(target for target in targets if target is not None)
     for number, _ in policy.port_modes:
         if served and number not in served:

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from meshwright.model.gateway import Gateway
+from meshwright.model.hosts import covers
 from meshwright.model.labels import Labels
 from meshwright.model.names import Hostname, PortNumber, ProxyName
 from meshwright.model.objects import MeshObjects
 from meshwright.model.peer_authentication import MutualTlsMode
 from meshwright.model.published import Published
-from meshwright.model.service import Registry, Service, ServicePort
+from meshwright.model.service import Registry, Service
 from meshwright.model.snapshot import Snapshot
 from meshwright.model.workload import Workload
 
@@ -122,26 +123,6 @@ class Scene:
 def gateway_name(gateway: Gateway) -> str:
     """As VirtualServices name it: `<namespace>/<name>`."""
     return f"{gateway.meta.namespace}/{gateway.meta.name}"
-
-
-def covers(pattern: str, host: str) -> bool:
-    """Whether every host that `host` stands for is one that `pattern` stands for."""
-    if pattern in (host, "*"):
-        return True
-    rest = pattern[1:]
-    return pattern.startswith("*") and host.endswith(rest) and len(host) > len(rest)
-
-
-def target_of(port: ServicePort, load: Workload) -> PortNumber | None:
-    """Where a workload serves a port; None when the target is a name that none of its containers has."""
-    if isinstance(port.target, str):
-        return next((each.number for each in load.ports if each.name == port.target), None)
-    return port.number if port.target is None else PortNumber(port.target)
-
-
-def written(labels: Labels) -> str:
-    """Labels as people write selectors."""
-    return ", ".join(f"{key}={value}" for key, value in labels.pairs)
 
 
 def listed(values: Iterable[object], nothing: str = "none") -> str:

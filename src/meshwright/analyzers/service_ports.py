@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from meshwright.analyzers.analyzer import Analyzer
-from meshwright.analyzers.scene import SYSTEM_NAMESPACES, Scene, listed, target_of
+from meshwright.analyzers.scene import SYSTEM_NAMESPACES, Scene, listed
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.protocol import Protocol
 from meshwright.model.service import Registry, Service, ServicePort
+from meshwright.model.workload import target_port
 
 EVERYONE, NOBODY = "*", "~"
 UNREAD = (Protocol.TCP, Protocol.AUTO)
@@ -43,7 +44,7 @@ def _undeclared(scene: Scene, service: Service, port: ServicePort) -> Iterator[D
     loads = scene.selected_by(service)
     if isinstance(port.target, str) or not loads or not all(load.ports for load in loads):
         return
-    target = target_of(port, loads[0])
+    target = target_port(port, loads[0])
     declared = {each.number for load in loads for each in load.ports}
     if target not in declared:
         at = port.origin.field("port" if port.target is None else "targetPort")
@@ -66,7 +67,7 @@ def _beside(scene: Scene, service: Service) -> Iterator[Diagnostic]:
                 continue
             for port in service.ports:
                 for theirs in other.ports:
-                    if target_of(port, load) == target_of(theirs, load):
+                    if target_port(port, load) == target_port(theirs, load):
                         found |= {
                             (finding.code.id, str(finding.origin.path)): finding
                             for finding in _differing(service, port, other, theirs)

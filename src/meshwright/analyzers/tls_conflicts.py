@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from meshwright.analyzers.analyzer import Analyzer
-from meshwright.analyzers.scene import Scene, listed, target_of
+from meshwright.analyzers.scene import Scene, listed
 from meshwright.model import codes
 from meshwright.model.client_tls import ClientTls, ClientTlsMode
 from meshwright.model.destination_rule import DestinationRule, TrafficPolicy
@@ -13,6 +13,7 @@ from meshwright.model.origin import Origin
 from meshwright.model.peer_authentication import MutualTlsMode
 from meshwright.model.place import is_chosen
 from meshwright.model.service import Service, ServicePort
+from meshwright.model.workload import target_port
 
 Subject = tuple[DestinationRule, TrafficPolicy, Labels, Service]
 
@@ -55,7 +56,7 @@ def _conflict(
 ) -> Iterator[Diagnostic]:
     service, port, labels = servers
     loads = [load for load in scene.selected_by(service) if is_chosen(load.labels, load.locality, labels)]
-    targets = [(load, target_of(port, load)) for load in loads]
+    targets = [(load, target_port(port, load)) for load in loads]
     modes = [scene.mode_of(load, target) for load, target in targets if target is not None]
     if not modes:
         return

@@ -22,5 +22,10 @@ class Labels:
         mine = dict(self.pairs)
         return all(mine.get(key) == value for key, value in wanted.pairs)
 
+    @property
+    def text(self) -> str:
+        """As people write selectors."""
+        return ", ".join(f"{key}={value}" for key, value in self.pairs)
+
     def __bool__(self) -> bool:
         return bool(self.pairs)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from meshwright.model.labels import Labels
 from meshwright.model.meta import Meta
 from meshwright.model.names import PortNumber, ProxyName
+from meshwright.model.service import ServicePort
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +55,10 @@ class Workload:
     @property
     def proxy_name(self) -> ProxyName:
         return ProxyName(f"{self.meta.name}.{self.meta.namespace}")
+
+
+def target_port(port: ServicePort, workload: Workload) -> PortNumber | None:
+    """Where `workload` serves `port`; None when the target is a name that no container port has."""
+    if isinstance(port.target, str):
+        return next((container.number for container in workload.ports if container.name == port.target), None)
+    return port.number if port.target is None else PortNumber(port.target)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from meshwright.model.destination_rule import DestinationRule
 from meshwright.model.gateway import Gateway
+from meshwright.model.hosts import covers
 from meshwright.model.names import ProxyName
 from meshwright.model.origin import ObjectRef
 from meshwright.model.peer_authentication import PeerAuthentication
@@ -12,7 +13,7 @@ from meshwright.model.planned_pod import PlannedPod, PodStatus
 from meshwright.model.service import Service
 from meshwright.model.virtual_service import MESH_GATEWAY, VirtualService
 from meshwright.model.workload import Workload
-from meshwright.wiring.describe_view import Json, View, covers
+from meshwright.wiring.describe_view import Json, View
 from meshwright.wiring.describe_words import http_words, policy_words, stream_words
 
 ChangeOf = Callable[[ProxyName], int | None]

@@ -6,6 +6,7 @@ from typing import Any
 
 from meshwright.documents.lines import Lines
 from meshwright.model.gateway import Gateway
+from meshwright.model.hosts import covers
 from meshwright.model.names import ProxyName
 from meshwright.model.origin import ObjectRef, Origin
 from meshwright.model.peer_authentication import MutualTlsMode, PeerAuthentication
@@ -18,7 +19,6 @@ from meshwright.model.workload import Workload
 from meshwright.node.progress import NO_PROGRESS, ProxyProgress
 
 Json = dict[str, Any]
-ANY = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +141,6 @@ class View:
             "file": None if place is None else place.file,
             "line": None if place is None else place.line,
         }
-
-
-def covers(pattern: str, host: str) -> bool:
-    """Whether a host of a rule (perhaps with a leading wildcard) takes in this host."""
-    return pattern in (host, ANY) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
 def _known(mode: MutualTlsMode) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from meshwright.compiler.built import Built
 from meshwright.compiler.envoy.route_builder import RouteBuilder, configuration
 from meshwright.compiler.envoy.virtual_hosts import Frame, Part, Ruled, packed
-from meshwright.compiler.resolve.hosts import common
 from meshwright.compiler.visibility.servers import BoundServer, merge_servers
 from meshwright.compiler.visibility.view import View
 from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import VirtualHost
 from meshwright.model.gateway import Server
+from meshwright.model.hosts import common
 from meshwright.model.names import ElementPath, PortNumber, ResourceName
 from meshwright.model.virtual_service import VirtualService
 

@@ -12,7 +12,6 @@ from meshwright.compiler.envoy.network_filters import http_manager
 from meshwright.compiler.envoy.streams import Rules, Stream, chain, rule_streams
 from meshwright.compiler.names import outbound_listener
 from meshwright.compiler.proto import address, serialised, uint
-from meshwright.compiler.resolve.hosts import common
 from meshwright.compiler.visibility.outbound_ports import WILDCARD
 from meshwright.compiler.visibility.servers import BoundServer, PortServers, Transport
 from meshwright.compiler.visibility.view import View
@@ -24,6 +23,7 @@ from meshwright.model import codes
 from meshwright.model.config import SecretRef, SecretUse
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.gateway import ServerTlsMode
+from meshwright.model.hosts import common
 from meshwright.model.names import LISTENER, ElementPath, ResourceName
 from meshwright.model.origin import Origin
 from meshwright.model.virtual_service import VirtualService

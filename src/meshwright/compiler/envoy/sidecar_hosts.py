@@ -14,11 +14,11 @@ from meshwright.compiler.envoy.domains import domains, full_names, with_port
 from meshwright.compiler.envoy.route_builder import RouteBuilder, destination_hosts
 from meshwright.compiler.envoy.virtual_hosts import Frame, Part, Ruled
 from meshwright.compiler.names import HTTP_PROXY, port_routes
-from meshwright.compiler.resolve.hosts import covers
 from meshwright.compiler.visibility.buckets import BUCKETS, bucket_of
 from meshwright.compiler.visibility.outbound_ports import routes_name
 from meshwright.compiler.visibility.owners import Owned
 from meshwright.compiler.visibility.view import View, VisibleService
+from meshwright.model.hosts import covers
 from meshwright.model.names import Hostname, PortNumber, ResourceName
 from meshwright.model.proxy import Interception
 from meshwright.model.service import Service

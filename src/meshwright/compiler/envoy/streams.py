@@ -7,11 +7,11 @@ from meshwright.compiler.envoy.network_filters import as_stream, weighted_tcp_pr
 from meshwright.compiler.envoy.targets import Target, aim, target_of, unknown_host_hint
 from meshwright.compiler.names import outbound_cluster
 from meshwright.compiler.proto import prefix
-from meshwright.compiler.resolve.hosts import covers
 from meshwright.compiler.visibility.conditions import holds
 from meshwright.compiler.visibility.view import VisibleService
 from meshwright.envoyapi.envoy.config.listener.v3.listener_components_pb2 import FilterChain, FilterChainMatch
 from meshwright.model.diagnostic import Diagnostic
+from meshwright.model.hosts import covers
 from meshwright.model.names import Hostname, PortNumber, ResourceName
 from meshwright.model.origin import Origin
 from meshwright.model.protocol import Protocol

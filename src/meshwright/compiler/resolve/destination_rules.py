@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from meshwright.compiler.resolve.hosts import covers
 from meshwright.model import codes
 from meshwright.model.destination_rule import DestinationRule, Subset
 from meshwright.model.diagnostic import Checked, Diagnostic
+from meshwright.model.hosts import covers
 from meshwright.model.labels import Labels
 from meshwright.model.names import Hostname, SubsetName
 

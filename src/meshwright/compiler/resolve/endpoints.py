@@ -12,7 +12,7 @@ from meshwright.model.names import PortNumber
 from meshwright.model.peer_authentication import MutualTlsMode
 from meshwright.model.place import CLUSTER, is_chosen
 from meshwright.model.service import Registry, Service, ServicePort, StaticEndpoint
-from meshwright.model.workload import Workload
+from meshwright.model.workload import Workload, target_port
 
 NO_POLICIES = Policies()
 
@@ -136,13 +136,6 @@ def _declared(port: ServicePort) -> PortNumber:
     return PortNumber(port.target) if isinstance(port.target, int) else port.number
 
 
-def target_port(port: ServicePort, workload: Workload) -> PortNumber | None:
-    """Where `workload` serves `port`; None when the target is a name that no container port has."""
-    if not isinstance(port.target, str):
-        return _declared(port)
-    return next((container.number for container in workload.ports if container.name == port.target), None)
-
-
 def identity(trust_domain: str, namespace: str, service_account: str) -> str:
     """The SPIFFE URI of a workload."""
     return f"spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}"
@@ -173,8 +166,8 @@ def findings(service: Service, workloads: tuple[Workload, ...]) -> Iterator[Diag
         return
     origin = service.meta.origin.field("spec")
     if not workloads:
-        selector = ", ".join(f"{key}={value}" for key, value in service.selector.pairs)
-        yield Diagnostic(codes.NO_ENDPOINTS, origin.field("selector"), (f"{service.meta.ref} ({selector})",))
+        args = (f"{service.meta.ref} ({service.selector.text})",)
+        yield Diagnostic(codes.NO_ENDPOINTS, origin.field("selector"), args)
     for port in service.ports:
         if isinstance(port.target, str) and workloads:
             unnamed = [workload for workload in workloads if target_port(port, workload) is None]

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from meshwright.compiler.features.request_match import is_catch_all
-from meshwright.compiler.resolve.hosts import common
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.gateway import Gateway
+from meshwright.model.hosts import common
 from meshwright.model.names import Hostname
 from meshwright.model.request_match import RequestMatch
 from meshwright.model.service import Service

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-from meshwright.compiler.resolve.endpoints import target_port
 from meshwright.compiler.resolve.peer_authentication import Accepted, Policies
 from meshwright.compiler.visibility.conditions import label_conditions
 from meshwright.model import codes
@@ -14,7 +13,7 @@ from meshwright.model.protocol import Protocol
 from meshwright.model.proxy import InboundPort, Interception, Proxy, ProxyClass
 from meshwright.model.service import Service
 from meshwright.model.virtual_service import VirtualService
-from meshwright.model.workload import Workload
+from meshwright.model.workload import Workload, target_port
 
 NOT_A_SERVICE = PortNumber(0)
 

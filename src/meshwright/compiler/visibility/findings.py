@@ -17,7 +17,6 @@ from meshwright.compiler.visibility.outbound_ports import is_reserved
 from meshwright.model import codes
 from meshwright.model.destination_rule import DestinationRule
 from meshwright.model.diagnostic import Diagnostic
-from meshwright.model.labels import Labels
 from meshwright.model.names import Hostname, ProxyName
 from meshwright.model.place import without_place
 from meshwright.model.proxy import Role
@@ -133,7 +132,7 @@ class Findings:
         for subset in rule.subsets:
             wanted = without_place(subset.labels)
             if workloads and not any(one.labels.includes(wanted) for one in workloads):
-                hint = f"{_written(wanted)} is on none of its {len(workloads)} workloads"
+                hint = f"{wanted.text} is on none of its {len(workloads)} workloads"
                 args = (service.host, subset.name, hint)
                 yield Diagnostic(codes.UNUSED_SUBSET, subset.origin.field("labels"), args)
 
@@ -142,11 +141,7 @@ class Findings:
         routers = [proxy.workload for proxy in proxies]
         for gateway in self._mesh.gateways():
             if not any(one.labels.includes(gateway.selector) for one in routers):
-                labels = sorted({_written(one.labels) for one in routers})
+                labels = sorted({one.labels.text for one in routers})
                 hint = f"the gateways' labels are {'; '.join(labels)}" if labels else "deploy a gateway"
                 at = gateway.meta.origin.field("spec").field("selector")
-                yield Diagnostic(codes.NO_GATEWAY_POD, at, (_written(gateway.selector), hint))
-
-
-def _written(labels: Labels) -> str:
-    return ", ".join(f"{key}={value}" for key, value in labels.pairs)
+                yield Diagnostic(codes.NO_GATEWAY_POD, at, (gateway.selector.text, hint))

@@ -246,19 +246,25 @@ class Http2Connection:
         found.waiting_bytes += len(data)
         self._flush(found)
 
-    def send_framed(self, stream: int, message: Framed) -> None:
-        """As `send_data`, for what goes to many peers: whatever both windows take at once is not copied."""
+    def send_framed(self, stream: int, message: Framed) -> bytes:
+        """As `send_data`, for what goes to many peers: what both windows take at once is not copied; it is given back,
+        to be written now, when nothing is to be written before it.
+        """
         found = self._streams.get(stream)
         if found is None or found.trailers is not None:
-            return
+            return b""
         size = message.size
         if found.waiting or size > self._window or size > found.window:
             self.send_data(stream, message.body)
-            return
+            return b""
         self._window -= size
         found.window -= size
         self._tokens += 2 * (1 + size // self._largest_frame)  # the peer answers data with updates of both windows
-        self._output.append(message.frames(stream, self._largest_frame))
+        frames = message.frames(stream, self._largest_frame)
+        if not self._output:
+            return frames
+        self._output.append(frames)
+        return b""
 
     def send_trailers(self, stream: int, headers: Headers) -> None:
         """The end of our side, after all data that waits. Also for a response that has headers only."""

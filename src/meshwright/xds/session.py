@@ -86,6 +86,10 @@ class Rest(NamedTuple):
     who: tuple[object, ...]
     types: tuple[Place, ...]
 
+    def position(self, url: TypeUrl) -> int | None:
+        """Where in `types` a type is; None when it is unknown on this stream."""
+        return next((at for at, place in enumerate(self.types) if place.url == url), None)
+
 
 class SubscriptionError(Exception):
     """The stream asks for what no real proxy asks for; it should be ended."""
@@ -150,8 +154,15 @@ class Session:
 
     def standing(self, url: TypeUrl, state: Subscription, generation: int) -> "Session":
         """A fork of a session at rest that stands elsewhere with one type: at `state`, which nobody changes."""
-        made = self.fork(self._complain)
-        made.__dict__.update(_types={**self._types, url: state}, _generation=generation)
+        made = Session.__new__(Session)
+        made.__dict__.update(
+            self.__dict__,
+            _types={**self._types, url: state},
+            _own=set[TypeUrl](),
+            _acknowledged={},  # at rest that is so
+            _generation=generation,
+        )
+        self._own.clear()
         return made
 
     def subscription(self, url: TypeUrl) -> Subscription:

@@ -158,16 +158,16 @@ class Book:
         rest = state.rest
         if rest is None or state.resources is None:
             return None
-        changed = news(rest, state.resources, resources)
+        changed = news(state.resources, resources)
         if not changed:
             return self._resting(state, resources, state.session, rest)
-        if len(changed) > 1:
+        if len(changed) > 1 or (at := rest.position(changed[0])) is None:
             return None
-        place = rest.types[changed[0]]
+        place = rest.types[at]
         taken = self._stride(state.session, place, resources, now)
         if taken is None:
             return None
-        types = (*rest.types[: changed[0]], taken.place, *rest.types[changed[0] + 1 :])
+        types = (*rest.types[:at], taken.place, *rest.types[at + 1 :])
         session = state.session.standing(place.url, taken.settled, AT_REST)
         settled = self._resting(state, resources, session, Rest(rest.who, types))
         if taken.said is None:
@@ -189,6 +189,7 @@ class Book:
             self._strides.pop(key, None)  # the newest are last
             if taken is not None:
                 self._strides[key] = taken
+                self._forget_strides(now)
         return taken
 
     def _resting(self, before: State, resources: Resources, session: Session, rest: Rest) -> State:
@@ -241,13 +242,20 @@ class Book:
         state.steps[key] = step
         self._recent.append((ref(state), key, now, size))
         self._bytes += size
-        self.forget_old(now)
+        self._forget_steps(now)
 
     def forget_old(self, now: float) -> None:
         """Nothing is kept longer than it is useful. Most steps are gone by then, with the state where they begin."""
-        recent, strides = self._recent, self._strides
+        self._forget_steps(now)
+        self._forget_strides(now)
+
+    def _forget_strides(self, now: float) -> None:
+        strides = self._strides
         while strides and (len(strides) > MOST_STRIDES or next(iter(strides.values())).at + REMEMBERED <= now):
             del strides[next(iter(strides))]
+
+    def _forget_steps(self, now: float) -> None:
+        recent = self._recent
         while recent and (len(recent) > MOST_STEPS or self._bytes > MOST_BYTES or recent[0][2] + REMEMBERED <= now):
             begin, key, at, size = recent.popleft()
             self._bytes -= size

@@ -12,8 +12,8 @@ from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import DeltaDi
 from meshwright.model.names import CLUSTER, SECRET, TypeUrl
 from meshwright.model.published import Resources
 from meshwright.xds.grpc import Framed
-from meshwright.xds.session import HELD_BACK, Answer, Rest, Session, response
-from meshwright.xds.subscription import NOTHING, NamedResources, Place, Subscription
+from meshwright.xds.session import HELD_BACK, Answer, Session, response
+from meshwright.xds.subscription import NamedResources, Place, Subscription
 
 LONG_WAY = frozenset({CLUSTER, SECRET})
 """Clusters owe their endpoints afterwards, secrets are not part of what a class gets."""
@@ -36,13 +36,12 @@ class Stride:
     said: Framed | None
 
 
-def news(rest: Rest, old: Resources, new: Resources) -> list[int]:
-    """Which types (positions in `rest.types`) have other resources; secrets apart."""
-    return [
-        at
-        for at, place in enumerate(rest.types)
-        if old.get(place.url, NOTHING) is not new.get(place.url, NOTHING) and place.url != SECRET
-    ]
+def news(old: Resources, new: Resources) -> list[TypeUrl]:
+    """Which types have other resources."""
+    changed = [url for url, resources in new.items() if old.get(url) is not resources]
+    if len(old) != len(new):
+        changed += old.keys() - new.keys()
+    return changed
 
 
 def stride(session: Session, url: TypeUrl, target: NamedResources, nonce: str, now: float) -> Stride | None:

@@ -303,10 +303,15 @@ class GrpcConnection(asyncio.Protocol):
 
     def _send(self, stream: int, running: _Running, message: bytes | Framed) -> None:
         if isinstance(message, Framed):
-            self._http.send_framed(stream, message)
+            at_once, size = self._http.send_framed(stream, message), message.size
             if message.acknowledgement:
                 self._expected = (message.answer_frame(stream), stream, message.acknowledgement, running)
-            size = message.size
+            transport = self._transport
+            if at_once and transport is not None and not transport.is_closing():
+                transport.write(at_once)
+                if size >= LITTLE_WAITING:
+                    self._note_waiting()
+                return
         else:
             self._http.send_data(stream, prefix(len(message)) + message)
             size = len(message)

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.browser.values import Values, served
-from tests.live.mesh import Mesh, new_mesh
+from tests.live.mesh import Mesh, own_mesh
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -56,13 +56,9 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def bookinfo() -> Iterator[Mesh]:
     """Bookinfo without visitors: all traffic is the tests' own."""
-    made = new_mesh()
-    try:
+    with own_mesh() as made:
         made.up([], profile="demo")
         yield made
-    finally:
-        made.run("down", "--purge", check=False)
-        shutil.rmtree(made.programs.parent, ignore_errors=True)
 
 
 def address_of(mesh: Mesh) -> str:

@@ -18,7 +18,7 @@ KUBECTL = Path(sys.executable).with_name("kubectl")
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl in one namespace."""
+    """kubectl in one namespace; "": the one that the words name."""
 
     mesh: Mesh
     namespace: str
@@ -29,12 +29,8 @@ class Kubectl:
         return {"PATH": os.environ["PATH"], "HOME": str(self.mesh.programs), **switches}
 
     def command(self, *words: str) -> list[str]:
-        return [
-            str(KUBECTL),
-            f"--kubeconfig={self.mesh.data / 'kubeconfig'}",
-            f"--namespace={self.namespace}",
-            *words,
-        ]
+        own = [f"--namespace={self.namespace}"] if self.namespace else []
+        return [str(KUBECTL), f"--kubeconfig={self.mesh.data / 'kubeconfig'}", *own, *words]
 
     def run(self, *words: str, text: str | bytes = b"", **environment: str) -> "subprocess.CompletedProcess[bytes]":
         return subprocess.run(
@@ -88,3 +84,8 @@ def ask(port: int) -> Any:
         return json.loads(connection.getresponse().read())
     finally:
         connection.close()
+
+
+def kubectl(mesh: Mesh, *words: str, stdin: str = "") -> str:
+    """One command, which works; what it said. Its words or documents name the namespace."""
+    return Kubectl(mesh, "")(*words, text=stdin)

@@ -11,7 +11,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,36 @@ def new_mesh(base: Path | None = None) -> Mesh:
     programs = folder / "programs"
     shutil.copytree(PROGRAMS, programs, ignore=shutil.ignore_patterns("__pycache__"))
     return Mesh(folder / "data", free_port(), free_port(), programs, free_port())
+
+
+@contextmanager
+def own_mesh() -> Generator[Mesh]:
+    """A new mesh, of which nothing is left afterwards, whether or not it was up."""
+    made = new_mesh()
+    try:
+        yield made
+    finally:
+        made.run("down", "--purge", check=False)
+        shutil.rmtree(made.programs.parent, ignore_errors=True)
+
+
+def apply(mesh: Mesh, text: str) -> dict[str, object]:
+    """Apply objects with the command line and wait until every proxy runs them; its answer."""
+    answer = json.loads(mesh.run("apply", "-f", "-", "--wait", "-o", "json", stdin=text).stdout)
+    assert answer["change"] is None or answer["receipt"]["live"]
+    return answer
+
+
+def echo_service(name: str) -> str:
+    """One more Service of the echo workload, for rules that no other test is to meet."""
+    return f"""
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, namespace: live}}
+spec:
+  selector: {{app: echo}}
+  ports: [{{name: http, port: 8000}}]
+---"""
 
 
 def certificates(folder: Path, names: Sequence[str]) -> dict[str, str]:

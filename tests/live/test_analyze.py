@@ -4,17 +4,11 @@ import json
 import time
 from typing import Any
 
-from tests.live.mesh import HANG, Mesh
-from tests.live.test_living import apply
+from tests.live.mesh import HANG, Mesh, apply, echo_service
 
-RULES = """
-apiVersion: v1
-kind: Service
-metadata: {name: doubtful, namespace: live}
-spec:
-  selector: {app: echo}
-  ports: [{name: http, port: 8000}]
----
+RULES = (
+    echo_service("doubtful")
+    + """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: doubtful, namespace: live}
@@ -26,6 +20,7 @@ spec:
   - match: [{uri: {exact: /api/v1}}]
     directResponse: {status: 201}
 """
+)
 NAMED = ("virtualservice", "doubtful", "-n", "live", "-o", "json")
 
 

@@ -5,17 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.live.mesh import Mesh
-from tests.live.test_living import apply
+from tests.live.mesh import Mesh, apply, echo_service
 
-RULES = """
-apiVersion: v1
-kind: Service
-metadata: {name: told, namespace: live}
-spec:
-  selector: {app: echo}
-  ports: [{name: http, port: 8000}]
----
+RULES = (
+    echo_service("told")
+    + """
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: told, namespace: live}
@@ -39,6 +33,7 @@ spec:
     - {destination: {host: told, subset: v9}, weight: 10}
   - directResponse: {status: 410}
 """
+)
 
 
 @pytest.fixture(autouse=True)

@@ -1,27 +1,22 @@
 """Traffic that leaves the mesh: known hosts, unknown hosts, and REGISTRY_ONLY."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from tests.live.mesh import Mesh, certificates, fill_in, new_mesh
+from tests.live.mesh import Mesh, certificates, fill_in, own_mesh
 
 REGISTRY_ONLY = "outboundTrafficPolicy: {mode: REGISTRY_ONLY}"
 
 
 @pytest.fixture(scope="module")
 def closed_mesh() -> Iterator[Mesh]:
-    made = new_mesh()
-    try:
+    with own_mesh() as made:
         files = fill_in(made, ["base", "egress"])
         files[0].write_text(files[0].read_text().replace("accessLogFile: /dev/stdout", REGISTRY_ONLY))
         certificates(made.programs, ["outside.example.com"])
         made.up(files, profile="minimal")
         yield made
-    finally:
-        made.run("down", "--purge", check=False)
-        shutil.rmtree(made.programs.parent, ignore_errors=True)
 
 
 def test_a_declared_host_is_reached(mesh: Mesh) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from tests.live.mesh import Mesh
-from tests.live.test_living import apply, kubectl
+from tests.live.kubectl import kubectl
+from tests.live.mesh import Mesh, apply
 
 ASK = "import urllib.request as u; print(u.urlopen('http://echo:8000/', timeout=20).status)"
 WRITE = "until [ -e /shared/go ]; do sleep 0.1; done; echo made > /shared/file"
@@ -37,7 +37,7 @@ RULE = {
 
 
 def of_pod(mesh: Mesh, *words: str) -> str:
-    return kubectl(mesh, *words, "-n", "live").stdout
+    return kubectl(mesh, *words, "-n", "live")
 
 
 def row(mesh: Mesh) -> list[str]:

@@ -1,22 +1,13 @@
 """The living mesh: the real kubectl and the command line change it, receipts say when, undo takes it back."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
-from tests.live.mesh import Mesh
+from tests.live.kubectl import Kubectl, kubectl
+from tests.live.mesh import Mesh, apply, echo_service
 
-KUBECTL = Path(sys.executable).parent / "kubectl"
-FRESH = """
-apiVersion: v1
-kind: Service
-metadata: {name: fresh, namespace: live}
-spec:
-  selector: {app: echo}
-  ports: [{name: http, port: 8000}]
----
+FRESH = (
+    echo_service("fresh")
+    + """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: fresh, namespace: live}
@@ -25,21 +16,7 @@ spec:
   http:
   - directResponse: {status: 418, body: {string: TEXT}}
 """
-
-
-def kubectl(mesh: Mesh, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "KUBECONFIG": str(mesh.data / "kubeconfig"), "HOME": str(mesh.programs)}
-    done = subprocess.run(
-        [str(KUBECTL), *words], input=stdin, capture_output=True, text=True, timeout=60, check=False, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def apply(mesh: Mesh, text: str) -> dict[str, object]:
-    answer = json.loads(mesh.run("apply", "-f", "-", "--wait", "-o", "json", stdin=text).stdout)
-    assert answer["change"] is None or answer["receipt"]["live"]
-    return answer
+)
 
 
 def test_after_the_receipt_no_request_is_served_by_the_old_rule(mesh: Mesh) -> None:
@@ -60,7 +37,7 @@ def test_undo_brings_the_rule_before_back(mesh: Mesh) -> None:
 
 
 def test_kubectl_changes_the_mesh(mesh: Mesh) -> None:
-    said = kubectl(mesh, "apply", "-f", "-", stdin=FRESH.replace("TEXT", "kubectl")).stdout
+    said = kubectl(mesh, "apply", "-f", "-", stdin=FRESH.replace("TEXT", "kubectl"))
     assert "virtualservice.networking.istio.io/fresh" in said
     mesh.eventually(lambda: mesh.one("http://fresh:8000/").body == "kubectl", "the rule is in force")
     patch = json.dumps([{"op": "replace", "path": "/spec/http/0/directResponse/status", "value": 503}])
@@ -80,15 +57,7 @@ def test_a_mistake_changes_nothing_and_is_told_with_its_line(mesh: Mesh) -> None
     assert "<stdin>:" in done.stderr
     assert "directResponse" in done.stderr
     assert mesh.one("http://fresh:8000/").body == "kept"
-    refused = subprocess.run(
-        [str(KUBECTL), "apply", "-f", "-"],
-        input=broken,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "KUBECONFIG": str(mesh.data / "kubeconfig"), "HOME": str(mesh.programs)},
-    )
+    refused = Kubectl(mesh, "live").run("apply", "-f", "-", text=broken)
     assert refused.returncode != 0
     assert mesh.one("http://fresh:8000/").body == "kept"
 

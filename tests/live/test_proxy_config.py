@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.live.mesh import Mesh
-from tests.live.test_living import apply, kubectl
+from tests.live.kubectl import kubectl
+from tests.live.mesh import Mesh, apply
 
 POD = "deploy/client.live"
 SERVICE = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.mesh import Mesh, new_mesh
+from tests.live.mesh import Mesh, own_mesh
 
 SERVER = """
 import http.server, os, sys
@@ -46,13 +46,9 @@ COUNT = 400
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    made = new_mesh()
-    try:
+    with own_mesh() as made:
         made.up([], profile="minimal")
         yield made
-    finally:
-        made.run("down", "--purge", check=False)
-        shutil.rmtree(made.programs.parent, ignore_errors=True)
 
 
 def node() -> str:

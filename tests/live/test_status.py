@@ -2,17 +2,12 @@
 
 import json
 
-from tests.live.mesh import Mesh
-from tests.live.test_living import kubectl
+from tests.live.kubectl import kubectl
+from tests.live.mesh import Mesh, echo_service
 
-RULE = """
-apiVersion: v1
-kind: Service
-metadata: {name: standing, namespace: live}
-spec:
-  selector: {app: echo}
-  ports: [{name: http, port: 8000}]
----
+RULE = (
+    echo_service("standing")
+    + """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: standing, namespace: live}
@@ -21,6 +16,7 @@ spec:
   http:
   - directResponse: {status: 200, body: {string: TEXT}}
 """
+)
 SUBSET = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -53,9 +49,7 @@ def test_what_is_wrong_with_an_object_stands_on_it_until_it_is_cured(mesh: Mesh)
     code, said = waited(mesh, "vs/standing", "-n", "live", "--timeout", "1s")
     assert code == 1
     assert "spec.http[0].route[0].destination.subset: no DestinationRule defines subset v9" in said
-    mesh.eventually(
-        lambda: "MW0102" in kubectl(mesh, "describe", "vs", "standing", "-n", "live").stdout, "it is told"
-    )
+    mesh.eventually(lambda: "MW0102" in kubectl(mesh, "describe", "vs", "standing", "-n", "live"), "it is told")
     kubectl(mesh, "apply", "-f", "-", stdin=RULE.replace("TEXT", "cured"))
     code, said = waited(mesh, "vs/standing", "-n", "live", "--timeout", "20s", "-o", "json")
     assert code == 0

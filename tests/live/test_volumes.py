@@ -1,7 +1,7 @@
 """Volumes and restartPolicy in real pods: files where they are mounted, kept up to date, gone with the pod."""
 
-from tests.live.mesh import Mesh
-from tests.live.test_living import apply, kubectl
+from tests.live.kubectl import kubectl
+from tests.live.mesh import Mesh, apply
 
 OBJECTS = """
 apiVersion: v1
@@ -50,11 +50,11 @@ spec:
 
 def inside(mesh: Mesh, script: str) -> str:
     """What a shell in the container says: with kubectl, which shares the container's file systems."""
-    return kubectl(mesh, "exec", "-n", "live", "volumes", "-c", "app", "--", "sh", "-c", script).stdout
+    return kubectl(mesh, "exec", "-n", "live", "volumes", "-c", "app", "--", "sh", "-c", script)
 
 
 def pod(mesh: Mesh, name: str, field: str) -> str:
-    return kubectl(mesh, "get", "pod", name, "-n", "live", "-o", f"jsonpath={{{field}}}").stdout
+    return kubectl(mesh, "get", "pod", name, "-n", "live", "-o", f"jsonpath={{{field}}}")
 
 
 def test_volumes(mesh: Mesh) -> None:

@@ -6,7 +6,6 @@ Each request has a connection of its own; the access log of the Envoy that took 
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ import pytest
 
 from meshwright.processes.client import connected
 from tests.evaluator.generator import NAMESPACE, Case, Probe, case, workloads
-from tests.live.mesh import Mesh, new_mesh
+from tests.live.mesh import Mesh, own_mesh
 
 CASES, PROBES = 40, 50
 LINE = re.compile(r"case=(\S+) remote=(\S+) cluster=(\S+)")
@@ -30,15 +29,11 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    made = new_mesh()
-    try:
+    with own_mesh() as made:
         base = made.programs.parent / "base.yaml"
         base.write_text(workloads(sys.executable, str(made.programs)))
         made.up([base])
         yield made
-    finally:
-        made.run("down", "--purge", check=False)
-        shutil.rmtree(made.programs.parent, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,13 @@ from cryptography import x509
 
 from meshwright.apiserver.json_web_tokens import TokenKey
 from meshwright.ca.certificates import new_issuer, new_root, new_server, uris
+from tests.live.kubectl import KUBECTL
 from tests.live.mesh import Mesh
 from tests.slow.bookinfo import NOBODY, as_nobody, bookinfo_mesh, marked, mesh_id
 
 pytestmark = pytest.mark.timeout(180)
 PROGRAMS = Path(__file__).parent / "programs"
 CLIENT = Path(__file__).parents[1] / "xds" / "asking.py"
-KUBECTL = Path(sys.executable).parent / "kubectl"
 RUNGS = {"root": ((), None), "user": (as_nobody(), NOBODY)}
 
 

@@ -2,22 +2,19 @@
 
 import json
 import os
-import shutil
 import socket
 import ssl
-import subprocess
 import sys
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.live.mesh import Mesh, certificates, fill_in, new_mesh
+from tests.live.kubectl import kubectl
+from tests.live.mesh import Mesh, certificates, fill_in, own_mesh
 from tests.slow.poison import GATEWAYS, SERVICES, Culprit, culprits, good, rule
 
 pytestmark = pytest.mark.timeout(240)
-KUBECTL = Path(sys.executable).parent / "kubectl"
 HOSTS = [f"gate-{number}.example.com" for number in range(GATEWAYS)]
 ASK_ALL = """
 import http.client, json, sys
@@ -30,8 +27,7 @@ for number in range(int(sys.argv[1])):
 
 @pytest.fixture(scope="module")
 def mesh() -> Generator[Mesh]:
-    made = new_mesh()
-    try:
+    with own_mesh() as made:
         made.up(fill_in(made, ["base"]))
         values = certificates(made.programs, HOSTS)
         fine = good(values["gateway_certificate"], values["gateway_key"])
@@ -39,9 +35,6 @@ def mesh() -> Generator[Mesh]:
         made.run("apply", "-f", "-", stdin=f"{fine}\n---\n{broken}")
         wait_for_good(made)
         yield made
-    finally:
-        made.run("down", "--purge", check=False)
-        shutil.rmtree(made.programs.parent, ignore_errors=True)
 
 
 def wait_for_good(mesh: Mesh) -> None:
@@ -49,15 +42,6 @@ def wait_for_good(mesh: Mesh) -> None:
     kubectl(
         mesh, "wait", "--for=condition=Live", "gateway,vs", "-n", "istio-system", "-l", "set=gate", "--timeout=90s"
     )
-
-
-def kubectl(mesh: Mesh, *words: str, stdin: str = "") -> str:
-    environment = {**os.environ, "KUBECONFIG": str(mesh.data / "kubeconfig"), "HOME": str(mesh.programs)}
-    done = subprocess.run(
-        [str(KUBECTL), *words], input=stdin, capture_output=True, text=True, timeout=120, check=False, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def answered(mesh: Mesh) -> bool:

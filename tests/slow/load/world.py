@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from tests.live.mesh import HANG, Mesh, new_mesh
+from tests.live.mesh import HANG, Mesh, own_mesh
 
 HERE = Path(__file__).parent
 CALLER = "deploy/caller.load"
@@ -31,8 +31,7 @@ MERGE = "application/merge-patch+json"
 @contextlib.contextmanager
 def loaded_mesh(environment: Mapping[str, str] | None = None) -> Generator[Mesh]:
     """A mesh with the workloads of mesh.yaml, up; nothing of it is left afterwards."""
-    mesh = new_mesh()
-    try:
+    with own_mesh() as mesh:
         shutil.copytree(
             HERE / "programs",
             mesh.programs,
@@ -47,9 +46,6 @@ def loaded_mesh(environment: Mapping[str, str] | None = None) -> Generator[Mesh]
         mesh.environment.update(environment or {})
         mesh.up([file])
         yield mesh
-    finally:
-        mesh.run("down", "--purge", check=False)
-        shutil.rmtree(mesh.programs.parent, ignore_errors=True)
 
 
 class Api:

@@ -26,6 +26,7 @@ SECURITY = "/apis/security.istio.io/v1/namespaces/load"
 APPS = "/apis/apps/v1/namespaces/load"
 CORE = "/api/v1/namespaces/load"
 MERGE = "application/merge-patch+json"
+IDLE = 30  # seconds; the API closes connections that were idle for 75
 
 
 @contextlib.contextmanager
@@ -52,22 +53,30 @@ class Api:
     """The object API over one connection, as the mesh's administrator."""
 
     def __init__(self, mesh: Mesh) -> None:
-        config = yaml.safe_load((mesh.data / "kubeconfig").read_text())
+        self._mesh = mesh
+        self._connection, self._token = self._connected()
+        self._used = time.monotonic()
+        self.writes = 0
+
+    def _connected(self) -> tuple[http.client.HTTPSConnection, str]:
+        """As the kubeconfig says now: roots are exchanged while tests run."""
+        config = yaml.safe_load((self._mesh.data / "kubeconfig").read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         context = ssl.create_default_context(cadata=authority)
         place = urlsplit(str(cluster["server"]))
-        self._connection = http.client.HTTPSConnection(
-            place.hostname or "", place.port, timeout=HANG, context=context
-        )
-        self._token = user["token"]
-        self.writes = 0
+        connection = http.client.HTTPSConnection(place.hostname or "", place.port, timeout=HANG, context=context)
+        return connection, user["token"]
 
     def close(self) -> None:
         self._connection.close()
 
     def call(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
         """One request; AssertionError with the status when it is refused."""
+        before, self._used = self._used, time.monotonic()
+        if self._used - before > IDLE:
+            self.close()
+            self._connection, self._token = self._connected()
         self.writes += method != "GET"
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)

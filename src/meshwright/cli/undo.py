@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from meshwright.cli.control import ask, author, succeed_or_fail, tell
+from meshwright.cli.failure import Failure
 from meshwright.cli.mesh_option import data_option
 
 
@@ -16,5 +17,7 @@ from meshwright.cli.mesh_option import data_option
 def command(data: Path | None, change: int | None, *, wait: bool, dry_run: bool) -> None:
     """Take one change back (default: the newest), as a new change. What was changed since in other fields stays."""
     answer = ask(data, "undo", change=change or 0, author=author(), dry_run=dry_run)
+    if not answer["objects"]:
+        raise Failure("nothing to take back: it is undone already, or what it was about has gone since")
     tell(answer, dry_run=dry_run)
     succeed_or_fail(answer["receipt"], wait=wait)

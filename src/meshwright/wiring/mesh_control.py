@@ -37,18 +37,17 @@ from meshwright.wiring.loading import load
 from meshwright.wiring.proxy_origins import origins_answer
 from meshwright.wiring.receipts import Receipt, Receipts, in_words
 from meshwright.wiring.remedies import remedies
-from meshwright.wiring.seeding import AUTHOR, objects_of
+from meshwright.wiring.seeding import objects_of
 from meshwright.wiring.source_lines import FILE, SourceLines
 from meshwright.wiring.topology import topology_operation
+from meshwright.wiring.undoing import last_of_a_person, newest_of_people
 from meshwright.wiring.visitors_operation import visitors_operation
 from meshwright.wiring.volume_findings import volume_findings
 from meshwright.wiring.wait_operation import WaitOperation, refusal_notes
 
 SOCKET = "mesh.sock"
 LONGEST_WAIT_SECONDS = 600.0
-PAGE = 100
 FIXED = "added by --fix"
-CONTROLLERS = "controller/"
 
 
 class MeshControl:
@@ -154,26 +153,8 @@ class MeshControl:
         return {**await self._told(done, fields, dry_run=dry_run), "absent": absent}
 
     async def _undo(self, fields: Fields) -> dict[str, Any]:
-        number = fields.integer("change", 0) or await self._last_of_a_person()
+        number = fields.integer("change", 0) or await last_of_a_person(self._store)
         return await self._take_back(lambda: self._store.revert([ChangeNumber(number)]), f"undo {number}", fields)
-
-    async def _last_of_a_person(self) -> ChangeNumber:
-        """What `undo` means without a number: neither what controllers made of it, nor the start of the mesh."""
-        found = [each for each in await self._newest(1, None) if each.author != AUTHOR]
-        if not found:
-            raise BadRequest("nobody has changed anything since the mesh was started", "refused")
-        return found[0].number
-
-    async def _newest(self, limit: int, key: Key | None) -> list[Change]:
-        """The newest changes that people made, newest first."""
-        found, before = list[Change](), None
-        while len(found) < limit:
-            page = await self._store.changes(PAGE, key, before)
-            found += [each for each in page if not each.author.startswith(CONTROLLERS)]
-            if len(page) < PAGE:
-                break
-            before = page[-1].number
-        return found[:limit]
 
     async def _rollback(self, fields: Fields) -> dict[str, Any]:
         number = fields.integer("change")
@@ -202,7 +183,7 @@ class MeshControl:
             return {"objects": objects, "change": done.change, "receipt": None, "notes": [], "withheld": withheld}
         receipt = await self._receipts.wait(done.change, min(fields.integer("wait", 5), LONGEST_WAIT_SECONDS))
         keys = [key for key, _ in done.actions]
-        notes = await self._notes({(key.namespace, key.name) for key in keys})
+        notes = await self._notes(set(keys))
         if receipt is not None and receipt.refused:
             notes += await refusal_notes(self._status, keys, self._sources.find)
         told = _receipt(receipt)
@@ -220,9 +201,17 @@ class MeshControl:
         """Where objects were written, without those instead of which an earlier version is in effect."""
         return await self._sources.find(refs - self._mesh.withheld.replaced)
 
-    async def _notes(self, touched: set[tuple[str, str]]) -> list[str]:
+    async def _notes(self, keys: set[Key]) -> list[str]:
+        """What the compiler says of these objects; not that a Service has no pods yet which are being made."""
+        touched = {(key.namespace, key.name) for key in keys}
         found: Iterable[Diagnostic] = self._mesh.published.value.diagnostics
-        mine = [each for each in found if (each.origin.object.namespace, each.origin.object.name) in touched]
+        awaited = awaiting_pods(self._objects())
+        mine = [
+            each
+            for each in found
+            if (each.origin.object.namespace, each.origin.object.name) in touched
+            and not (each.code == codes.NO_ENDPOINTS and each.origin.object in awaited)
+        ]
         lines = await self._sources.find(frozenset(each.origin.object for each in mine))
         return [render(each, lines.get(each.origin.object, Lines())) for each in mine]
 
@@ -232,7 +221,8 @@ class MeshControl:
         key = _named(fields, fields) if fields.text("kind", "") else None
         limit = fields.integer("limit", 20)
         everything = fields.flag("everything", default=False)
-        found = await self._store.changes(limit, key) if everything else await self._newest(limit, key)
+        store = self._store
+        found = await store.changes(limit, key) if everything else await newest_of_people(store, limit, key)
         return {"changes": [self._change(change) for change in found]}
 
     async def _diff(self, fields: Fields) -> dict[str, Any]:
@@ -281,6 +271,20 @@ def _named(words: Fields, fields: Fields) -> Key:
     kind = kind_of(words.text("kind"))
     namespace = fields.text("namespace", "default") if kind.namespaced else ""
     return Key(Resource(kind.group, kind.plural), namespace, words.text("name"))
+
+
+def awaiting_pods(objects: MeshObjects) -> frozenset[ObjectRef]:
+    """Services that a Deployment or StatefulSet makes pods for: that there are none yet is no mistake."""
+    wanted = [each for each in objects.deployments if each.replicas]
+    return frozenset(
+        service.meta.ref
+        for service in objects.services
+        if service.selector
+        and any(
+            each.meta.namespace == service.meta.namespace and each.template.labels.includes(service.selector)
+            for each in wanted
+        )
+    )
 
 
 def _texts(fields: Fields) -> list[tuple[str, str]]:

@@ -93,8 +93,7 @@ def covered(one: list[float], other: list[float]) -> float:
     return max(0.0, wide) * max(0.0, high)
 
 
-@pytest.mark.parametrize("width", [1440, 1024])
-@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+@pytest.mark.parametrize(("width", "locale"), [(1440, "zh-CN"), (1024, "en-US")])
 def test_labels_cover_nothing_and_all_of_it_is_seen(
     chromium: Browser, values: Values, width: int, locale: str
 ) -> None:

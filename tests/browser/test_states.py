@@ -260,9 +260,7 @@ def test_axe_finds_nothing_in_odd_states(chromium: Browser, values: Values, sche
     try:
         page.goto(values.url)
         page.wait_for_selector(f"[data-label='{CALL['id']}'] rect")
-        for language in ("en", "zh"):
-            page.select_option("#language", language)
-            assert violations(page) == []
+        assert violations(page) == []
         page.locator("[data-box='default/cart']").click()
         assert violations(page) == []
         page.locator(f"[data-label='{failed['id']}']").click()

@@ -10,7 +10,7 @@ from meshwright.store.limits import Limits
 from meshwright.store.names import Author, Key, Resource
 from meshwright.store.sources import system_sources
 from meshwright.store.store import Store
-from meshwright.wiring.applying import apply
+from meshwright.wiring.applying import apply, take_back
 from meshwright.wiring.loading import load
 from meshwright.wiring.mesh_control import awaiting_pods
 from meshwright.wiring.seeding import seed
@@ -56,6 +56,29 @@ def test_it_does_not_step_over_a_namespace_that_was_deleted() -> None:
             await last_of_a_person(store)
         await apply(store, config("a", "shop"), Author("controller/other"), dry_run=False)
         assert await last_of_a_person(store) == 2, "it is there again"
+
+    in_store(scene)
+
+
+def test_a_namespace_that_went_with_what_was_undone_is_no_obstacle() -> None:
+    async def scene(store: Store) -> None:
+        made = await apply(store, config("a", "shop"), ANNA, dry_run=False)
+        assert made.change is not None
+        place = Key(NAMESPACES, "", "shop")
+        value = (await store.get(place)).value()
+        held = {**value, "metadata": {**value["metadata"], "finalizers": ["kubernetes"]}}
+        await store.update(place, held, NAMESPACE_CONTROLLER)
+        back = await store.revert([made.change])
+        await take_back(store, back.writes, ANNA, "undo 1", dry_run=False)
+        marked = (await store.get(place)).value()
+        await store.update(
+            place, {**marked, "metadata": {**marked["metadata"], "finalizers": []}}, NAMESPACE_CONTROLLER
+        )
+        assert await store.find(place) is None
+        number = await last_of_a_person(store)
+        again = await store.revert([number])
+        done = await take_back(store, again.writes, ANNA, "undo 2", dry_run=False)
+        assert [str(key) for key, _ in done.actions] == ["namespaces/shop", "configmaps/shop/a"]
 
     in_store(scene)
 

@@ -75,8 +75,11 @@ async def delete(store: Store, keys: Iterable[Key], author: Author, *, dry_run: 
 
 
 async def take_back(store: Store, writes: Iterable[Write], author: Author, message: str, *, dry_run: bool) -> Outcome:
-    """The writes that undo or roll back, as one change. Namespaces that every mesh has stay."""
+    """The writes that undo or roll back, as one change. Namespaces that every mesh has stay, and what comes back has
+    its namespace.
+    """
     listed = [write for write in writes if not is_immortal(write)]
+    listed = [*await missing_namespaces(store, (each.key for each in listed if isinstance(each, Create))), *listed]
     return _outcome(listed, await _commit(store, listed, author, message, dry_run=dry_run))
 
 

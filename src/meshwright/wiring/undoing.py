@@ -31,7 +31,8 @@ async def last_of_a_person(store: Store) -> ChangeNumber:
     if not found:
         raise BadRequest("nobody has changed anything since the mesh was started", "refused")
     number = found[0].number
-    gone = await _namespaces_gone_since(store, number)
+    with_it = {each.key.namespace for each in found[0].differences if each.after is None}
+    gone = await _namespaces_gone_since(store, number) - with_it
     if gone:
         names = ", ".join(sorted(gone))
         raise BadRequest(

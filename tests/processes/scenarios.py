@@ -14,6 +14,7 @@ import socket
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,21 @@ async def services(at: Scenario) -> Any:
     await at.holder.replace_services({})
     found["cleared"] = await at.python(client, "attempt", "240.240.9.1", "80")
     return found
+
+
+async def routed(at: Scenario) -> Any:
+    """Whom servers see behind a service, and directly, when the first two of four pods are routed."""
+    specs = [replace(at.spec(name, 10 + number), routed=number < 2) for number, name in enumerate("abcd")]
+    plain, own, server, other = await at.holder.add_pods(specs)
+    await at.start(server.pod, "serve", "8001")
+    await at.start(own.pod, "serve", "8002")
+    table = {"240.240.9.1:80": [f"{at.address(2)}:8001"], "240.240.9.2:80": [f"{at.address(1)}:8002"]}
+    await at.holder.replace_services(table)
+    calls = [(plain, 1), (plain, 2), (other, 2), (own, 2), (other, 1)]
+    found = [await at.python(pod.pod, "attempt", f"240.240.9.{number}", "80") for pod, number in calls]
+    found += [await at.python(plain.pod, "attempt", at.address(2), "8001"), await _dial(at, "", at.address(1), 8002)]
+    await at.holder.replace_services({})
+    return {"found": found, "plain": at.address(0), "other": at.address(3)}
 
 
 async def open_connection(at: Scenario) -> Any:

@@ -27,6 +27,15 @@ def test_an_endpoint_is_chosen_by_chance_and_answers_find_back(mesh: Machine) ->
     assert found["cleared"] == "ENETUNREACH"
 
 
+def test_who_calls_from_a_routed_pod_is_seen(mesh: Machine) -> None:
+    """Hidden are only a pod that calls itself, and pods on the bridge from each other."""
+    said, bridge = mesh.scenario("routed"), "10.244.0.1"
+    seen = [text.rpartition(" ")[2] for text in said["found"]]
+    behind_services, directly = seen[:5], seen[5:]
+    assert behind_services == [said["plain"], said["plain"], said["other"], bridge, bridge]
+    assert directly == [said["plain"], bridge]
+
+
 def test_an_open_connection_outlives_its_entry(mesh: Machine) -> None:
     assert mesh.scenario("open_connection") == ["ready", "again"]
 

@@ -346,7 +346,7 @@ def without_the_end(made: Mapping[str, str]) -> dict[str, str]:
 def test_messages_of_grpc(mesh: Mesh) -> None:
     before, expected = told(mesh.data), Expected()
     unary = [case for case in IN_MESH if case.kind == "grpc"] + [http_case("ok", "http://echo:8000/", 5)]
-    for pod, caller, name in (("caller", CALLER, CALLER_ID), ("plain", NOBODY, "")):
+    for pod, caller, name in (("caller", CALLER, CALLER_ID), ("plain", PLAIN, "")):
         chosen = [case for case in unary if name or case.name != "grpc nobody"]
         seen = generate(mesh, f"deploy/{pod}.oracle", [*chosen, *STREAMS])
         assert seen["many messages"] == {"0 1000": 2}
@@ -366,13 +366,11 @@ PLAINLY = {"ok", "404", "503", "grpc ok", "grpc not found", "grpc unavailable"}
 
 
 def test_a_caller_without_a_proxy(mesh: Mesh) -> None:
-    """Through a service its address is hidden behind the network's own, as by kube-proxy between nodes: nobody knows
-    it. Called by their addresses, servers see who it is.
-    """
+    """Servers see its address, also when they are called by their service's."""
     before, expected = told(mesh.data), Expected()
     seen = generate(mesh, "deploy/plain.oracle", [case for case in IN_MESH if case.name in PLAINLY])
-    answered(expected, seen, NOBODY, "")
-    calls(expected, NOBODY, "")
+    answered(expected, seen, PLAIN, "")
+    calls(expected, PLAIN, "")
     target = address_of(mesh, "echo-v2")
     seen = generate(mesh, "deploy/plain.oracle", [http_case("ok", f"http://{target}:8000/", 14)])
     assert seen["ok"] == {"200 v2": 14}
@@ -421,7 +419,7 @@ def test_connections_and_their_bytes(mesh: Mesh) -> None:
     before, expected = told(mesh.data), Expected()
     cases = [tcp_case("few", 5, 1000), tcp_case("many", 20, 17), tcp_case("big", 1, 300_000)]
     size = sum(case.count * case.more["bytes"] for case in cases)
-    for pod, caller, name in (("caller", CALLER, CALLER_ID), ("plain", NOBODY, "")):
+    for pod, caller, name in (("caller", CALLER, CALLER_ID), ("plain", PLAIN, "")):
         seen = generate(mesh, f"deploy/{pod}.oracle", cases)
         assert seen == {
             case.name: Counter({f"{case.more['bytes']} {2 * case.more['bytes']}": case.count}) for case in cases

@@ -31,6 +31,7 @@ def pod_spec(pod: PlannedPod, settings: AgentSettings) -> PodSpec:
         search=(f"{namespace}.svc.{domain}", f"svc.{domain}", domain),
         interception=_interception(pod, settings),
         hosts=(f"{pod.address} {full_name} {hostname}",) if pod.template.subdomain else (),
+        routed=pod.role is None,
     )
 
 

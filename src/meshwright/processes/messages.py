@@ -114,7 +114,8 @@ class PodSpec:
     """A pod: one network namespace with one address.
 
     `search` are DNS search domains, `nameserver` "" means the sandbox's own; `interception` None: no rules, the
-    pod is outside the mesh. `hosts` are further lines of /etc/hosts.
+    pod is outside the mesh. `hosts` are further lines of /etc/hosts. `routed`: all that it sends and gets passes
+    the sandbox's routing, so that those behind a service's address see who calls; for pods without a proxy.
     """
 
     pod: str
@@ -124,6 +125,7 @@ class PodSpec:
     nameserver: str = ""
     interception: Interception | None = None
     hosts: tuple[str, ...] = ()
+    routed: bool = False
 
     @staticmethod
     def decode(fields: Fields) -> "PodSpec":
@@ -141,7 +143,8 @@ class PodSpec:
             raise BadRequest("a line of hosts must not hold a line break")
         rules = fields.values.get("interception")
         interception = None if rules is None else _decode_interception(fields.object("interception"))
-        return PodSpec(pod, _address("ip", fields.text("ip")), hostname, search, nameserver, interception, hosts)
+        address, routed = _address("ip", fields.text("ip")), fields.flag("routed", default=False)
+        return PodSpec(pod, address, hostname, search, nameserver, interception, hosts, routed)
 
 
 def _address(name: str, text: str) -> str:

@@ -1,8 +1,12 @@
 """The sandbox's network as text for `ip -batch`: one bridge, a namespace with one veth pair for every pod.
 
 The virtual addresses of services need no routes: a pod's default route makes the kernel accept them, and the
-interception rules redirect the connection before it would leave. From a pod without such rules it arrives at the
-bridge, where those of `services` choose an endpoint.
+interception rules redirect the connection before it would leave. From a pod without such rules it arrives in the
+sandbox's own namespace, where those of `services` choose an endpoint.
+
+Pods with a proxy share the bridge. A pod without one is routed: its veth is no port of the bridge, which answers for
+its address instead (proxy ARP). So what comes back from an endpoint passes the place where the endpoint was chosen,
+and the endpoint may see the caller's own address.
 """
 
 import ipaddress
@@ -21,6 +25,11 @@ SANDBOX_SETTINGS = (
     # Where a host filters what its bridges carry, a pod could not reach itself by its service.
     ("net/bridge/bridge-nf-call-iptables", "0"),
 )
+
+# Of the bridge, once it is made.
+BRIDGE_SETTINGS = ((f"net/ipv4/conf/{BRIDGE}/proxy_arp", "1"),)
+ANSWER_AT_ONCE = f"ntable change name arp_cache dev {BRIDGE} proxy_delay 0\n"
+"""For `ip -batch`: otherwise an answer for a routed pod is given after up to 0.8 s."""
 
 # Per network namespace of a pod; each is written only if the kernel has it.
 POD_SETTINGS = (
@@ -97,14 +106,15 @@ def veth_name(index: int) -> str:
     return f"veth{index}"
 
 
-def attach_batch(index: int) -> str:
-    """Outside the pod: its namespace and its veth pair, one end on the bridge."""
+def attach_batch(index: int, routed: str = "") -> str:
+    """Outside the pod: its namespace and its veth pair, one end on the bridge, or a route to the address `routed`."""
     veth, name = veth_name(index), namespace_name(index)
+    connected = (f"link set {veth} up", f"route add {routed}/32 dev {veth}") if routed else ()
     return "\n".join(
         (
             f"netns add {name}",
             f"link add {veth} type veth peer name eth0 netns {name}",
-            f"link set {veth} master {BRIDGE} up",
+            *(connected or (f"link set {veth} master {BRIDGE} up",)),
             "",
         )
     )
@@ -115,14 +125,16 @@ def detach_batch(index: int) -> str:
     return f"link del {veth_name(index)}\nnetns del {namespace_name(index)}\n"
 
 
-def inside_batch(subnet: Subnet, address: str) -> str:
-    """Inside the pod's namespace: loopback, its address and the default route."""
+def inside_batch(subnet: Subnet, address: str, *, routed: bool = False) -> str:
+    """Inside the pod's namespace: loopback, its address and the default route; to a routed pod nobody is near."""
+    prefix = 32 if routed else subnet.prefix
     return "\n".join(
         (
             "link set lo up",
             f"link set eth0 address {hardware_address(address)}",
-            f"addr add {address}/{subnet.prefix} dev eth0",
+            f"addr add {address}/{prefix} dev eth0",
             "link set eth0 up",
+            *((f"route add {subnet.gateway} dev eth0 scope link",) if routed else ()),
             f"route add default via {subnet.gateway}",
             "",
         )

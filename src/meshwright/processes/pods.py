@@ -84,6 +84,9 @@ class Pods:
         if self._subnet is not None:
             network.write_settings(network.SANDBOX_SETTINGS)
             await self._tool(("ip", "-batch", "-"), network.bridge_batch(self._subnet))
+            network.write_settings(network.BRIDGE_SETTINGS)
+            with suppress(BadRequest):  # it works without, only later
+                await self._tool(("ip", "-batch", "-"), network.ANSWER_AT_ONCE)
 
     async def replace_services(self, table: services.Services) -> None:
         """Replace what pods without interception reach at the addresses of services. BadRequest when it fails."""
@@ -130,7 +133,7 @@ class Pods:
             self._make_folder(pod)
         if self._subnet is None or not pods:
             return
-        await self._tool(("ip", "-batch", "-"), "".join(network.attach_batch(pod.index) for pod in pods))
+        await self._tool(("ip", "-batch", "-"), "".join(_attached(pod) for pod in pods))
         failures: list[BadRequest] = []
         async with asyncio.TaskGroup() as group:
             for pod in pods:
@@ -155,7 +158,9 @@ class Pods:
             (pod.files / "hosts").write_text(network.hosts_file(spec.ip, spec.hostname) + lines, encoding="utf-8")
             with self.within(pod):
                 network.write_settings(network.POD_SETTINGS)
-            await self._tool(("ip", "-batch", "-"), network.inside_batch(subnet, spec.ip), pod.namespace)
+            await self._tool(
+                ("ip", "-batch", "-"), network.inside_batch(subnet, spec.ip, routed=spec.routed), pod.namespace
+            )
             if spec.interception is not None:
                 rules = interception.ruleset(spec.interception, self._plan.exclusion, nameserver)
                 await self._tool(("nft", "-f", "-"), rules, pod.namespace)
@@ -290,3 +295,7 @@ class Pods:
             private=_PRIVATE,
             hidden=(Path(os.path.realpath(self._data.root)),),
         )
+
+
+def _attached(pod: Pod) -> str:
+    return network.attach_batch(pod.index, pod.spec.ip if pod.spec.routed else "")

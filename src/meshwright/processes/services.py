@@ -1,14 +1,16 @@
 """The nftables rules behind services for pods without interception: what kube-proxy does on a Kubernetes node.
 
-A pod without an Envoy sends what is meant for a service's address to the bridge. There, in the sandbox's own network
-namespace, each new connection gets one of the ready endpoints by chance and the bridge's address as its source:
-pods share one link, so that answers would otherwise go past the bridge, and the client would not know them.
+A pod without an Envoy sends what is meant for a service's address to the sandbox's own network namespace. There each
+new connection gets one of the ready endpoints by chance, which sees the pod's own address. Only two sorts get the
+bridge's address as their source, for their answers would not come back this way: from one pod on the bridge to
+another (they share one link; a pod with a proxy whose interception lets something pass), and from a pod to itself.
 """
 
 import ipaddress
 from collections.abc import Mapping
 
 from meshwright.processes.messages import BadRequest, Fields
+from meshwright.processes.network import BRIDGE
 
 TABLE = "meshwright_services"
 
@@ -46,9 +48,17 @@ def ruleset(services: Services) -> str:
     chains += [
         _chain("refuse", "type filter hook prerouting priority -110; policy accept;", _refusals(services, served)),
         _chain("choose", "type nat hook prerouting priority -100; policy accept;", _choices(served)),
-        _chain("answer", "type nat hook postrouting priority 100; policy accept;", "ct status dnat masquerade"),
+        _chain("answer", "type nat hook postrouting priority 100; policy accept;", *_hidden(served)),
     ]
     return f"{replace}table ip {TABLE} {{\n{''.join(chains)}}}\n"
+
+
+def _hidden(served: Services) -> tuple[str, str]:
+    """The rules for connections whose answers would go past this namespace."""
+    addresses = sorted({endpoint.partition(":")[0] for endpoints in served.values() for endpoint in endpoints})
+    pairs = ", ".join(f"{address} . {address}" for address in addresses)
+    same_link = f'ct status dnat iifname "{BRIDGE}" oifname "{BRIDGE}" masquerade'
+    return same_link, f"ct status dnat ip saddr . ip daddr {{ {pairs} }} masquerade" if pairs else ""
 
 
 def _chain(name: str, *lines: str) -> str:

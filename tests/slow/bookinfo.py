@@ -138,6 +138,32 @@ def mesh_id(mesh: Mesh) -> str:
     return (mesh.data / "id").read_text().strip()
 
 
+@contextmanager
+def demo_of_root() -> Generator[Mesh]:
+    """The demo as root, up; at its end no process of it runs and the host's network is as it was."""
+    before = network_state()
+    with bookinfo_mesh() as made:
+        made.up([], profile="demo")
+        identity = mesh_id(made)
+        yield made
+        made.down()
+        assert marked(identity) == []
+    assert network_state() == before
+
+
+def envoy_of(mesh: Mesh, pod: str) -> int:
+    """The process id of the Envoy of the first pod whose name begins so."""
+    for process in marked(mesh_id(mesh)):
+        folder = Path(f"/proc/{process.pid}")
+        try:
+            name, environment = (folder / "comm").read_text(), (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if name.startswith("envoy") and f"MESHWRIGHT_POD={pod}".encode() in environment:
+            return process.pid
+    raise AssertionError(f"no Envoy of {pod}")
+
+
 def network_state() -> tuple[str, str, str]:
     """Interfaces, named namespaces and nft tables of the host: a mesh must not touch them."""
     path = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}

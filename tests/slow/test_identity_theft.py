@@ -22,7 +22,7 @@ from meshwright.apiserver.json_web_tokens import TokenKey
 from meshwright.ca.certificates import new_issuer, new_root, new_server, uris
 from tests.live.kubectl import KUBECTL
 from tests.live.mesh import Mesh
-from tests.slow.bookinfo import NOBODY, as_nobody, bookinfo_mesh, marked, mesh_id
+from tests.slow.bookinfo import NOBODY, as_nobody, bookinfo_mesh, envoy_of
 
 pytestmark = pytest.mark.timeout(180)
 PROGRAMS = Path(__file__).parent / "programs"
@@ -88,26 +88,13 @@ def scene(request: pytest.FixtureRequest, scenes: Callable[[str], Scene]) -> Sce
     return scenes(request.param)
 
 
-def envoy_of(scene: Scene, pod: str) -> int:
-    """The process id of a pod's Envoy."""
-    for process in marked(mesh_id(scene.mesh)):
-        folder = Path(f"/proc/{process.pid}")
-        try:
-            name, environment = (folder / "comm").read_text(), (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if name.startswith("envoy") and f"MESHWRIGHT_POD={pod}".encode() in environment:
-            return process.pid
-    raise AssertionError(f"no Envoy of {pod}")
-
-
 def speak(scene: Scene, to: str, *names: str, place: str = "", says: str = "") -> dict[str, Any]:
     """Ask the xDS socket of the pod `to` for secrets, from the network namespace of the pod `place` (of the host when
     empty), with the name `says`. It runs as the mesh's own user, whom no permission of files stops.
     """
     become = ["setpriv", f"--reuid={scene.uid}", f"--regid={scene.uid}", "--clear-groups"] if scene.uid else []
     if place:
-        spaces = f"/proc/{envoy_of(scene, place)}/ns"
+        spaces = f"/proc/{envoy_of(scene.mesh, place)}/ns"
         user = [f"--user={spaces}/user", "--preserve-credentials"] if scene.uid else []
         become += ["nsenter", *user, f"--net={spaces}/net"]
     python = scene.mesh.program[0] if len(scene.mesh.program) > 1 else sys.executable

@@ -3,27 +3,20 @@
 import os
 import signal
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 
 from meshwright.processes import procfs
 from tests.live.mesh import Mesh
-from tests.slow.bookinfo import bookinfo_mesh, load, marked, mesh_id, network_state, page, pids
+from tests.slow.bookinfo import demo_of_root, envoy_of, load, page, pids
 
 pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
 def mesh() -> Generator[Mesh]:
-    before = network_state()
-    with bookinfo_mesh() as made:
-        made.up([], profile="demo")
-        identity = mesh_id(made)
+    with demo_of_root() as made:
         yield made
-        made.down()
-        assert marked(identity) == []
-    assert network_state() == before
 
 
 def kill(pid: int) -> None:
@@ -37,19 +30,6 @@ def serves(mesh: Mesh) -> bool:
 def all_ready(mesh: Mesh) -> bool:
     done = mesh.run("status", "-o", "json", check=False)
     return done.returncode == 0 and '"ready": false' not in done.stdout and '"synced": false' not in done.stdout
-
-
-def envoy_of(mesh: Mesh, deployment: str) -> int:
-    """The process id of the Envoy of one pod."""
-    for process in marked(mesh_id(mesh)):
-        folder = Path(f"/proc/{process.pid}")
-        try:
-            name, environment = (folder / "comm").read_text(), (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if name.startswith("envoy") and f"MESHWRIGHT_POD={deployment}-".encode() in environment:
-            return process.pid
-    raise AssertionError(f"no Envoy of {deployment}")
 
 
 def test_the_agents_death_loses_no_request(mesh: Mesh) -> None:
@@ -80,7 +60,7 @@ def test_the_supervisors_death_is_mended_by_the_next_up(mesh: Mesh) -> None:
 
 @pytest.mark.parametrize("deployment", ["reviews-v1", "istio-ingressgateway"])
 def test_an_envoys_death_is_mended(mesh: Mesh, deployment: str) -> None:
-    kill(envoy_of(mesh, deployment))
+    kill(envoy_of(mesh, f"{deployment}-"))
     mesh.eventually(lambda: serves(mesh) and all_ready(mesh), "its Envoy is back")
 
 

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshwright.xds.http2 import (
+from meshwright.xds.http2 import Limits
+from meshwright.xds.http2_events import (
     ConnectionEnded,
     DataReceived,
     Event,
-    Http2Server,
-    Limits,
     RequestEnded,
     RequestStarted,
     StreamReset,
 )
+from meshwright.xds.http2_server import Http2Server
 from meshwright.xds.http2_wire import PREFACE, ErrorCode, FrameType, frame, header_block
 
 REQUEST = [

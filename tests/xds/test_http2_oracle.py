@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshwright.xds.http2 import (
+from meshwright.xds.http2 import Http2Connection
+from meshwright.xds.http2_client import Http2Client
+from meshwright.xds.http2_events import (
     ConnectionEnded,
     DataReceived,
-    Http2Connection,
-    Http2Server,
     RequestEnded,
     RequestStarted,
     ResponseHeaders,
     StreamReset,
 )
-from meshwright.xds.http2_client import Http2Client
+from meshwright.xds.http2_server import Http2Server
 from meshwright.xds.http2_wire import ACK, END_HEADERS, PADDED, PREFACE, PRIORITY_FLAG, ErrorCode, FrameType
 from tests.xds.conversations import REQUEST, Speaker, Spoken, mutate
 

@@ -10,18 +10,17 @@ from typing import cast
 
 from meshwright.xds.grpc import CONTENT_TYPE, CallError, Framed, MessageReader, is_grpc, prefix
 from meshwright.xds.heartbeat import DEFAULT_HEARTBEAT, Heartbeat, Pulse
-from meshwright.xds.http2 import (
-    DEFAULT_LIMITS,
+from meshwright.xds.http2 import DEFAULT_LIMITS, Limits
+from meshwright.xds.http2_client import Http2Client
+from meshwright.xds.http2_events import (
     ConnectionEnded,
     DataReceived,
     Event,
-    Limits,
     RequestEnded,
     RequestStarted,
     ResponseHeaders,
     StreamReset,
 )
-from meshwright.xds.http2_client import Http2Client
 from meshwright.xds.http2_wire import ErrorCode
 from meshwright.xds.transport import MOST_WAITING, Call
 

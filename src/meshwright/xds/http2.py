@@ -1,5 +1,5 @@
-"""One HTTP/2 connection, the server's side of it (the client's: `http2_client.py`): bytes in, events and bytes out.
-No I/O, no clock of its own.
+"""One HTTP/2 connection, what both sides (`http2_server.py`, `http2_client.py`) share: bytes in, events and bytes
+out. No I/O, no clock of its own.
 
 Only what gRPC needs is offered: requests with a body, responses as headers, data and trailers. What a peer may
 cost is bounded: streams, header blocks, frame sizes, both windows, and (by a token bucket) every frame that carries
@@ -14,7 +14,7 @@ import hpack
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 
 from meshwright.xds.grpc import Framed
-from meshwright.xds.http2_headers import are_regular, is_request
+from meshwright.xds.http2_events import ConnectionEnded, DataReceived, Event, RequestEnded, StreamReset
 from meshwright.xds.http2_wire import (
     ACK,
     DEFAULT_TABLE,
@@ -63,57 +63,6 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class RequestStarted:
-    """The headers of a request came."""
-
-    stream: int
-    headers: tuple[tuple[bytes, bytes], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseHeaders:
-    """The headers of a response came, or (`ends`) its trailers. Only a client hears of them."""
-
-    stream: int
-    headers: tuple[tuple[bytes, bytes], ...]
-    ends: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DataReceived:
-    """A piece of a body came."""
-
-    stream: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RequestEnded:
-    """The peer will send nothing more on this stream."""
-
-    stream: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamReset:
-    """The stream is gone: the peer cancelled it, or broke a rule that concerns it alone."""
-
-    stream: int
-    code: int
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionEnded:
-    """Close the transport after the output; `code` is not 0 when a rule was broken."""
-
-    code: int
-    text: str
-
-
-Event = RequestStarted | ResponseHeaders | DataReceived | RequestEnded | StreamReset | ConnectionEnded
 
 
 @dataclass(slots=True)
@@ -247,8 +196,8 @@ class Http2Connection:
         self._flush(found)
 
     def send_framed(self, stream: int, message: Framed) -> bytes:
-        """As `send_data`, for what goes to many peers: what both windows take at once is not copied; it is given back,
-        to be written now, when nothing is to be written before it.
+        """As `send_data`, for what goes to many peers: what both windows take at once is not copied; it is given
+        back, to be written now, when nothing is to be written before it.
         """
         found = self._streams.get(stream)
         if found is None or found.trailers is not None:
@@ -566,36 +515,6 @@ class Http2Connection:
         FrameType.WINDOW_UPDATE: _on_window_update,
         FrameType.CONTINUATION: _on_continuation,
     }
-
-
-class Http2Server(Http2Connection):
-    """The side that takes requests."""
-
-    __slots__ = ()
-
-    def _headers_complete(self, block: HeaderBlock) -> None:
-        headers = self._decode(bytes(block.block))
-        number, stream = block.stream, self._streams.get(block.stream)
-        if stream is not None:  # trailers
-            if stream.remote_ended or not block.ends_stream or not are_regular(headers):
-                code = ErrorCode.STREAM_CLOSED if stream.remote_ended else ErrorCode.PROTOCOL_ERROR
-                self._end_stream_badly(number, code)
-            else:
-                self._remote_end(stream)
-            return
-        if number <= self._highest:
-            return  # closed by us while these were on their way
-        self._highest = number
-        if len(self._streams) >= self._limits.streams:
-            self._output.append(reset(number, ErrorCode.REFUSED_STREAM))
-            return
-        if not is_request(headers):
-            self._output.append(reset(number, ErrorCode.PROTOCOL_ERROR))
-            return
-        stream = self._streams[number] = Stream(number, self._initial_window)
-        self._events.append(RequestStarted(number, headers))
-        if block.ends_stream:
-            self._remote_end(stream)
 
 
 def _expect(length: int, wanted: int) -> None:

@@ -1,14 +1,7 @@
 """The client's side of one HTTP/2 connection; framing, windows and limits are those of `http2`."""
 
-from meshwright.xds.http2 import (
-    DEFAULT_LIMITS,
-    HeaderBlock,
-    Http2Connection,
-    Limits,
-    ResponseHeaders,
-    Stream,
-    StreamReset,
-)
+from meshwright.xds.http2 import DEFAULT_LIMITS, HeaderBlock, Http2Connection, Limits, Stream
+from meshwright.xds.http2_events import ResponseHeaders, StreamReset
 from meshwright.xds.http2_headers import are_regular, status_of
 from meshwright.xds.http2_wire import PREFACE, ErrorCode, Headers, Setting, settings
 

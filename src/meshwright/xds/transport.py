@@ -23,18 +23,17 @@ from meshwright.xds.grpc import (
     trailers,
 )
 from meshwright.xds.heartbeat import DEFAULT_HEARTBEAT, Heartbeat, Pulse
-from meshwright.xds.http2 import (
-    DEFAULT_LIMITS,
+from meshwright.xds.http2 import DEFAULT_LIMITS, Limits
+from meshwright.xds.http2_events import (
     ConnectionEnded,
     DataReceived,
     Event,
-    Http2Server,
-    Limits,
     RequestEnded,
     RequestStarted,
     ResponseHeaders,
     StreamReset,
 )
+from meshwright.xds.http2_server import Http2Server
 from meshwright.xds.http2_wire import FRAME_HEADER, ErrorCode
 from meshwright.xds.share import Share, clock
 

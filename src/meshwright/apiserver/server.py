@@ -1,8 +1,6 @@
 """The HTTPS server of the object API, inside the event loop of the process that has it."""
 
-import contextlib
 import ssl
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from socket import (
@@ -21,6 +19,7 @@ from meshwright.apiserver.api import Api
 from meshwright.apiserver.application import application
 from meshwright.apiserver.spdy_upgrade import Http
 from meshwright.apiserver.web_sockets import WebSockets
+from meshwright.asynctools.quiet_server import QuietServer
 
 SHUTDOWN_SECONDS = 3
 KEEP_ALIVE_SECONDS = 75
@@ -33,14 +32,6 @@ class TlsFiles:
 
     certificate: Path
     key: Path
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the process: it is not the only thing that runs there."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
 
 
 class ApiServer:
@@ -71,7 +62,7 @@ class ApiServer:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             ssl_context_factory=(lambda _config, _default: self._secure()) if tls is not None else None,
         )
-        self._server = _Server(config)
+        self._server = QuietServer(config)
 
     def _secure(self) -> ssl.SSLContext:
         assert self._context is not None, "asked for only with TLS"

@@ -5,14 +5,11 @@ has on disk when the control plane is away. It may be killed at any time: pods a
 adopts them.
 """
 
-import argparse
 import asyncio
 import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-
-import uvloop
 
 from meshwright.agent.agent import Agent
 from meshwright.agent.ports import AgentPorts
@@ -25,8 +22,9 @@ from meshwright.model.proxy import Role, application_address
 from meshwright.node.relay import Relay
 from meshwright.processes.state import DataDirectory
 from meshwright.wiring.envoy_binary import envoy_path
-from meshwright.wiring.machine import NODE_SOCKET, Machine, machine_of, run_file_of, settle, stop_on_signals
+from meshwright.wiring.machine import NODE_SOCKET, Machine, machine_of, run_file_of, settle
 from meshwright.wiring.node_documents import DocumentReader
+from meshwright.wiring.process_main import run_process, stop_on_signals
 from meshwright.wiring.proxy_aims import ProxyAims
 from meshwright.xds.server import XdsServer
 
@@ -153,12 +151,7 @@ async def serve(data_dir: Path) -> None:
 
 def main() -> int:
     """The supervisor starts this."""
-    parser = argparse.ArgumentParser(prog="meshwright-agent", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    uvloop.run(serve(given.data))
-    return 0
+    return run_process("meshwright-agent", __doc__, serve)
 
 
 if __name__ == "__main__":

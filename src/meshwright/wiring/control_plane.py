@@ -5,7 +5,6 @@ of pods, follows. Machines get what they need over the node stream. It may be ki
 proxies go on with what they have, and the next one takes over from the store and from what the agents report.
 """
 
-import argparse
 import asyncio
 import logging
 import sys
@@ -14,8 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-
-import uvloop
 
 from meshwright.agent.settings import Rung
 from meshwright.ca.authority import Authority
@@ -41,10 +38,11 @@ from meshwright.wiring.cluster_addresses import cluster_addresses
 from meshwright.wiring.control_plane_metrics import ControlPlaneMetrics
 from meshwright.wiring.host_ports import show_host_ports
 from meshwright.wiring.live_mesh import LiveMesh
-from meshwright.wiring.machine import NODE, NODE_SOCKET, machine_of, run_file_of, settle, stop_on_signals
+from meshwright.wiring.machine import NODE, NODE_SOCKET, machine_of, run_file_of, settle
 from meshwright.wiring.mesh_control import MeshControl
 from meshwright.wiring.object_api import ApiPlace, ObjectApi
 from meshwright.wiring.pod_reports import PodReports
+from meshwright.wiring.process_main import run_process, stop_on_signals
 from meshwright.wiring.receipts import Receipts
 from meshwright.wiring.run_file import RunFile
 from meshwright.wiring.seeding import AUTHOR, fingerprint, seed
@@ -230,12 +228,7 @@ async def seed_once(store: Store, record: Path, run: RunFile) -> None:
 
 def main() -> int:
     """The supervisor starts this."""
-    parser = argparse.ArgumentParser(prog="meshwright-control-plane", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    uvloop.run(serve(given.data))
-    return 0
+    return run_process("meshwright-control-plane", __doc__, serve)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 import asyncio
 import gc
-import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,15 +55,6 @@ def run_file_of(data: DataDirectory) -> RunFile:
     if run is None:
         raise SystemExit(f"{data.root} holds no mesh: start one with `meshwright up`")
     return run
-
-
-def stop_on_signals() -> asyncio.Event:
-    """Set by SIGTERM and SIGINT."""
-    stop = asyncio.Event()
-    on_signal: Callable[[], None] = stop.set
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    return stop
 
 
 def settle() -> None:

@@ -5,7 +5,6 @@ the console. A process of its own, so that a flood of requests in the mesh delay
 time, the next one goes on where the last flush was.
 """
 
-import argparse
 import asyncio
 import contextlib
 import logging
@@ -13,14 +12,13 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvicorn
-import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -30,6 +28,7 @@ from starlette.types import ASGIApp
 from meshwright.agent.paths import PodPaths
 from meshwright.agent.settings import Rung
 from meshwright.asynctools.latest import Latest
+from meshwright.asynctools.quiet_server import QuietServer
 from meshwright.console.application import application
 from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams, Wanted
 from meshwright.model.names import ProxyName
@@ -46,8 +45,9 @@ from meshwright.telemetry.kept_totals import KeptTotals
 from meshwright.telemetry.records import RequestRing
 from meshwright.telemetry.totals import Totals
 from meshwright.telemetry.usage import Usage
-from meshwright.wiring.machine import run_file_of, settle, stop_on_signals
+from meshwright.wiring.machine import run_file_of, settle
 from meshwright.wiring.own_metrics import OwnMetrics
+from meshwright.wiring.process_main import run_process, stop_on_signals
 from meshwright.wiring.run_file import RunFile
 from meshwright.wiring.usage_gathering import follow_usage
 
@@ -207,15 +207,7 @@ def keep_token(path: Path) -> str:
     return path.read_text().strip()
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
-def _server(app: ASGIApp, before: int, port: int) -> tuple[_Server, socket.socket]:
+def _server(app: ASGIApp, before: int, port: int) -> tuple[QuietServer, socket.socket]:
     """A worker that is started again takes the port that it had `before`, where pages wait for it."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -234,7 +226,7 @@ def _server(app: ASGIApp, before: int, port: int) -> tuple[_Server, socket.socke
         proxy_headers=False,
         timeout_graceful_shutdown=1,
     )
-    return _Server(config), listener
+    return QuietServer(config), listener
 
 
 def _bound(listener: socket.socket, port: int) -> bool:
@@ -253,12 +245,7 @@ async def serve(data_dir: Path) -> None:
 
 def main() -> int:
     """The supervisor starts this."""
-    parser = argparse.ArgumentParser(prog="meshwright-telemetry", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    uvloop.run(serve(given.data))
-    return 0
+    return run_process("meshwright-telemetry", __doc__, serve)
 
 
 if __name__ == "__main__":

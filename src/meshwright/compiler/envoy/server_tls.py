@@ -3,11 +3,10 @@
 from meshwright.compiler.envoy.transport import MESH_SECRETS, trust_domains
 from meshwright.compiler.features import client_tls, mutual_tls
 from meshwright.compiler.proto import flag, pack, secret
-from meshwright.envoyapi.envoy.config.core.v3.base_pb2 import DataSource, TransportSocket
+from meshwright.envoyapi.envoy.config.core.v3.base_pb2 import TransportSocket
 from meshwright.envoyapi.envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
     CertificateValidationContext,
     SubjectAltNameMatcher,
-    TlsCertificate,
     TlsParameters,
 )
 from meshwright.envoyapi.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import (
@@ -36,7 +35,7 @@ def socket(tls: ServerTls, settings: MeshSettings, *, http: bool) -> TransportSo
     params = _params(tls)
     if params.ByteSize():
         common.tls_params.CopyFrom(params)
-    _certificate(common, tls)
+    client_tls.add_certificate(common, tls.credential_name, tls.server_certificate, tls.private_key)
     context = DownstreamTlsContext(common_tls_context=common)
     if tls.mode in (ServerTlsMode.MUTUAL, ServerTlsMode.OPTIONAL_MUTUAL):
         _check_clients(context.common_tls_context, tls)
@@ -62,18 +61,6 @@ def _params(tls: ServerTls) -> TlsParameters:
     if tls.max_version in VERSIONS:
         made.tls_maximum_protocol_version = VERSIONS[tls.max_version]
     return made
-
-
-def _certificate(common: CommonTlsContext, tls: ServerTls) -> None:
-    if tls.credential_name:
-        common.tls_certificate_sds_secret_configs.append(secret(client_tls.credential(tls.credential_name)))
-    else:
-        common.tls_certificates.append(
-            TlsCertificate(
-                certificate_chain=DataSource(filename=tls.server_certificate),
-                private_key=DataSource(filename=tls.private_key),
-            )
-        )
 
 
 def _check_clients(common: CommonTlsContext, tls: ServerTls) -> None:

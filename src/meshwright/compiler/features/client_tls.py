@@ -52,20 +52,20 @@ def _common(tls: ClientTls, service_names: tuple[str, ...]) -> CommonTlsContext:
         )
     )
     if tls.mode is ClientTlsMode.MUTUAL:
-        _own_certificate(made, tls)
+        add_certificate(made, tls.credential_name, tls.client_certificate, tls.private_key)
     if not tls.insecure_skip_verify:
         _validation(made, tls, service_names)
     return made
 
 
-def _own_certificate(made: CommonTlsContext, tls: ClientTls) -> None:
-    if tls.credential_name:
-        made.tls_certificate_sds_secret_configs.append(secret(credential(tls.credential_name)))
+def add_certificate(made: CommonTlsContext, credential_name: str, certificate: str, private_key: str) -> None:
+    """What this side shows: a credential by its name, else the files."""
+    if credential_name:
+        made.tls_certificate_sds_secret_configs.append(secret(credential(credential_name)))
     else:
         made.tls_certificates.append(
             TlsCertificate(
-                certificate_chain=DataSource(filename=tls.client_certificate),
-                private_key=DataSource(filename=tls.private_key),
+                certificate_chain=DataSource(filename=certificate), private_key=DataSource(filename=private_key)
             )
         )
 

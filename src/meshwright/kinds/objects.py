@@ -96,17 +96,19 @@ class _Reading:
         """
         ordered = sorted(rivals, key=lambda pair: _age(pair[0]))
         first, kind = ordered[0]
-        for document, _ in ordered[1:]:
-            same = document.value == first.value
-            origin = Origin(document.ref, "metadata.name")
-            code = codes.REPEATED_OBJECT if same else codes.DUPLICATE_OBJECT
-            kept = first.locate("metadata.name")
-            what = f"{document.ref} (also at {kept.file}:{kept.line})"
-            self._report(code, origin, document.locate("metadata.name"), what)
-            if not same and kind.closed is not None:
-                blocked = Document(first.file, first.index, first.ref, {}, first.mark, refused=True)
-                return blocked, kind
+        others = [document for document, _ in ordered[1:]]
+        different = [document for document in others if document.value != first.value]
+        self._report_more(codes.DUPLICATE_OBJECT if different else codes.REPEATED_OBJECT, first, different or others)
+        if different and kind.closed is not None:
+            return Document(first.file, first.index, first.ref, {}, first.mark, refused=True), kind
         return first, kind
+
+    def _report_more(self, code: codes.Code, first: Document, others: Sequence[Document]) -> None:
+        """One finding for all of them, at the first of them: it names the places of the rest."""
+        own, *rest = (document.locate("metadata.name") for document in others)
+        kept = first.locate("metadata.name")
+        places = ", ".join(f"{each.file}:{each.line}" for each in (kept, *rest))
+        self._report(code, Origin(first.ref, "metadata.name"), own, f"{first.ref} (also at {places})")
 
     def _unknown(self, document: Document) -> None:
         """A kind that the table does not have under this apiVersion: misspelt, of another version, or not used.

@@ -61,6 +61,7 @@ def test_one_record_a_list_or_one_in_each_line() -> None:
 
 def test_a_line_of_an_access_log_tells_its_id() -> None:
     assert from_text(f"an older one\n{LINE}\n", None) == ID
+    assert from_text(json.dumps({"request_id": ID, "method": "GET", "authority": "details:9080"}), None) == ID
 
 
 @pytest.mark.parametrize("text", ["", "nothing", "[1, 2]", '{"a": "b"}', "null"])

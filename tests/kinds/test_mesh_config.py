@@ -22,7 +22,7 @@ def test_defaults() -> None:
 
 def test_all_settings() -> None:
     read = settings_of(
-        "accessLogFile: /dev/stdout\naccessLogEncoding: JSON\naccessLogFormat: x\ntrustDomain: td.example\n"
+        "accessLogFile: /dev/stdout\naccessLogEncoding: JSON\naccessLogFormat: '{}'\ntrustDomain: td.example\n"
         "trustDomainAliases: [b, a]\noutboundTrafficPolicy: {mode: REGISTRY_ONLY}\nenableAutoMtls: false\n"
         "connectTimeout: 3s\ndnsRefreshRate: 5s\nrootNamespace: mesh-root\nmeshMTLS: {minProtocolVersion: TLSV1_3}\n"
         "defaultConfig:\n  discoveryAddress: istiod.istio-system.svc:15012\n"
@@ -52,6 +52,15 @@ def test_a_wrong_setting_keeps_its_default_and_the_others_count() -> None:
     ]
     assert read.findings[0].fix == "did you mean `connectTimeout`?"
     assert read.value == MeshSettings(trust_domain="a.b")
+
+
+def test_a_format_of_json_is_an_object() -> None:
+    for text in ("x", "[1]", "'{'", "'%RESPONSE_CODE%'"):
+        read = settings_of(f"accessLogFile: /dev/stdout\naccessLogEncoding: JSON\naccessLogFormat: {text}\n")
+        found = [(finding.code.id, finding.origin.path) for finding in read.findings]
+        assert found == [("MW0002", "data.mesh.accessLogFormat")]
+        assert read.value.access_log_format == ""
+    assert settings_of("accessLogFormat: x").value.access_log_format == "x"
 
 
 def test_text_that_is_no_settings() -> None:

@@ -19,6 +19,7 @@ SETTLED_SECONDS = 3.0  # proxies are read one after another, each two seconds, a
 LAST, LAST_FAILED, FROM_INPUT = "last", "last-failed", "-"
 OK = 200
 REQUEST_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+ARRIVES_SECONDS = 4.0
 Record = dict[str, Any]
 
 
@@ -66,6 +67,10 @@ def meant(mesh: LocalMesh, words: str, hop: int | None) -> Meant:
             raise Failure(f"no request {'that failed ' if failed else ''}is kept (meshwright requests)")
         words = (_settled(found, time.time()) or found)[-1]["id"]
     hops = last_requests(mesh, MOST, request=words)
+    end = time.monotonic() + ARRIVES_SECONDS
+    while not hops and REQUEST_ID.fullmatch(words) and time.monotonic() < end:  # as from a log line of just now
+        time.sleep(0.5)
+        hops = last_requests(mesh, MOST, request=words)
     names = sorted({str(each["id"]) for each in hops})
     if not names:
         raise Failure(

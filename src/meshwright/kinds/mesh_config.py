@@ -1,5 +1,6 @@
 """Mesh-wide settings: the key `mesh` of the ConfigMap `istio` in `istio-system`, as Istio writes them."""
 
+import json
 from collections.abc import Iterable
 
 from meshwright.documents import yaml_text
@@ -106,12 +107,28 @@ def _read(config: ConfigMap, text: str) -> Checked[MeshSettings]:
         SCHEMA.check({name: item}, _PLACE, run)
         if not refused(run.findings[before:]):
             good[name] = item
+    _check_log_format(good, run)
     fields = Fields(good, config.meta.ref, _PLACE)
     mode = fields.child_or_empty("outboundTrafficPolicy").text("mode")
     if mode == _DYNAMIC_DNS:
         place: Place = ((_PLACE, "outboundTrafficPolicy"), "mode")
         run.report(codes.NOT_SUPPORTED, place, _DYNAMIC_DNS, "ALLOW_ANY is used")
     return Checked(_settings(fields), tuple(run.findings))
+
+
+def _check_log_format(good: dict[str, Value], run: Run) -> None:
+    """With encoding JSON the format is the text of an object; another one is left out."""
+    text = good.get("accessLogFormat")
+    if good.get("accessLogEncoding") != AccessLogEncoding.JSON or not isinstance(text, str) or not text:
+        return
+    try:
+        fine = isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        fine = False
+    if not fine:
+        fix = 'with accessLogEncoding JSON write an object, e.g. {"code": "%RESPONSE_CODE%"}'
+        run.wrong_type((_PLACE, "accessLogFormat"), "the text of a JSON object", text, fix)
+        del good["accessLogFormat"]
 
 
 def _counts(fields: Fields) -> bool:

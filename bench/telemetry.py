@@ -1,8 +1,12 @@
-"""What telemetry costs: throughput of a pair of sidecars with it against a pair without, and a flood of records.
+"""What telemetry costs: a pair of sidecars with it against a pair without, and a flood of records.
 
-`python -m bench.telemetry`; both pairs take turns in one run. The flood writes lines into a proxy's `requests.log` as
-a proxy would that has so many requests; meanwhile changes are pushed, and the worker's memory, CPU and the file's
-size are watched.
+`python -m bench.telemetry`; both pairs take turns in one run. Two figures say what telemetry costs: the throughput,
+and the CPU time of both proxies for each request, which is the steadier one where others work on the machine. Our own
+processes (the worker that asks the proxies and reads their lines, agent, control plane) are counted apart: their CPU
+time while both sides take turns, per request.
+
+The flood writes lines into a proxy's `requests.log` as a proxy would that has so many requests; meanwhile changes are
+pushed, and the worker's memory, CPU and the file's size are watched.
 """
 
 import asyncio
@@ -17,21 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from bench._load import generator
-from bench._memory import processes, sizes_of
+from bench._memory import OWN, processes, sizes_of
 from bench._product import Document, Product, pair_documents, product, product_side
-from bench._rounds import Measured, Shape, answers, cpu_seconds, ratio, take_turns
+from bench._rounds import MICROSECONDS, Measured, Shape, answers, cpu_seconds, ratio, take_turns
 from bench._running import until_stopped
 from bench._sandbox import HTTP2_HOST
 from meshwright.processes.client import connected
 
 GOAL = 0.95
-LABELS = {"rate": "requests/s", "p50": "p50 us", "p99": "p99 us", "cpu": "CPU us/request"}
+LABELS = {"rate": "requests/s", "cpu": "CPU us/request", "p50": "p50 us", "p99": "p99 us"}
 LINES_PER_SECOND, PAUSE = 50_000, 0.02
 FLOOD_ROUNDS, CHANGES = 6, 5
 WORKER = "telemetry_process"
 SHAPES = (
-    Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=1, rounds=20),
-    Shape("16 connections, HTTP/1.1 between the proxies", http2=False, connections=16, seconds=1, rounds=14),
+    Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=1, rounds=40),
+    Shape("16 connections, HTTP/1.1 between the proxies", http2=False, connections=16, seconds=1, rounds=40),
     Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=10),
 )
 OFF: Document = {
@@ -48,14 +52,22 @@ async def measure() -> None:
     print(f"load: {generator()}; server application: an Envoy that answers 1 KiB")
     async with product([], pair_documents()) as on, product([], [*pair_documents(), OFF]) as off:
         sides = (await product_side(on), await product_side(off))
+        own = tuple([one.pid for one in processes(mesh.data) if one.kind == OWN] for mesh in (on, off))
         for side in sides:
             for http2 in (True, False):
                 await answers(side, http2=http2)
         for shape in SHAPES:
+            before = [sum(map(cpu_seconds, pids)) for pids in own]
             with_it, without = await take_turns(sides, shape)
+            spent = [sum(map(cpu_seconds, pids)) - start for pids, start in zip(own, before, strict=True)]
             print(f"\n{shape.name}: {shape.rounds} pairs of rounds of {shape.seconds:g} s, medians")
             for what, label in LABELS.items():
                 _print_ratio(what, label, with_it, without)
+            own_on, own_off = (
+                MICROSECONDS * cpu / max(1, side.requests)
+                for cpu, side in zip(spent, (with_it, without), strict=True)
+            )
+            print(f"  {'our processes':15} on {own_on:9.1f}  off {own_off:9.1f}  CPU us/request")
             if with_it.failed or without.failed:
                 print(f"  failed requests: on {with_it.failed}, off {without.failed}")
         await _flooded(on)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from meshwright.model import metric_tags
 from meshwright.telemetry.exposing import exposition
 from meshwright.telemetry.exposition import Sample, samples
 from meshwright.telemetry.facts import UNKNOWN, PodFacts, ServiceFacts, facts_of
@@ -23,7 +24,6 @@ FROM_WEB = {
     "grpc_response_status": "",
     "cluster": "outbound|8000||cart.shop",
     "workload": "cart;shop;cart;v2;Kubernetes",
-    "source_principal": WEB_URI,
     "destination_principal": CART_URI,
 }
 AT_CART = {
@@ -33,7 +33,6 @@ AT_CART = {
     "cluster": "inbound|8000||",
     "peer": "10.0.0.1",
     "source_principal": WEB_URI,
-    "destination_principal": CART_URI,
 }
 
 
@@ -53,6 +52,7 @@ def test_both_reporters_name_the_same_ends() -> None:
     assert destination["connection_security_policy"] == "mutual_tls"
     assert (source["destination_service"], source["destination_service_name"]) == ("cart.shop", "cart")
     assert (source["source_app"], source["destination_version"]) == ("web", "v2")
+    assert (source["source_principal"], source["destination_principal"]) == (WEB_URI, CART_URI)
 
 
 def test_a_caller_whose_certificate_is_of_somebody_else_is_not_named() -> None:
@@ -74,8 +74,34 @@ def test_calls_that_reach_nobody_are_named_by_what_was_asked_for() -> None:
     assert labels(WEB, lost)["destination_service"] == "cart.shop"
     outside = {**lost, "cluster": "PassthroughCluster", "host": "example.com"}
     assert labels(WEB, outside)["destination_service_name"] == "PassthroughCluster"
-    refused = {**lost, "cluster": "-", "host": "example.com", "refused": "BlackHoleCluster"}
+    refused = {**lost, "cluster": "-", "host": "example.com", "route": "block_all"}
     assert labels(WEB, refused)["destination_service_name"] == "BlackHoleCluster"
+
+
+def test_who_shows_no_identity_of_a_mesh_is_not_shown_one() -> None:
+    told = labels(WEB, {**FROM_WEB, "destination_principal": "https://somewhere.example.com"})
+    assert told["source_principal"] == UNKNOWN
+    told = labels(CART, {**AT_CART, "source_principal": "-"})
+    assert (told["destination_principal"], told["connection_security_policy"]) == (UNKNOWN, "none")
+
+
+def test_names_of_routes_may_have_spaces() -> None:
+    told = {"reporter": "source", "cluster": "c", "route": "to the canary", "host": "cart:80"}
+    assert metric_tags.parted(metric_tags.joined(told)) == told
+    assert metric_tags.parted(metric_tags.joined({"reporter": "source"})) == {"reporter": "source"}
+
+
+def test_requests_are_counted_by_their_durations() -> None:
+    metric = "envoy_istio_request_duration_milliseconds"
+    text = f'{metric}_bucket{{of="x",le="1"}} 4\n{metric}_sum{{of="x"}} 2.5\n{metric}_count{{of="x"}} 5\n'
+    text += 'envoy_istio_tcp_connections_opened_total{of="y"} 2\n'
+    tags = (("of", "x"),)
+    requests = Sample("istio_requests_total", tags, "", 5)
+    opened = Sample("istio_tcp_connections_opened_total", (("of", "y"),), "", 2)
+    assert list(samples(text, "istio_", histograms=False)) == [requests, opened]
+    durations = [one for one in samples(text, "istio_") if one.metric.startswith("istio_request_duration")]
+    assert [one.value for one in durations] == [4, 2.5, 5]
+    assert requests in list(samples(text, "istio_"))
 
 
 def test_protocols() -> None:

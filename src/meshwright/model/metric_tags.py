@@ -1,7 +1,8 @@
 """What one series of a proxy's counters is told apart by: all values in one tag, in this order, with spaces between.
 
 One tag instead of ten is what makes counting cheap: Envoy puts a text together for each tag of each series, for each
-request. No value has a space in it but the last, which a client may have made up. What a series does not have is "-".
+request. Only the last two may have spaces: a route's name, which is configuration, and the Host header, which a
+client may have made up. What a series does not have is "-".
 """
 
 TAG = "of"
@@ -22,9 +23,11 @@ ORDER = (
     "peer",
     "source_principal",
     "destination_principal",
-    "refused",
+    "route",
     "host",
 )
+REFUSING_ROUTE = "block_all"
+"""Istio's name of the route of requests for hosts that nobody knows, where these are not let through."""
 
 
 def joined(values: dict[str, str]) -> str:
@@ -34,5 +37,7 @@ def joined(values: dict[str, str]) -> str:
 
 def parted(value: str) -> dict[str, str]:
     """The values by name, without those that are nothing."""
-    parts = value.split(" ", len(ORDER) - 1)
+    *parts, last = value.split(" ", len(ORDER) - 2)
+    route, _, host = last.rpartition(" ")
+    parts += (route, host)
     return {name: part for name, part in zip(ORDER, parts, strict=False) if part not in {"", NOTHING}}

@@ -24,11 +24,24 @@ class Sample:
     value: float
 
 
-def samples(text: str, prefix: str) -> Iterator[Sample]:
-    """The samples of metrics whose name (without Envoy's own prefix) begins with `prefix`."""
-    wanted = PREFIX + prefix
+REQUESTS = "istio_requests_total"
+DURATIONS = "istio_request_duration_milliseconds"
+
+
+def samples(text: str, prefix: str, *, histograms: bool = True) -> Iterator[Sample]:
+    """The samples of metrics whose name (without Envoy's own prefix) begins with `prefix`.
+
+    Envoy has no counter of requests: the count of their durations is told as one, too. Without `histograms` that is
+    all that is told of durations.
+    """
+    wanted, durations, count = PREFIX + prefix, PREFIX + DURATIONS, f"{PREFIX}{DURATIONS}_count{{"
     for line in text.splitlines():
         if not line.startswith(wanted):
+            continue
+        if line.startswith(count):
+            head, _, value = line.rpartition(" ")
+            yield Sample(REQUESTS, _head(head)[1], "", float(value))
+        if not histograms and line.startswith(durations):
             continue
         head, _, value = line.rpartition(" ")
         metric, tags, bound = _head(head)

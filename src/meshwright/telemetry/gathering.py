@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from meshwright.telemetry.exposition import samples
+from meshwright.telemetry.exposition import REQUESTS, samples
 from meshwright.telemetry.facts import MeshFacts, PodFacts
-from meshwright.telemetry.graph import REQUESTS, TrafficWindow
+from meshwright.telemetry.graph import TrafficWindow
 from meshwright.telemetry.history import FLUSH_SECONDS, History
 from meshwright.telemetry.kept_totals import KeptTotals
 from meshwright.telemetry.records import RequestRing, record_of
@@ -151,7 +151,7 @@ class Gathering:
             if not epoch or epoch != place.epoch():
                 return None
             self._totals.begin(pod.name, epoch)
-            grown = self._totals.take(pod, samples(text, PREFIX), facts)
+            grown = self._totals.take(pod, samples(text, PREFIX, histograms=target == EVERYTHING), facts)
             with contextlib.suppress(ScrapeError):
                 requests = sum(growth.amount for growth in grown if growth.metric == REQUESTS)
                 await self._sampling.adapt(pod.name, path, requests / INTERVAL_SECONDS)

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from meshwright.telemetry.exposition import DURATIONS, REQUESTS
 from meshwright.telemetry.facts import UNKNOWN, MeshFacts
 from meshwright.telemetry.labels import Labels
 from meshwright.telemetry.totals import Growth
 
 WINDOW_SECONDS = 30.0
-REQUESTS = "istio_requests_total"
 CONNECTIONS = "istio_tcp_connections_opened_total"
-DURATIONS = "istio_request_duration_milliseconds"
 SERVER_ERROR = 500
 K = TypeVar("K")
 Node = tuple[str, str, str]

@@ -13,7 +13,8 @@ from meshwright.telemetry.facts import CLUSTER, UNKNOWN, MeshFacts, PodFacts
 
 CLUSTER_PARTS = 4  # outbound|9080|v1|reviews.default.svc.cluster.local
 WORKLOAD_PARTS = 5  # workload;namespace;canonical service;revision;cluster
-PASSTHROUGH = frozenset({"PassthroughCluster", "InboundPassthroughCluster", "BlackHoleCluster"})
+BLACK_HOLE = "BlackHoleCluster"
+PASSTHROUGH = frozenset({"PassthroughCluster", "InboundPassthroughCluster", BLACK_HOLE})
 NOTHING = frozenset({"", "-"})
 Labels = tuple[tuple[str, str], ...]
 
@@ -84,7 +85,7 @@ def namespace_of(principal: str) -> str:
 def _as_source(own: PodFacts, told: Mapping[str, str], facts: MeshFacts) -> dict[str, str]:
     pod, namespace = _destination(told, facts)
     principal = told.get("destination_principal", "")
-    labels = _end("source", own, principal=told.get("source_principal", ""))
+    labels = _end("source", own, principal=_own_identity(own, principal, facts))
     labels |= _end("destination", pod, namespace or namespace_of(principal), principal)
     labels |= _called(told, facts, labels["destination_workload_namespace"])
     labels["connection_security_policy"] = UNKNOWN  # as Istio: the server knows
@@ -109,8 +110,8 @@ def _destination(told: Mapping[str, str], facts: MeshFacts) -> tuple[PodFacts | 
 def _called(told: Mapping[str, str], facts: MeshFacts, namespace: str) -> dict[str, str]:
     """The service: by the cluster's name, by the route that refuses, else by the Host header."""
     cluster, host = told.get("cluster", ""), told.get("host", "")
-    if told.get("refused"):
-        return _service(host, told["refused"], namespace)
+    if told.get("route") == metric_tags.REFUSING_ROUTE and not cluster:
+        return _service(host, BLACK_HOLE, namespace)
     if cluster in PASSTHROUGH:
         return _service(host, cluster, namespace)
     parts = cluster.split("|")
@@ -126,7 +127,8 @@ def _called(told: Mapping[str, str], facts: MeshFacts, namespace: str) -> dict[s
 
 
 def _as_destination(own: PodFacts, told: Mapping[str, str], facts: MeshFacts) -> dict[str, str]:
-    principal, server = told.get("source_principal", ""), told.get("destination_principal", "")
+    principal = told.get("source_principal", "")
+    server = _own_identity(own, principal, facts)
     caller = _caller(told.get("peer", ""), principal, facts)
     labels = _end("source", caller, namespace_of(principal), principal)
     labels |= _end("destination", own, principal=server)
@@ -140,8 +142,18 @@ def _caller(address: str, principal: str, facts: MeshFacts) -> PodFacts | None:
     pod = facts.addresses.get(address)
     if pod is None or not principal:
         return pod
-    own = f"spiffe://{facts.trust_domain}/ns/{pod.namespace}/sa/{pod.service_account}"
-    return pod if principal == own else None
+    return pod if principal == _identity(pod, facts) else None
+
+
+def _identity(pod: PodFacts, facts: MeshFacts) -> str:
+    return f"spiffe://{facts.trust_domain}/ns/{pod.namespace}/sa/{pod.service_account}"
+
+
+def _own_identity(own: PodFacts, peer: str, facts: MeshFacts) -> str:
+    """What the proxy showed itself to a peer with this identity: within meshes both sides show theirs. Asking Envoy
+    for it would cost each request an operator.
+    """
+    return _identity(own, facts) if namespace_of(peer) != UNKNOWN else ""
 
 
 def _served(own: PodFacts, told: Mapping[str, str], facts: MeshFacts) -> dict[str, str]:

@@ -4,23 +4,11 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import Any
 
+from meshwright.model import metric_tags
 from meshwright.telemetry.facts import UNKNOWN, MeshFacts, PodFacts
 from meshwright.telemetry.graph import caller_counts, edge_id, edge_of, node_id
 from meshwright.telemetry.labels import istio_labels
 
-TAGS = (
-    "reporter",
-    "response_code",
-    "grpc_response_status",
-    "response_flags",
-    "cluster",
-    "workload",
-    "peer",
-    "source_principal",
-    "destination_principal",
-    "refused",
-    "host",
-)
 PER_EDGE = 200
 MOST_EDGES = 500
 
@@ -48,7 +36,7 @@ class RequestRing:
 
 def record_of(own: PodFacts, said: Mapping[str, Any], facts: MeshFacts) -> tuple[str, dict[str, Any]] | None:
     """The edge's id and what is shown of one request; None when the caller's proxy tells the same one."""
-    tags = tuple((name, str(said.get(name) or "")) for name in TAGS)
+    tags = tuple((name, str(said.get(name) or "")) for name in metric_tags.ORDER)
     metric = "istio_requests_total" if said.get("method") else "istio_tcp_connections_closed_total"
     labels = istio_labels(own, metric, tags, facts)
     told = dict(labels)

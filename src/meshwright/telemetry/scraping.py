@@ -7,7 +7,7 @@ from meshwright.processes import unixsockets
 
 SECONDS = 5.0
 MOST_BYTES = 64 * 1024 * 1024
-COUNTERS = "/stats/prometheus?usedonly&filter=^istio.(requests_total|messages_total|tcp_)"
+COUNTERS = "/stats/prometheus?usedonly&filter=^istio.(request_duration|messages_total|tcp_)"
 EVERYTHING = "/stats/prometheus?usedonly&filter=^istio."
 OK = b"200"
 HEADERS = "host: envoy-admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"

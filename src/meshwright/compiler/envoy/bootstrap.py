@@ -37,6 +37,8 @@ KEPT_PATTERN = r"vhost\..*\.route\..*"
 INBOUND_CONNECTIONS = r"listener\.0\.0\.0\.0_15006\.downstream_cx_active"
 OPEN_CONNECTIONS = r"listener\.(.*_\d{2,}|.*\.sock)\.downstream_cx_active"
 MOST_CONNECTIONS = 2147483647
+HISTOGRAMS_INTERVAL = "1s"
+"""What histograms say is as old at most: requests are counted by one of them."""
 
 Document = dict[str, Json]
 
@@ -79,6 +81,7 @@ def base(proxy: Proxy, settings: MeshSettings, admin: str) -> Document:
         "node": node(proxy, settings),
         "admin": {"address": {"pipe": {"path": admin, "mode": ADMIN_MODE}}},
         "stats_config": {"stats_matcher": _kept_stats(proxy)},
+        "stats_flush_interval": HISTOGRAMS_INTERVAL,
         "layered_runtime": {
             "layers": [
                 {

@@ -12,6 +12,7 @@ from meshwright.compiler.envoy.listener_filters import http_inspector, original_
 from meshwright.compiler.envoy.network_filters import http_manager, tcp_proxy
 from meshwright.compiler.envoy.transport import MESH_SECRETS, trust_domains
 from meshwright.compiler.features import mutual_tls
+from meshwright.compiler.features.metrics.messages import may_be_grpc
 from meshwright.compiler.names import (
     BLACK_HOLE,
     INBOUND_PASSTHROUGH,
@@ -173,14 +174,15 @@ def _port_chains(port: InboundPort, settings: MeshSettings, bind: str, *, redire
         made = _chain(row, f"{bind}_{port.port}", settings)
         if redirected:
             made.filter_chain_match.destination_port.value = port.port
-        made.filters.append(_last_filter(row, port.port, bind, settings))
+        made.filters.append(_last_filter(row, port, bind, settings))
         yield made
 
 
-def _last_filter(row: Row, port: PortNumber, bind: str, settings: MeshSettings) -> Filter:
+def _last_filter(row: Row, port: InboundPort, bind: str, settings: MeshSettings) -> Filter:
     if row.http:
-        return http_manager(Direction.INBOUND, f"inbound_{bind}_{port};", inbound_routes(port), settings)
-    return tcp_proxy(inbound_cluster(port), settings, direction=Direction.INBOUND)
+        grpc, stat = may_be_grpc(port.protocol), f"inbound_{bind}_{port.port};"
+        return http_manager(Direction.INBOUND, stat, inbound_routes(port.port), settings, grpc=grpc)
+    return tcp_proxy(inbound_cluster(port.port), settings, direction=Direction.INBOUND)
 
 
 def _other_ports(mode: MutualTlsMode, settings: MeshSettings) -> Iterator[FilterChain]:

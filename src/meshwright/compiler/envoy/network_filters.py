@@ -32,13 +32,15 @@ SIDES = {
 }
 
 
-def http_manager(direction: Direction, stat_prefix: str, routes: ResourceName, settings: MeshSettings) -> Filter:
-    """HTTP whose routes are asked for by name."""
+def http_manager(
+    direction: Direction, stat_prefix: str, routes: ResourceName, settings: MeshSettings, *, grpc: bool = True
+) -> Filter:
+    """HTTP whose routes are asked for by name. `grpc`: calls of gRPC may come, whose messages are counted."""
     manager = HttpConnectionManager(
         stat_prefix=stat_prefix,
         rds=Rds(route_config_name=routes, config_source=ads(wait=False)),
-        http_filters=http_filters(direction, counted=settings.metrics),
-        access_log=_request_logs(direction, settings),
+        http_filters=http_filters(direction, counted=settings.metrics and grpc),
+        access_log=_request_logs(direction, settings, routes, grpc=grpc),
         use_remote_address=flag(direction is Direction.GATEWAY),
         normalize_path=flag(value=True),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
@@ -83,13 +85,18 @@ def weighted_tcp_proxy(
     return _tcp(proxy, settings, Direction.OUTBOUND)
 
 
-def _request_logs(direction: Direction, settings: MeshSettings) -> tuple[AccessLog, ...]:
+def _request_logs(
+    direction: Direction, settings: MeshSettings, routes: ResourceName, *, grpc: bool
+) -> tuple[AccessLog, ...]:
+    """Inbound routes have the name of the only cluster that they lead to."""
     side = SIDES[direction]
+    cluster = routes if direction is Direction.INBOUND else ""
     if not settings.metrics:
         return logs(settings)
-    counted = (*requests.request_metrics(side), *messages.message_metrics(side, long=settings.records))
+    counted = requests.request_metrics(side, cluster)
+    called = messages.message_metrics(side, long=settings.records) if grpc else ()
     recorded = requests.request_records(side) if settings.records else ()
-    return (*logs(settings), *counted, *recorded)
+    return (*logs(settings), *counted, *called, *recorded)
 
 
 def _tcp(proxy: TcpProxy, settings: MeshSettings, direction: Direction) -> Filter:

@@ -14,12 +14,13 @@ from meshwright.compiler.envoy.sidecar_hosts import Aliases, Chunk, Entry, Group
 from meshwright.compiler.envoy.virtual_hosts import Part, packed
 from meshwright.compiler.features.timeout import set_timeout
 from meshwright.compiler.memo import ImpureError
-from meshwright.compiler.names import BLACK_HOLE, HTTP_PROXY, PASSTHROUGH, is_sniffed
+from meshwright.compiler.names import HTTP_PROXY, PASSTHROUGH, is_sniffed
 from meshwright.compiler.visibility.buckets import BUCKETS, bucket_of
 from meshwright.compiler.visibility.owners import Owners
 from meshwright.compiler.visibility.view import View, VisibleService
 from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import Route, RouteMatch, VirtualHost
 from meshwright.envoyapi.envoy.config.route.v3.route_pb2 import RouteConfiguration
+from meshwright.model.metric_tags import REFUSING_ROUTE
 from meshwright.model.names import ROUTES, Hostname, ResourceName
 from meshwright.model.service import Service
 from meshwright.model.settings import MeshSettings, OutboundMode
@@ -254,10 +255,9 @@ def _unknown_hosts(view: View) -> VirtualHost:
     A forward proxy has no original destination to pass a request on to, so there they are refused too.
     """
     if hosts.is_proxied(view) or view.settings.outbound_mode is OutboundMode.REGISTRY_ONLY:
-        refuse = Route(name="block_all", match=RouteMatch(prefix="/"))
+        refuse = Route(name=REFUSING_ROUTE, match=RouteMatch(prefix="/"))
         refuse.direct_response.status = BAD_GATEWAY
-        refuse.metadata.filter_metadata["meshwright"].fields["refused"].string_value = BLACK_HOLE
-        return VirtualHost(name="block_all", domains=["*"], routes=[refuse], include_request_attempt_count=True)
+        return VirtualHost(name=REFUSING_ROUTE, domains=["*"], routes=[refuse], include_request_attempt_count=True)
     allow = Route(name="allow_any", match=RouteMatch(prefix="/"))
     allow.route.cluster = PASSTHROUGH
     set_timeout(allow.route, None)

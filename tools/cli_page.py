@@ -14,7 +14,7 @@ HEAD = """# The command line
 
 Exit codes: 0 fine, 1 findings or refused, 2 usage, 3 mesh not reachable, 141 the reader of our output went away
 (`| head`); those of `exec` are the command's, 127 and 126 as in a shell. POD is a pod's name, POD.NAMESPACE, or
-`deploy/NAME`; a Deployment's name alone will do.
+`deploy/NAME`, `sts/NAME`; a Deployment's name alone will do.
 """
 
 

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from meshwright.telemetry.exposition import REQUESTS, samples
 from meshwright.telemetry.facts import MeshFacts, PodFacts
-from meshwright.telemetry.graph import TrafficWindow
+from meshwright.telemetry.graph import TrafficWindow, by_edge
 from meshwright.telemetry.history import FLUSH_SECONDS, History
 from meshwright.telemetry.kept_totals import KeptTotals
 from meshwright.telemetry.records import RequestRing, record_of
@@ -68,6 +68,7 @@ class Gathering:
         self._window = window
         self._facts = facts
         self._places = places
+        self._earlier = set(self._totals.proxies)
         self._absent: dict[str, float] = {}
         self._flows: dict[str, Tail] = {}
         self._ring = ring
@@ -99,8 +100,7 @@ class Gathering:
         wanted = [(facts.pods[name], place) for name, place in places.items() if name in facts.pods]
         async with asyncio.TaskGroup() as tasks:
             looks = [tasks.create_task(self._look(gate, pod, place, target, facts)) for pod, place in wanted]
-        counted = self._window.take((growth for look in looks for growth in look.result() or ()), facts, now)
-        self._history.count(time.time(), counted)
+        self._note(wanted, [look.result() for look in looks], facts, now)
         for (pod, place), look in zip(wanted, looks, strict=True):
             self._read(pod, place, facts)
             if look.result() is not None:
@@ -111,6 +111,24 @@ class Gathering:
         self._flows = {name: tail for name, tail in self._flows.items() if name in places}
         self._sampling.forget(places.keys())
         self.rounds += 1
+
+    def _note(
+        self,
+        wanted: Sequence[tuple[PodFacts, Place]],
+        looks: Sequence[Iterable[Growth] | None],
+        facts: MeshFacts,
+        now: float,
+    ) -> None:
+        """What has grown goes to the live window and the history; of what a worker before knew, at the first look to
+        the history alone: it is of no known length of time.
+        """
+        answered = {pod.name: look for (pod, _), look in zip(wanted, looks, strict=True) if look is not None}
+        late = answered.keys() & self._earlier
+        self._earlier -= late
+        missed = (growth for name in late for growth in answered[name])
+        fresh = (growth for name, look in answered.items() if name not in late for growth in look)
+        self._history.count(time.time(), by_edge(missed, facts))
+        self._history.count(time.time(), self._window.take(fresh, facts, now))
 
     def _read(self, pod: PodFacts, place: Place, facts: MeshFacts) -> None:
         """The last requests of one proxy."""

@@ -97,10 +97,7 @@ class TrafficWindow:
 
     def take(self, grown: Iterable[Growth], facts: MeshFacts, now: float) -> Mapping[EdgeKey, EdgeCounts]:
         """Everything that was counted since the last call; `now` in seconds. By edge."""
-        edges: dict[EdgeKey, EdgeCounts] = {}
-        for growth in grown:
-            if growth.metric in (REQUESTS, CONNECTIONS, DURATIONS):
-                _count(edges, growth, facts)
+        edges = by_edge(grown, facts)
         self._began = self._began or now
         self._slices.append(_Slice(now, edges))
         while self._slices and self._slices[0].until <= now - self.seconds:
@@ -114,6 +111,15 @@ class TrafficWindow:
             for key, counts in part.edges.items():
                 total.setdefault(key, EdgeCounts()).include(counts)
         return total, max(1.0, min(self.seconds, now - self._began))
+
+
+def by_edge(grown: Iterable[Growth], facts: MeshFacts) -> dict[EdgeKey, EdgeCounts]:
+    """Growth of counters as what passed between whom; each call once."""
+    edges: dict[EdgeKey, EdgeCounts] = {}
+    for growth in grown:
+        if growth.metric in (REQUESTS, CONNECTIONS, DURATIONS):
+            _count(edges, growth, facts)
+    return edges
 
 
 def node_id(node: Node) -> str:

@@ -25,7 +25,9 @@ class Tail:
         self._path = path
         self._most = most
         inode, _, at = place.partition(":")
-        self._inode, self._at = (int(inode), int(at)) if at.isdecimal() else (0, 0)
+        known = inode.isdecimal() and at.isdecimal()
+        self._inode: int = int(inode) if known else 0
+        self._at: int = int(at) if known else 0
         self._rest = b""
 
     @property

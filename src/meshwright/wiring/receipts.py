@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -112,7 +112,9 @@ class Receipts:
         `since` (by the clock of this object); several may come at once.
         """
         now = self._latest.value
-        opened = _Open(since, self._before, now, affected(self._before, now), withheld=_withheld(self._before, now))
+        there = {name for name, each in self._proxies.progress().items() if each.connected}
+        names = affected(self._before, now, there)
+        opened = _Open(since, self._before, now, names, withheld=_withheld(self._before, now))
         self._open.update(dict.fromkeys(range(self._newest + 1, change + 1), opened))
         self._newest = max(self._newest, change)
         self._numbers = [*self._numbers[-KEPT:], (now.change, self._newest)]
@@ -209,12 +211,14 @@ def _version(published: Published, proxy: ProxyName, url: TypeUrl, name: Resourc
     return None if resource is None else resource.version
 
 
-def affected(before: Published, after: Published) -> tuple[ProxyName, ...]:
-    """The proxies that get other bytes, sorted; new and removed ones are not affected by it, they come and go."""
+def affected(before: Published, after: Published, there: Collection[ProxyName] = ()) -> tuple[ProxyName, ...]:
+    """The proxies that get other bytes, sorted; new and removed ones are not affected by it, they come and go. Those
+    that are `there` (connected) are not new, though they may have come since `before`.
+    """
     changed = {key for key, resources in after.classes.items() if before.classes.get(key) != resources}
     names: Iterable[ProxyName] = (
         name
         for name, key in after.proxies.items()
-        if name in before.proxies and (key in changed or before.proxies[name] != key)
+        if (name in before.proxies or name in there) and (key in changed or before.proxies.get(name, key) != key)
     )
     return tuple(sorted(names))

@@ -36,7 +36,7 @@ WORKER = "telemetry_process"
 SHAPES = (
     Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=1, rounds=40),
     Shape("16 connections, HTTP/1.1 between the proxies", http2=False, connections=16, seconds=1, rounds=40),
-    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=10),
+    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=20),
 )
 OFF: Document = {
     "apiVersion": "v1",

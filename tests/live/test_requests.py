@@ -27,6 +27,11 @@ def explained(mesh: Mesh, *words: str, stdin: str = "") -> dict[str, Any]:
     return json.loads(mesh.run("explain", *words, "-o", "json", stdin=stdin).stdout)
 
 
+def failed_halves(mesh: Mesh) -> list[dict[str, Any]]:
+    """The requests to `/half` that failed, the newest last."""
+    return [each for each in kept(mesh, "--failed", "--limit", "200") if each["path"] == "/half"]
+
+
 def last(mesh: Mesh, word: str) -> str:
     """The first line about the last request; another test's may be one whose caller has gone."""
     return mesh.run("explain", "--request", word, check=False).stdout.partition("\n")[0]
@@ -50,8 +55,8 @@ def test_a_logged_request_is_explained_by_its_id(mesh: Mesh) -> None:
 def test_what_failed_last_names_the_rule_behind_it(mesh: Mesh) -> None:
     url = "http://fault:8000/half"
     mesh.eventually(lambda: mesh.one(url).status == 503, "one of two is aborted", HANG)
-    mesh.eventually(lambda: bool(kept(mesh, "--failed", "--limit", "200")), "the failure is kept", HANG)
-    newest = [each for each in kept(mesh, "--failed", "--limit", "200") if each["path"] == "/half"][-1]
+    mesh.eventually(lambda: bool(failed_halves(mesh)), "the failure is kept, among those of other tests", HANG)
+    newest = failed_halves(mesh)[-1]
     answer = explained(mesh, "--request", newest["id"])
     faults = [step["origin"] for step in answer["steps"] if step["stage"] == "fault"]
     assert [(each["kind"], each["name"]) for each in faults] == [("VirtualService", "fault")]

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from meshwright.telemetry.sampling import KEY, PER_SECOND, WHOLE, Sampling
+from meshwright.telemetry.sampling import PER_SECOND, RECORDS, SIZES, WHOLE, Sampling
 
 
 @contextlib.asynccontextmanager
@@ -25,15 +25,28 @@ async def admin(told: list[str]) -> AsyncGenerator[Path]:
             yield path
 
 
-def test_a_share_falls_at_once_and_rises_slowly() -> None:
-    async def run() -> list[str]:
-        told: list[str] = []
-        async with admin(told) as path:
-            sampling = Sampling()
-            for rate in (10, PER_SECOND, 10 * PER_SECOND, 11 * PER_SECOND, 0, 0, 0, 0, 0):
-                await sampling.adapt("web.shop", path, rate)
-            assert sampling.share("web.shop") == 1.0
-        return told
+async def told_at(rates: tuple[float, ...]) -> list[str]:
+    told: list[str] = []
+    async with admin(told) as path:
+        sampling = Sampling()
+        for rate in rates:
+            await sampling.adapt("web.shop", path, rate)
+        assert sampling.share("web.shop") == sampling.share("web.shop", SIZES) == 1.0
+    return told
 
+
+def test_a_share_falls_at_once_and_rises_slowly() -> None:
+    few = PER_SECOND[RECORDS]
+    told = asyncio.run(told_at((few / 2, few, 10 * few, 11 * few, 0, 0, 0, 0, 0)))
     shares = (WHOLE // 10, WHOLE // 5, 2 * WHOLE // 5, 4 * WHOLE // 5, WHOLE)
-    assert asyncio.run(run()) == [f"POST /runtime_modify?{KEY}={share}" for share in shares]
+    assert [part for each in told for part in each.partition("?")[2].split("&") if part.startswith(RECORDS)] == [
+        f"{RECORDS}={share}" for share in shares
+    ]
+
+
+def test_sizes_are_taken_of_more_requests_than_lines_are_written() -> None:
+    much = 10 * PER_SECOND[SIZES]
+    told = asyncio.run(told_at((PER_SECOND[SIZES], much, *(0,) * 12)))
+    assert told[0] == f"POST /runtime_modify?{RECORDS}={WHOLE * PER_SECOND[RECORDS] // PER_SECOND[SIZES]}"
+    assert told[1] == f"POST /runtime_modify?{RECORDS}={WHOLE * PER_SECOND[RECORDS] // much}&{SIZES}={WHOLE // 10}"
+    assert any(each.endswith(f"{SIZES}={WHOLE}") for each in told[2:])

@@ -254,3 +254,45 @@ def test_a_tail_goes_on_where_another_one_stopped(tmp_path: Path) -> None:
     newer.write_bytes(b'{"n": 4}\n' * 9)
     newer.rename(file)  # another file, which is read from its beginning
     assert len(list(Tail(file, CUT_AT, second.place).read())) == 9
+
+
+def histogram(metric: str, bound: str, below: int, count: int, total: float) -> str:
+    tags = ",".join(f'{name}="{text}"' for name, text in FROM_WEB.items())
+    name = f"envoy_istio_{metric}"
+    return (
+        f'{name}_bucket{{{tags},le="{bound}"}} {below}\n{name}_bucket{{{tags},le="+Inf"}} {count}\n'
+        f"{name}_sum{{{tags}}} {total}\n{name}_count{{{tags}}} {count}\n"
+    )
+
+
+def test_sizes_of_a_share_become_those_of_all_requests() -> None:
+    totals = Totals()
+
+    def look(requests: int, taken: int, small: int, total: float) -> dict[str, float]:
+        text = histogram("request_duration_milliseconds", "5", requests, requests, requests)
+        text += histogram("request_bytes", "100", small, taken, total)
+        totals.take(WEB, samples(text, "istio_"), FACTS)
+        [series] = totals.series["istio_request_bytes"].values()
+        return series.values
+
+    assert look(10, 10, 4, 1_000) == {"100": 4, "+Inf": 10, "sum": 1_000, "count": 10}  # all are taken
+    assert look(110, 15, 6, 1_500) == {"100": 44, "+Inf": 110, "sum": 11_000, "count": 110}  # 5 of 100
+    assert look(140, 15, 6, 1_500)["count"] == 110  # none of 30: they wait
+    assert look(200, 18, 6, 1_800) == {"100": 44, "+Inf": 200, "sum": 20_000, "count": 200}  # 3 of 90
+    totals.begin(WEB.name, "another process")
+    assert look(7, 7, 7, 70) == {"100": 51, "+Inf": 207, "sum": 20_070, "count": 207}
+
+
+def test_sizes_that_an_older_worker_kept_are_not_stretched() -> None:
+    totals = Totals()
+    first = histogram("request_duration_milliseconds", "5", 100, 100, 100)
+    first += histogram("request_bytes", "100", 100, 100, 100)
+    totals.take(WEB, samples(first, "istio_"), FACTS)
+    last = totals.proxies[WEB.name].last
+    for raw in [raw for raw in last if raw[0].endswith("_of")]:
+        del last[raw]
+    then = histogram("request_duration_milliseconds", "5", 102, 102, 102)
+    then += histogram("request_bytes", "100", 102, 102, 102)
+    totals.take(WEB, samples(then, "istio_"), FACTS)
+    [series] = totals.series["istio_request_bytes"].values()
+    assert series.values["count"] == 102

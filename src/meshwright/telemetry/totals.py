@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from meshwright.model import metric_tags
-from meshwright.telemetry.exposition import Sample, Tags
+from meshwright.telemetry.exposition import DURATIONS, Sample, Tags
 from meshwright.telemetry.facts import MeshFacts, PodFacts
 from meshwright.telemetry.labels import Labels, istio_labels
 
@@ -23,6 +23,8 @@ MESSAGES_TOTAL = "istio_messages_total"
 MESSAGES = ("istio_request_messages_total", "istio_response_messages_total")
 BYTES = {metric_tags.RECEIVED: "istio_tcp_received_bytes_total", metric_tags.SENT: "istio_tcp_sent_bytes_total"}
 END = "TcpConnectionEnd"
+SIZES = ("istio_request_bytes", "istio_response_bytes")
+COUNT = "_count"
 Raw = tuple[str, Tags]
 """A metric as the proxy names it, and its tags."""
 
@@ -103,13 +105,14 @@ class Totals:
 
     def take(self, own: PodFacts, said: Iterable[Sample], facts: MeshFacts) -> list[Growth]:
         """Add what a proxy counted since its last call; what the counters and buckets among it grew by."""
-        proxy = self._proxy(own, facts)
+        proxy, said = self._proxy(own, facts), list(said)
         grown: list[Growth] = []
+        shares = self._shares(own, proxy, said)
         for sample in said:
             raw = (sample.metric, sample.tags)
             known = proxy.last.setdefault(raw, {})
             before = known.get(sample.bound)
-            amount = sample.value if before is None or sample.value < before else sample.value - before
+            amount = _growth(sample.value, before)
             if before != sample.value:
                 known[sample.bound] = sample.value
                 self.changes.raws.add((own.name, raw))
@@ -119,10 +122,34 @@ class Totals:
                 self._messages(proxy, own, sample.tags, amount, facts)
                 continue
             base, part = _split(sample.metric)
+            if (share := shares.get((base, sample.tags), 1.0)) != 1.0:
+                amount = amount / share if part == "sum" else round(amount / share)
             labels = self._labels(proxy, own, (base, sample.tags), facts)
             if self.add(base, labels, part or sample.bound, amount) and amount and not part:
                 grown.append(Growth(base, labels, amount, sample.bound))
         return grown
+
+    def _shares(self, own: PodFacts, proxy: Proxy, said: Iterable[Sample]) -> dict[Raw, float]:
+        """Of which share of the requests the sizes were counted since sizes of that kind came last. Each request's
+        duration is counted, so sizes become those of all: as many, with the mean of those that were taken.
+        """
+        counts = {(each.metric, each.tags): each.value for each in said if each.metric.endswith(COUNT)}
+        shares: dict[Raw, float] = {}
+        for (metric, tags), taken in counts.items():
+            base = metric.removesuffix(COUNT)
+            if base not in SIZES:
+                continue
+            before = proxy.last.get((metric, tags), {}).get("")
+            fresh, every = _growth(taken, before), counts.get((DURATIONS + COUNT, tags), taken)
+            raw = (f"{base}_of", tags)
+            known = proxy.last.setdefault(raw, {})
+            if not fresh:
+                continue  # what comes meanwhile has a share in what is taken next
+            if before is None or "" in known:
+                shares[base, tags] = fresh / max(fresh, _growth(every, known.get("")))
+            known[""] = every
+            self.changes.raws.add((own.name, raw))
+        return shares
 
     def lasting(self, own: PodFacts, lines: Iterable[Mapping[str, Any]], facts: MeshFacts) -> None:
         """Add what a proxy's lines of open and ended connections, and of ended streams, say that is new. To be called
@@ -191,6 +218,11 @@ class Totals:
         if line.get("moment") != END:
             proxy.flows[name] = Flow(now, proxy.looks)  # the last in order: it was heard of last
         self.changes.flows.add((own.name, name))
+
+
+def _growth(now: float, before: float | None) -> float:
+    """Of a number that only grows, or begins anew."""
+    return now if before is None or now < before else now - before
 
 
 def _whole(value: object) -> int:

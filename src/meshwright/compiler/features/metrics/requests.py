@@ -6,8 +6,9 @@ when the counters are gathered (`telemetry`): so the bytes are the same for ever
 somebody else with a header. No request costs Python.
 
 Each series costs a proxy about a microsecond per request, and each operator in its tag a part of one. So there is no
-counter of requests: the histogram of durations has counted them. What a proxy's configuration tells is written as
-text, and its own identity is left to who reads.
+counter of requests: the histogram of durations has counted them; and of a busy proxy's requests only a share is
+asked for its sizes, which telemetry puts to all of them (`telemetry.totals`). What a proxy's configuration tells is
+written as text, and its own identity is left to who reads.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +34,7 @@ PREFIX = "istio"
 MOST_SERIES = 2000
 """Counters of each logger; what comes beyond is not counted."""
 MOST_LABEL_SETS = 1000
-"""Kinds of requests that a listener tells apart, with three histograms each."""
+"""Kinds of requests that a listener tells apart, with all their histograms."""
 
 
 class Side(StrEnum):
@@ -73,23 +74,37 @@ _PLACES: Mapping[Side, Mapping[str, str]] = {
 
 @cache
 def request_metrics(side: Side, cluster: str = "") -> tuple[AccessLog, ...]:
-    """For HTTP: the histograms of duration, which counts the requests too, and of sizes. `cluster`: the only one that
-    requests of this chain go to, where that is known.
+    """For HTTP: the histogram of durations, which counts the requests too, and those of sizes, of a share of them
+    when they are many. `cluster`: the only one that requests of this chain go to, where that is known.
     """
     told = tags(side, _HTTP if side is Side.DESTINATION else {**_HTTP, **_ROUTE}, cluster)
-    config = Config(
-        stats_scope=scope(),
-        histograms=[
-            _histogram("request_duration_milliseconds", told, Config.Histogram.Milliseconds, "%DURATION%"),
-            _histogram("request_bytes", told, Config.Histogram.Bytes, "%DOWNSTREAM_WIRE_BYTES_RECEIVED%"),
-            _histogram("response_bytes", told, Config.Histogram.Bytes, "%DOWNSTREAM_WIRE_BYTES_SENT%"),
-        ],
+    durations = _histogram("request_duration_milliseconds", told, Config.Histogram.Milliseconds, "%DURATION%")
+    sizes = (
+        _histogram("request_bytes", told, Config.Histogram.Bytes, "%DOWNSTREAM_WIRE_BYTES_RECEIVED%"),
+        _histogram("response_bytes", told, Config.Histogram.Bytes, "%DOWNSTREAM_WIRE_BYTES_SENT%"),
     )
-    return (AccessLog(name=LOGGER, typed_config=pack(config)),)
+    some = AccessLogFilter()
+    _take_share(some, SIZES)
+    return (
+        AccessLog(name=LOGGER, typed_config=pack(Config(stats_scope=scope(), histograms=[durations]))),
+        AccessLog(
+            name=LOGGER, filter=some, typed_config=pack(Config(stats_scope=scope(len(sizes)), histograms=sizes))
+        ),
+    )
 
 
-SHARE, SHARE_WHOLE = "meshwright.records", 10_000
-"""The runtime key with the share of requests that are written down, in parts of 10,000; all, where it is not set."""
+SHARE, SIZES, SHARE_WHOLE = "meshwright.records", "meshwright.sizes", 10_000
+"""The runtime keys with the share of requests that are written down, and of those whose sizes are counted, in parts
+of 10,000; all, where one is not set."""
+
+
+def _take_share(made: AccessLogFilter, key: str) -> None:
+    made.runtime_filter.runtime_key = key
+    made.runtime_filter.percent_sampled.numerator = SHARE_WHOLE
+    made.runtime_filter.percent_sampled.denominator = FractionalPercent.TEN_THOUSAND
+    made.runtime_filter.use_independent_randomness = True
+
+
 SERVER_ERROR = 500
 RECORDS = "requests.log"
 """In the folder where the proxy works; whoever gathers it cuts it."""
@@ -126,10 +141,7 @@ def _worth_writing() -> AccessLogFilter:
     """What failed, and a share of all others, which telemetry makes smaller when they are many."""
     made = AccessLogFilter()
     some, failed, flagged = (made.or_filter.filters.add() for _ in range(3))
-    some.runtime_filter.runtime_key = SHARE
-    some.runtime_filter.percent_sampled.numerator = SHARE_WHOLE
-    some.runtime_filter.percent_sampled.denominator = FractionalPercent.TEN_THOUSAND
-    some.runtime_filter.use_independent_randomness = True
+    _take_share(some, SHARE)
     failed.status_code_filter.comparison.op = ComparisonFilter.GE
     failed.status_code_filter.comparison.value.default_value = SERVER_ERROR
     failed.status_code_filter.comparison.value.runtime_key = f"{SHARE}.code"
@@ -150,11 +162,11 @@ def one(name: str, tags: Iterable[Config.Tag]) -> Config.Counter:
     return Config.Counter(stat=Config.Stat(name=name, tags=tags), value_fixed=UInt64Value(value=1))
 
 
-def scope() -> Scope:
-    """The bound counts for each logger, of which a listener has few: Envoy 1.40 dies, when it ends, of a scope that
-    loggers share by a name (`sharing_name`).
+def scope(histograms: int = 1) -> Scope:
+    """`histograms`: how many there are of each kind of requests. The bound counts for each logger, of which a
+    listener has few: Envoy 1.40 dies, when it ends, of a scope that loggers share by a name (`sharing_name`).
     """
-    return Scope(prefix=PREFIX, max_counters=uint(MOST_SERIES), max_histograms=uint(3 * MOST_LABEL_SETS))
+    return Scope(prefix=PREFIX, max_counters=uint(MOST_SERIES), max_histograms=uint(histograms * MOST_LABEL_SETS))
 
 
 def formats(side: Side, more: Mapping[str, str]) -> dict[str, str]:

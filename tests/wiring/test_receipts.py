@@ -63,3 +63,23 @@ def test_a_proxy_that_has_gone_meanwhile_is_not_absent() -> None:
     found = made.of(2)
     assert found is not None
     assert (found.affected, found.waiting, found.absent) == ((OLD,), (OLD,), ())
+
+
+def test_who_was_refused_because_of_another_object_is_live_in_the_end() -> None:
+    made, proxies, latest = receipts(connected=True)
+    latest.set(world(2, "old"))
+    made.published(2, 0.0)
+    [row] = [
+        (url, name, each.version)
+        for url, named in (latest.value.resources_of(OLD) or {}).items()
+        for name, each in named.items()
+    ]
+    proxies.known = {OLD: ProxyProgress(connected=True, serial=2, change=2, refused=(row,))}
+    made.published(2, 0.0)
+    refused = made.of(2)
+    assert refused is not None
+    assert (refused.refused, refused.live) == ((OLD,), False)
+    live = made.taken_after_all(refused, 30.0)
+    assert live.live
+    assert live.milliseconds == 30.0
+    assert made.of(2) == live

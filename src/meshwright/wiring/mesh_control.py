@@ -5,7 +5,7 @@ explain, analyze, metrics. Each answer is an object; a refusal has the reason in
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from meshwright.documents.lines import Lines
@@ -43,10 +43,11 @@ from meshwright.wiring.topology import topology_operation
 from meshwright.wiring.undoing import last_of_a_person, newest_of_people
 from meshwright.wiring.visitors_operation import visitors_operation
 from meshwright.wiring.volume_findings import volume_findings
-from meshwright.wiring.wait_operation import WaitOperation, refusal_notes
+from meshwright.wiring.wait_operation import WaitOperation, are_live, refusal_notes
 
 SOCKET = "mesh.sock"
 LONGEST_WAIT_SECONDS = 600.0
+BYSTANDER_SECONDS = 5.0  # until a change that was refused because of another object is live
 FIXED = "added by --fix"
 
 
@@ -185,11 +186,23 @@ class MeshControl:
         keys = [key for key, _ in done.actions]
         notes = await self._notes(set(keys))
         if receipt is not None and receipt.refused:
-            notes += await refusal_notes(self._status, keys, self._sources.find)
+            receipt, told_of = await self._blamed(receipt, keys)
+            notes += told_of
         told = _receipt(receipt)
         if told is not None and (withheld := self._withheld(set(keys))):
             told |= {"withheld": withheld, "live": False}
         return {"objects": objects, "change": done.change, "receipt": told, "notes": notes}
+
+    async def _blamed(self, receipt: Receipt, keys: Sequence[Key]) -> tuple[Receipt, list[str]]:
+        """What Envoy refuses of these objects. A proxy refuses a resource of many objects as a whole, and an object
+        that was refused earlier is tried again now and then: what is caught up in that, and live a moment later, was
+        not refused.
+        """
+        began = asyncio.get_running_loop().time()
+        found = await refusal_notes(self._status, keys, self._sources.find)
+        if found or not await are_live(self._status, keys, BYSTANDER_SECONDS):
+            return receipt, found
+        return self._receipts.taken_after_all(receipt, (asyncio.get_running_loop().time() - began) * 1000), []
 
     def _withheld(self, keys: set[Key]) -> list[str]:
         """Which of these are not in effect, and why, one line each."""

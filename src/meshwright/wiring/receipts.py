@@ -128,6 +128,14 @@ class Receipts:
             return done
         return _looked_at(change, self._open[change], self._proxies.progress())
 
+    def taken_after_all(self, receipt: Receipt, later: float) -> Receipt:
+        """The receipt of a change that was refused because of something else, and is live so many ms later."""
+        done = replace(receipt, refused=(), milliseconds=(receipt.milliseconds or 0.0) + later)
+        if done.change in self._done:
+            self._done[done.change] = done
+            self.news.set(self.news.value + 1)
+        return done
+
     def change_of(self, publication: int) -> int | None:
         """The newest change that a proxy runs whose newest publication this is; None when that is not known."""
         at = bisect_right(self._numbers, publication, key=lambda pair: pair[0])

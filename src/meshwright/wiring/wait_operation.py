@@ -33,6 +33,16 @@ async def refusal_notes(status: MeshStatus, keys: Iterable[Key], find: FindLines
     return notes
 
 
+async def are_live(status: MeshStatus, keys: Iterable[Key], seconds: float) -> bool:
+    """Whether all of these that have a status (and one has) are in effect everywhere, each after so long at most."""
+    known = [key for key in keys if status.standing_of(key) is not None]
+    for key in known:
+        standing = await status.wait(key, seconds)
+        if standing is None or not standing.live:
+            return False
+    return bool(known)
+
+
 async def _place(key: Key, path: str, find: FindLines) -> str:
     """<file>:<line> of a field, "" when nobody knows."""
     ref = ref_of(key)

@@ -45,7 +45,7 @@ def meta(name: str, **labels: str) -> Json:
 
 def pod(name: str, app: str) -> tuple[Key, Json]:
     container: Json = {"name": "app", "image": "x", "command": ["sleep"], "ports": [{"containerPort": PORT}]}
-    spec: Json = {"containers": [container]}
+    spec: Json = {"nodeName": "here", "containers": [container]}
     value: Json = {"apiVersion": "v1", "kind": "Pod", "metadata": meta(name, app=app), "spec": spec}
     return Key(Resource("", "pods"), NAMESPACE, name), value
 

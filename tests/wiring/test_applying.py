@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -15,6 +14,7 @@ from meshwright.store.version import Version
 from meshwright.store.writes import Delete, UpdateStatus
 from meshwright.wiring.applying import LAST_APPLIED, Outcome, apply, delete, take_back, until_alone
 from tests.store.memory import MemoryEngine
+from tests.wiring.stores import in_store
 
 ME = Author("test")
 KEY = Key(Resource("networking.istio.io", "virtualservices"), "default", "reviews")
@@ -110,15 +110,6 @@ metadata: {name: alone}
 spec: {containers: [{name: web, image: web:1, command: [%s]}]}
 """
 CONFIG = "{apiVersion: v1, kind: ConfigMap, metadata: {name: one, namespace: %s}}"
-
-
-def in_store(scene: Callable[[Store], Awaitable[None]]) -> None:
-    async def main() -> None:
-        store = await Store.open(MemoryEngine(), system_sources(), Limits())
-        await scene(store)
-        await store.close()
-
-    asyncio.run(main())
 
 
 def test_how_many_there_are_stays_where_nobody_declares_it() -> None:

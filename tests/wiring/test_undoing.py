@@ -1,21 +1,16 @@
 """What `undo` means without a number, and Services whose pods are on their way."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 import pytest
 
 from meshwright.processes.messages import BadRequest
-from meshwright.store.limits import Limits
 from meshwright.store.names import Author, Key, Resource
-from meshwright.store.sources import system_sources
 from meshwright.store.store import Store
 from meshwright.wiring.applying import apply, take_back
 from meshwright.wiring.loading import load
 from meshwright.wiring.mesh_control import awaiting_pods
 from meshwright.wiring.seeding import seed
 from meshwright.wiring.undoing import last_of_a_person, newest_of_people
-from tests.store.memory import MemoryEngine
+from tests.wiring.stores import in_store
 
 ANNA, NAMESPACE_CONTROLLER = Author("anna"), Author("controller/namespace")
 NAMESPACES = Resource("", "namespaces")
@@ -23,15 +18,6 @@ NAMESPACES = Resource("", "namespaces")
 
 def config(name: str, namespace: str = "default") -> list[tuple[str, str]]:
     return [("x", f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}, namespace: {namespace}}}}}")]
-
-
-def in_store(scene: Callable[[Store], Awaitable[None]]) -> None:
-    async def main() -> None:
-        store = await Store.open(MemoryEngine(), system_sources(), Limits())
-        await scene(store)
-        await store.close()
-
-    asyncio.run(main())
 
 
 def test_it_is_the_last_change_of_a_person() -> None:

@@ -1,5 +1,6 @@
 """Known traffic is the oracle: /metrics agrees with its counts exactly, label by label, on both sides."""
 
+import asyncio
 import contextlib
 import functools
 import http.client
@@ -19,6 +20,8 @@ from typing import Any
 import pytest
 
 from meshwright.telemetry.history import FLUSH_SECONDS
+from meshwright.telemetry.sampling import RECORDS, SIZES, WHOLE
+from meshwright.telemetry.scraping import scrape
 from tests.live.mesh import Mesh, new_mesh
 from tests.slow.bookinfo import pids
 from tests.slow.load.world import Api
@@ -509,6 +512,23 @@ def test_a_killed_worker_loses_no_count_of_those_that_live(mesh: Mesh) -> None:
     os.kill(worker, signal.SIGKILL)
     mesh.eventually(lambda: requests_in(told_or_nothing(mesh)) == counted, "a new worker says the same")
     assert pids(mesh)["telemetry"] != worker
+
+
+def test_a_new_worker_tells_a_quiet_proxy_to_take_every_request(mesh: Mesh) -> None:
+    """What the worker before told it in a busy time is not what it goes on with."""
+    [admin] = mesh.data.glob("pods/caller-*/admin.sock")
+    shares = {RECORDS: 100, SIZES: 200}
+    words = "&".join(f"{key}={share}" for key, share in shares.items())
+    asyncio.run(scrape(admin, f"/runtime_modify?{words}", "POST"))
+    assert taken(admin) == shares
+    os.kill(pids(mesh)["telemetry"], signal.SIGKILL)
+    mesh.eventually(lambda: taken(admin) == {RECORDS: WHOLE, SIZES: WHOLE}, "it takes every request")
+
+
+def taken(admin: Path) -> dict[str, int]:
+    """The shares that are in force in an Envoy."""
+    entries = json.loads(asyncio.run(scrape(admin, "/runtime")))["entries"]
+    return {key: int(entries[key]["final_value"]) for key in (RECORDS, SIZES)}
 
 
 def test_what_ended_pods_counted_outlives_a_killed_worker(mesh: Mesh) -> None:

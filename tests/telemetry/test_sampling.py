@@ -30,7 +30,7 @@ async def told_at(rates: tuple[float, ...]) -> list[str]:
     async with admin(told) as path:
         sampling = Sampling()
         for rate in rates:
-            await sampling.adapt("web.shop", path, rate)
+            await sampling.adapt("web.shop", "process 1", path, rate)
         assert sampling.share("web.shop") == sampling.share("web.shop", SIZES) == 1.0
     return told
 
@@ -38,7 +38,7 @@ async def told_at(rates: tuple[float, ...]) -> list[str]:
 def test_a_share_falls_at_once_and_rises_slowly() -> None:
     few = PER_SECOND[RECORDS]
     told = asyncio.run(told_at((few / 2, few, 10 * few, 11 * few, 0, 0, 0, 0, 0)))
-    shares = (WHOLE // 10, WHOLE // 5, 2 * WHOLE // 5, 4 * WHOLE // 5, WHOLE)
+    shares = (WHOLE, WHOLE // 10, WHOLE // 5, 2 * WHOLE // 5, 4 * WHOLE // 5, WHOLE)
     assert [part for each in told for part in each.partition("?")[2].split("&") if part.startswith(RECORDS)] == [
         f"{RECORDS}={share}" for share in shares
     ]
@@ -47,6 +47,39 @@ def test_a_share_falls_at_once_and_rises_slowly() -> None:
 def test_sizes_are_taken_of_more_requests_than_lines_are_written() -> None:
     much = 10 * PER_SECOND[SIZES]
     told = asyncio.run(told_at((PER_SECOND[SIZES], much, *(0,) * 12)))
-    assert told[0] == f"POST /runtime_modify?{RECORDS}={WHOLE * PER_SECOND[RECORDS] // PER_SECOND[SIZES]}"
+    assert (
+        told[0]
+        == f"POST /runtime_modify?{RECORDS}={WHOLE * PER_SECOND[RECORDS] // PER_SECOND[SIZES]}&{SIZES}={WHOLE}"
+    )
     assert told[1] == f"POST /runtime_modify?{RECORDS}={WHOLE * PER_SECOND[RECORDS] // much}&{SIZES}={WHOLE // 10}"
     assert any(each.endswith(f"{SIZES}={WHOLE}") for each in told[2:])
+
+
+EVERYTHING = f"POST /runtime_modify?{RECORDS}={WHOLE}&{SIZES}={WHOLE}"
+
+
+def test_a_new_worker_tells_a_proxy_that_has_become_quiet_to_take_everything() -> None:
+    async def two_workers() -> list[str]:
+        told: list[str] = []
+        async with admin(told) as path:
+            await Sampling().adapt("web.shop", "process 1", path, 10 * PER_SECOND[SIZES])
+            told.clear()
+            second = Sampling()
+            for _ in range(3):
+                await second.adapt("web.shop", "process 1", path, 0)
+        return told
+
+    assert asyncio.run(two_workers()) == [EVERYTHING]
+
+
+def test_a_proxy_that_starts_anew_is_told_again() -> None:
+    async def two_processes() -> list[str]:
+        told: list[str] = []
+        async with admin(told) as path:
+            sampling = Sampling()
+            for process in ("process 1", "process 2", "process 2"):
+                await sampling.adapt("web.shop", process, path, 10 * PER_SECOND[SIZES])
+        return told
+
+    first, second = asyncio.run(two_processes())
+    assert first == second == f"POST /runtime_modify?{RECORDS}={WHOLE // 100}&{SIZES}={WHOLE // 10}"

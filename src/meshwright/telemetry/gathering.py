@@ -172,5 +172,5 @@ class Gathering:
             grown = self._totals.take(pod, samples(text, PREFIX, histograms=target == EVERYTHING), facts)
             with contextlib.suppress(ScrapeError):
                 requests = sum(growth.amount for growth in grown if growth.metric == REQUESTS)
-                await self._sampling.adapt(pod.name, path, requests / INTERVAL_SECONDS)
+                await self._sampling.adapt(pod.name, epoch, path, requests / INTERVAL_SECONDS)
             return grown

@@ -5,7 +5,7 @@ from dataclasses import replace
 from meshwright.controllers.pod_status import Report
 from meshwright.controllers.resources import EVENTS, NODES, PODS
 from meshwright.model.planned_pod import ContainerStatus, PodPhase, PodStatus
-from meshwright.store.names import Json, Key, Owner
+from meshwright.store.names import Json, Key, Owner, is_of_controller
 from tests.controllers.cluster import Cluster, reasons, scenario, template
 
 LONE = Key(PODS, "default", "lone")
@@ -114,6 +114,7 @@ async def test_a_pod_ends_once_and_another_one_with_its_name_is_not_touched(worl
     world.statuses.finish("default", "lone", value["metadata"]["uid"])
     await world.statuses.flush()
     assert await world.get(LONE) is None
+    assert is_of_controller((await world.store.changes(1))[0].author), "no person took it away"
     again = await lone(world)
     old = Report(PodStatus(PodPhase.RUNNING, True, False, (RUNNING,)), "10.1.0.9")  # noqa: FBT003
     world.statuses.set("default", "lone", old, value["metadata"]["uid"])

@@ -179,6 +179,7 @@ async def follow(store: Store, folder: Path, scenario: Callable[[World], Corouti
     analysis = Analysis(mesh, lambda: None)  # looks when a test says so
     view = StatusView(mesh, follower, lambda: analysis.value)
     status = MeshStatus(store, view, proxies, receipts, now)
+    receipts.lets = status.lets
     world = World(store, mesh, follower, proxies, receipts, status, clock, analysis)
     async with asyncio.TaskGroup() as tasks:
         helpers = [

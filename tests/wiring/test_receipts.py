@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from meshwright.asynctools.latest import Latest
-from meshwright.model.names import ProxyName
+from meshwright.model.names import ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.published import Published
 from meshwright.node.progress import ProxyProgress
 from meshwright.wiring.receipts import Receipts
@@ -65,21 +65,62 @@ def test_a_proxy_that_has_gone_meanwhile_is_not_absent() -> None:
     assert (found.affected, found.waiting, found.absent) == ((OLD,), (OLD,), ())
 
 
-def test_who_was_refused_because_of_another_object_is_live_in_the_end() -> None:
-    made, proxies, latest = receipts(connected=True)
-    latest.set(world(2, "old"))
-    made.published(2, 0.0)
-    [row] = [
+def row(published: Published) -> tuple[TypeUrl, ResourceName, Version]:
+    """The only resource there is."""
+    [found] = [
         (url, name, each.version)
-        for url, named in (latest.value.resources_of(OLD) or {}).items()
+        for url, named in (published.resources_of(OLD) or {}).items()
         for name, each in named.items()
     ]
-    proxies.known = {OLD: ProxyProgress(connected=True, serial=2, change=2, refused=(row,))}
+    return found
+
+
+def refused() -> tuple[Receipts, Proxies, Latest[Published]]:
+    """Change 2 is refused by the only proxy."""
+    made, proxies, latest = receipts(connected=True)
+    latest.set(world(2, "old"))
+    proxies.known = {OLD: ProxyProgress(connected=True, serial=2, change=2, refused=(row(latest.value),))}
     made.published(2, 0.0)
-    refused = made.of(2)
-    assert refused is not None
-    assert (refused.refused, refused.live) == ((OLD,), False)
-    live = made.taken_after_all(refused, 30.0)
-    assert live.live
-    assert live.milliseconds == 30.0
-    assert made.of(2) == live
+    found = made.of(2)
+    assert found is not None
+    assert (found.refused, found.live) == ((OLD,), False)
+    return made, proxies, latest
+
+
+def test_who_was_refused_because_of_something_else_is_live_when_all_of_it_is_taken() -> None:
+    made, proxies, latest = refused()
+    held = True
+    made.lets = lambda change: change == 2 and not held
+    latest.set(world(3, "old"))
+    proxies.known = {OLD: ProxyProgress(connected=True, serial=3, change=3)}
+    made.published(2, 0.0)
+    found = made.of(2)
+    assert found is not None
+    assert found.refused == (OLD,), "something of it is held back"
+    held = False
+    made.published(2, 0.0)
+    found = made.of(2)
+    assert found is not None
+    assert (found.refused, found.live) == ((), True)
+
+
+def test_it_is_refused_while_anybody_refuses_the_newest_or_does_not_run_it() -> None:
+    made, proxies, latest = refused()
+    made.lets = lambda _: True
+    old, latest_row = row(latest.value), row(world(3, "old"))
+    latest.set(world(3, "old"))
+    for progress in (
+        ProxyProgress(connected=True, serial=2, change=2),
+        ProxyProgress(connected=False, serial=3, change=3),
+        ProxyProgress(connected=True, serial=3, change=3, refused=(latest_row,)),
+    ):
+        proxies.known = {OLD: progress}
+        made.published(2, 0.0)
+        found = made.of(2)
+        assert found is not None
+        assert found.refused == (OLD,)
+    proxies.known = {OLD: ProxyProgress(connected=True, serial=3, change=3, refused=(old,))}  # of a version before
+    made.published(2, 0.0)
+    found = made.of(2)
+    assert found is not None
+    assert found.live

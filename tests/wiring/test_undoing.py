@@ -1,7 +1,11 @@
 """What `undo` means without a number, and Services whose pods are on their way."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+import yaml
+
+from meshwright.model.names import ROUTES
 from meshwright.processes.messages import BadRequest
 from meshwright.store.names import Author, Key, Resource
 from meshwright.store.store import Store
@@ -10,6 +14,7 @@ from meshwright.wiring.loading import load
 from meshwright.wiring.mesh_control import awaiting_pods
 from meshwright.wiring.seeding import seed
 from meshwright.wiring.undoing import last_of_a_person, newest_of_people
+from tests.status.world import World, rule, run
 from tests.wiring.stores import in_store
 
 ANNA, NAMESPACE_CONTROLLER = Author("anna"), Author("controller/namespace")
@@ -31,6 +36,17 @@ def test_it_is_the_last_change_of_a_person() -> None:
         assert [each.number for each in await newest_of_people(store, 5)] == [2, 1]
 
     in_store(scene)
+
+
+def test_what_the_mesh_says_of_a_refused_object_is_no_change_of_a_person(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        world.proxies.refuses = lambda resource: "no" if resource.type_url == ROUTES else ""
+        made = await apply(world.store, [("x", yaml.safe_dump(rule("s0", "x")))], ANNA, dry_run=False)
+        await world.settle()
+        assert [each["reason"] for each in await world.events()] == ["Refused"]
+        assert await last_of_a_person(world.store) == made.change
+
+    run(tmp_path, scene)
 
 
 def test_it_does_not_step_over_a_namespace_that_was_deleted() -> None:

@@ -30,7 +30,7 @@ from meshwright.store.errors import (
     StorageError,
     StoreError,
 )
-from meshwright.store.names import Author, EpochMilliseconds, Key, Revision
+from meshwright.store.names import EpochMilliseconds, Key, Revision, of_controller
 from meshwright.store.query import Query, Scope
 from meshwright.store.store import Store
 from meshwright.store.watch import Watch
@@ -217,7 +217,7 @@ class Controllers:
         happenings = [each for decision in decisions for each in decision.happenings if self._may_tell(each.about)]
         events = event_writes(self._world.get, happenings, self._clock())
         writes = [*(write for decision in decisions for write in decision.writes), *events]
-        committed = await self._store.transact(writes, Author(f"controller/{worker.controller.name}"))
+        committed = await self._store.transact(writes, of_controller(worker.controller.name))
         await self._reach(committed.revision)
 
     def _may_tell(self, about: Object) -> bool:

@@ -13,7 +13,7 @@ from meshwright.controllers.resources import PODS
 from meshwright.controllers.values import condition, same
 from meshwright.controllers.world import Clock, Object
 from meshwright.store.errors import ConflictError, NotFoundError, StorageError, StoreError
-from meshwright.store.names import Author, EpochMilliseconds, Json, Key, Owner, Uid
+from meshwright.store.names import EpochMilliseconds, Json, Key, Owner, Uid, of_controller
 from meshwright.store.store import Store
 from meshwright.store.writes import Delete, Update, UpdateStatus, Write
 
@@ -86,7 +86,7 @@ class PodStatusWriter:
             if pod is None or not pod.leaving:
                 continue
             with suppress(NotFoundError, ConflictError):  # it went by itself
-                await self._store.transact((Delete(key, uid=Uid(pod.uid)),), Author(OWNER))
+                await self._store.transact((Delete(key, uid=Uid(pod.uid)),), of_controller(OWNER))
 
     async def _write(self, portion: dict[Key, _Said], attempts: int = _ATTEMPTS) -> None:
         try:
@@ -98,7 +98,7 @@ class PodStatusWriter:
                     self._step(pod, said.report, writes, told)
             writes += await self._events(told)
             if writes:
-                await self._store.transact(writes, Author(OWNER))
+                await self._store.transact(writes, of_controller(OWNER))
         except StorageError:
             raise
         except StoreError as error:

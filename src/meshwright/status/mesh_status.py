@@ -21,6 +21,7 @@ from meshwright.status.register import Entry, Hold, Register
 from meshwright.status.sources import Compiled, Proxies, Receipts, Swap
 from meshwright.status.standing import Refusal, Standing
 from meshwright.status.subjects import key_of, shown
+from meshwright.status.verdicts import Verdicts
 from meshwright.status.writer import Said, StatusWriter
 from meshwright.store.errors import GoneError, StorageError
 from meshwright.store.names import Key, Revision
@@ -50,6 +51,7 @@ class MeshStatus:
         self._clock = clock
         self._register = Register()
         self._quarantine = Quarantine(self._register)
+        self._verdicts = Verdicts(self._register)
         self._writer = StatusWriter(store)
         self._wake = asyncio.Event()
         self._findings: tuple[Diagnostic, ...] = ()
@@ -84,15 +86,24 @@ class MeshStatus:
         except TimeoutError:
             return self.standing_of(key)
 
-    async def settled(self, seconds: float) -> None:
-        """Until nobody is suspected any more, or so long."""
+    def lets(self, change: int) -> bool:
+        """Whether who runs what is published now has a change as it was made: nothing of it is held back."""
+        return self._verdicts.are_lifted(change)
+
+    async def judged(self, keys: Sequence[Key], seconds: float) -> None:
+        """Until it is known of each of these whether Envoy takes it, or so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while True:
                     seen = self.news.value
-                    if not self._quarantine.has_trials and not self._unsettled:
+                    if all(map(self._is_judged, keys)):
                         return
                     await self.news.newer_than(seen)
+
+    def _is_judged(self, key: Key) -> bool:
+        entry = self._register.get(key)
+        standing = None if entry is None else entry.standing
+        return entry is None or entry.proven or (standing is not None and standing.refusal is not None)
 
     # ------------------------------------------------------------ the loop
 
@@ -198,6 +209,7 @@ class MeshStatus:
             if entry.verdict is None:
                 LOG.warning("%s is held back: %s", shown(suspicion.key), suspicion.refusal.words)
             entry.verdict = suspicion.refusal
+            self._verdicts.blame(suspicion.key)
             entry.pause = min(max(2 * entry.pause, FIRST_RETRY_SECONDS), LAST_RETRY_SECONDS)
             self._retries[suspicion.key] = self._clock() + entry.pause
 

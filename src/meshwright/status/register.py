@@ -8,6 +8,8 @@ from meshwright.status.subjects import SUBJECTS, Subject
 from meshwright.store.names import Key
 from meshwright.store.version import Event, EventType, Version
 
+MOST_CHANGES = 100  # of one object that is never proven; older ones are not known any more
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -22,7 +24,8 @@ class Entry:
     """One object. `publication` is the first that holds this version, None before. `proven`: every proxy that it
     concerns took it; `live` once, live for this version. `good` is the text of the last version that was proven,
     which `is_good_known` says whether we know it at all. `since` is when this version came, in seconds. `verdict` is
-    the refusal for which it was held back, until it is proven; it is tried again `pause` seconds after.
+    the refusal for which it was held back, until it is proven; it is tried again `pause` seconds after. `changes` are
+    those since a version was proven, the oldest first: none of them is in effect while it is held back.
     """
 
     subject: Subject
@@ -36,6 +39,7 @@ class Entry:
     told: Refusal | None = None  # an Event said this refusal
     verdict: Refusal | None = None
     pause: float = 0.0
+    changes: tuple[int, ...] = ()
     withheld: bool = False  # it was, for a time: whom it concerns is not what its change's receipt says
 
     @property
@@ -103,8 +107,10 @@ class Register:
 
 def _successor(before: Entry | None, subject: Subject, now: float) -> Entry:
     """The next version of an object, knowing what was good before it."""
+    change = (subject.change,)
     if before is None or before.subject.uid != subject.uid:
-        return Entry(subject, now, is_good_known=True)
+        return Entry(subject, now, is_good_known=True, changes=change)
     if before.proven:
-        return Entry(subject, now, good=before.subject.text, is_good_known=True)
-    return Entry(subject, now, good=before.good, is_good_known=before.is_good_known)
+        return Entry(subject, now, good=before.subject.text, is_good_known=True, changes=change)
+    changes = (*before.changes[1 - MOST_CHANGES :], *change)
+    return Entry(subject, now, good=before.good, is_good_known=before.is_good_known, changes=changes)

@@ -11,7 +11,7 @@ from meshwright.controllers.world import Object
 from meshwright.status.standing import ANALYSIS, LIVE, Refusal, Standing, conditions, refused, validation_messages
 from meshwright.status.subjects import SERVICES
 from meshwright.store.errors import OwnedError, StorageError, StoreError
-from meshwright.store.names import Author, EpochMilliseconds, Json, Key, Owner, Uid
+from meshwright.store.names import EpochMilliseconds, Json, Key, Owner, Uid, of_controller
 from meshwright.store.store import Store
 from meshwright.store.version import Version
 from meshwright.store.writes import SetCondition, UpdateStatus, Write
@@ -50,7 +50,7 @@ class StatusWriter:
         try:
             writes = [write for each in said for write in await self._writes(each)]
             if writes:
-                await self._store.transact(writes, Author(OWNER))
+                await self._store.transact(writes, of_controller(OWNER))
         except StorageError:
             raise
         except StoreError as error:

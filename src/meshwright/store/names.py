@@ -11,6 +11,17 @@ Author = NewType("Author", str)
 Owner = NewType("Owner", str)  # the part of the program that keeps a condition
 
 Json = dict[str, Any]
+_CONTROLLERS = "controller/"
+
+
+def of_controller(name: str) -> Author:
+    """The author of what the mesh does by itself."""
+    return Author(f"{_CONTROLLERS}{name}")
+
+
+def is_of_controller(author: Author) -> bool:
+    """Whether no person made a change."""
+    return author.startswith(_CONTROLLERS)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -94,6 +94,7 @@ class ControlPlane:
         self._analysis = Analysis(self._mesh, lambda: self._status.look_again())  # noqa: PLW0108 - made after it
         view = StatusView(self._mesh, self._follower, lambda: self._analysis.value)
         self._status = MeshStatus(living.store, view, self._nodes, self._receipts, time.monotonic)
+        self._receipts.lets = self._status.lets
         self._metrics = ControlPlaneMetrics(self._nodes, self._mesh.published, time.monotonic)
         self._control = MeshControl(data, living.store, self._mesh, self._receipts, self._nodes, self._status)
         self._control.also("metrics", self._metrics.operation(self._objects))

@@ -43,11 +43,11 @@ from meshwright.wiring.topology import topology_operation
 from meshwright.wiring.undoing import last_of_a_person, newest_of_people
 from meshwright.wiring.visitors_operation import visitors_operation
 from meshwright.wiring.volume_findings import volume_findings
-from meshwright.wiring.wait_operation import WaitOperation, are_live, refusal_notes
+from meshwright.wiring.wait_operation import WaitOperation, refusal_notes
 
 SOCKET = "mesh.sock"
 LONGEST_WAIT_SECONDS = 600.0
-BYSTANDER_SECONDS = 5.0  # until a change that was refused because of another object is live
+BLAME_SECONDS = 10.0  # at most: until it is known whose fault a refusal is, and who is caught up in it is live
 FIXED = "added by --fix"
 
 
@@ -195,14 +195,14 @@ class MeshControl:
 
     async def _blamed(self, receipt: Receipt, keys: Sequence[Key]) -> tuple[Receipt, list[str]]:
         """What Envoy refuses of these objects. A proxy refuses a resource of many objects as a whole, and an object
-        that was refused earlier is tried again now and then: what is caught up in that, and live a moment later, was
-        not refused.
+        that was refused earlier is tried again now and then: what is caught up in that is taken a moment later.
         """
-        began = asyncio.get_running_loop().time()
-        found = await refusal_notes(self._status, keys, self._sources.find)
-        if found or not await are_live(self._status, keys, BYSTANDER_SECONDS):
+        clock = asyncio.get_running_loop().time
+        end = clock() + BLAME_SECONDS
+        found = await refusal_notes(self._status, keys, self._sources.find, BLAME_SECONDS)
+        if found:
             return receipt, found
-        return self._receipts.taken_after_all(receipt, (asyncio.get_running_loop().time() - began) * 1000), []
+        return await self._receipts.taken(receipt.change, max(end - clock(), 0.0)) or receipt, []
 
     def _withheld(self, keys: set[Key]) -> list[str]:
         """Which of these are not in effect, and why, one line each."""

@@ -35,7 +35,7 @@ class Proxies(Protocol):
 class Receipt:
     """`affected` proxies get other bytes by the change; `absent` of them are not connected and count apart.
 
-    `refused`: they did not take something of it. `milliseconds` from the moment the change was stored until all
+    `refused`: they did not take something of it (yet). `milliseconds` from the moment the change was stored until all
     others ran it (or refused); None while `waiting` is not empty.
     `withheld`: what of it was not in effect then, in words.
     """
@@ -58,17 +58,21 @@ class Receipt:
         return self.milliseconds is not None
 
 
+Rows = dict[ProxyName, set[tuple[TypeUrl, ResourceName]]]
+"""Which resources each of some proxies refused."""
+
+
 @dataclass(slots=True)
 class _Open:
     """A change that is not complete: when it was stored, the publications before and with it, and whom it affects.
-    Who refused it once, refused it: what is refused may be taken back before the last proxy has seen it.
+    Who refused it stays noted: what is refused may be taken back before the last proxy has seen it.
     """
 
     since: float
     before: Published
     now: Published
     names: tuple[ProxyName, ...]
-    refused: set[ProxyName] = field(default_factory=set[ProxyName])
+    refused: Rows = field(default_factory=Rows)
     withheld: tuple[str, ...] = ()
 
     @property
@@ -79,25 +83,50 @@ class _Open:
         """Remember who refuses something that came with this change."""
         for name in self.names:
             each = progress.get(name)
-            if each is not None and any(self._came(name, row) for row in each.refused):
-                self.refused.add(name)
+            came = () if each is None else tuple(row[:2] for row in each.refused if self._came(name, row))
+            if came:
+                self.refused.setdefault(name, set()).update(came)
 
     def _came(self, proxy: ProxyName, row: tuple[TypeUrl, ResourceName, Version]) -> bool:
         url, name, version = row
         return _version(self.before, proxy, url, name) != version == _version(self.now, proxy, url, name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A change that was refused, and when it was stored."""
+
+    since: float
+    rows: Rows
+
+    def is_taken(self, latest: Published, progress: Mapping[ProxyName, ProxyProgress]) -> bool:
+        """Whether everybody who refused something of it (and is still there) runs what was published last, and takes
+        the newest version of that.
+        """
+        return all(
+            each.connected and each.change >= latest.change and not _refuses_still(latest, name, rows, each)
+            for name, rows in self.rows.items()
+            if (each := progress.get(name)) is not None
+        )
+
+
 class Receipts:
-    """Feed it with `published`; ask for a change with `of` or wait with `wait`."""
+    """Feed it with `published`; ask for a change with `of` or wait with `wait`.
+
+    A change that is refused may be live later: when it was the fault of something else in the same resource, or is
+    tried again. `lets` tells whether nothing of a change is held back now.
+    """
 
     def __init__(self, proxies: Proxies, published: Latest[Published], clock: Callable[[], float]) -> None:
         self._proxies = proxies
         self._latest = published
         self._clock = clock
+        self.lets: Callable[[int], bool] = _nobody_knows
         self._before: Published = published.value
         self._newest = 0
         self._open: dict[int, _Open] = {}
         self._done: dict[int, Receipt] = {}
+        self._refused: dict[int, _Refused] = {}
         self._numbers: list[tuple[int, int]] = []  # publication, and the newest change that it holds; both ascending
         self.news: Latest[int] = Latest(0)
 
@@ -128,14 +157,6 @@ class Receipts:
             return done
         return _looked_at(change, self._open[change], self._proxies.progress())
 
-    def taken_after_all(self, receipt: Receipt, later: float) -> Receipt:
-        """The receipt of a change that was refused because of something else, and is live so many ms later."""
-        done = replace(receipt, refused=(), milliseconds=(receipt.milliseconds or 0.0) + later)
-        if done.change in self._done:
-            self._done[done.change] = done
-            self.news.set(self.news.value + 1)
-        return done
-
     def change_of(self, publication: int) -> int | None:
         """The newest change that a proxy runs whose newest publication this is; None when that is not known."""
         at = bisect_right(self._numbers, publication, key=lambda pair: pair[0])
@@ -148,12 +169,19 @@ class Receipts:
 
     async def wait(self, change: int, seconds: float) -> Receipt | None:
         """The receipt once it is complete, or as it is after so long."""
+        return await self._until(change, seconds, lambda receipt: receipt.complete)
+
+    async def taken(self, change: int, seconds: float) -> Receipt | None:
+        """The receipt once nobody refuses the change (any more), or as it is after so long."""
+        return await self._until(change, seconds, lambda receipt: receipt.complete and not receipt.refused)
+
+    async def _until(self, change: int, seconds: float, is_so: Callable[[Receipt], bool]) -> Receipt | None:
         try:
             async with asyncio.timeout(seconds):
                 while True:
                     seen = self.news.value
                     receipt = self.of(change)
-                    if receipt is not None and receipt.complete:
+                    if receipt is not None and is_so(receipt):
                         return receipt
                     await self.news.newer_than(seen)
         except TimeoutError:
@@ -167,22 +195,51 @@ class Receipts:
             await self._proxies.moved.newer_than(seen)
 
     def _complete(self) -> None:
-        if not self._open:
+        doubted = [change for change in self._refused if self.lets(change)]
+        if not self._open and not doubted:
             return
         progress = self._proxies.progress()
         for change, opened in list(self._open.items()):
             opened.note(progress)
             receipt = _looked_at(change, opened, progress)
             if not receipt.waiting:
-                self._finish(receipt, opened.since)
+                self._finish(receipt, opened)
+        for change in doubted:
+            refused = self._refused[change]
+            if refused.is_taken(self._latest.value, progress):
+                del self._refused[change]
+                self._note(replace(self._done[change], refused=()), refused.since)
 
-    def _finish(self, receipt: Receipt, since: float) -> None:
+    def _finish(self, receipt: Receipt, opened: _Open) -> None:
         del self._open[receipt.change]
+        if receipt.refused:
+            self._refused[receipt.change] = _Refused(opened.since, opened.refused)
+        self._note(receipt, opened.since)
+        while len(self._done) > KEPT:
+            oldest = next(iter(self._done))
+            del self._done[oldest]
+            self._refused.pop(oldest, None)
+
+    def _note(self, receipt: Receipt, since: float) -> None:
         took = (self._clock() - since) * 1000
         self._done[receipt.change] = replace(receipt, milliseconds=took)
-        while len(self._done) > KEPT:
-            self._done.pop(next(iter(self._done)))
         self.news.set(self.news.value + 1)
+
+
+def _nobody_knows(change: int) -> bool:
+    """Nobody says what is held back: who was refused stays so."""
+    del change
+    return False
+
+
+def _refuses_still(
+    latest: Published, proxy: ProxyName, rows: Collection[tuple[TypeUrl, ResourceName]], progress: ProxyProgress
+) -> bool:
+    """Whether a proxy refuses the newest version of one of these resources."""
+    return any(
+        (url, name) in rows and version == _version(latest, proxy, url, name)
+        for url, name, version in progress.refused
+    )
 
 
 def _looked_at(change: int, opened: _Open, progress: Mapping[ProxyName, ProxyProgress]) -> Receipt:

@@ -2,12 +2,11 @@
 
 from meshwright.processes.messages import BadRequest
 from meshwright.store.history import Change
-from meshwright.store.names import ChangeNumber, Key, Resource
+from meshwright.store.names import ChangeNumber, Key, Resource, is_of_controller
 from meshwright.store.store import Store
 from meshwright.wiring.seeding import AUTHOR
 
 PAGE = 100
-CONTROLLERS = "controller/"
 NAMESPACES = Resource("", "namespaces")
 
 
@@ -16,7 +15,7 @@ async def newest_of_people(store: Store, limit: int, key: Key | None = None) -> 
     found, before = list[Change](), None
     while len(found) < limit:
         page = await store.changes(PAGE, key, before)
-        found += [each for each in page if not each.author.startswith(CONTROLLERS)]
+        found += [each for each in page if not is_of_controller(each.author)]
         if len(page) < PAGE:
             break
         before = page[-1].number

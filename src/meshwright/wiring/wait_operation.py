@@ -1,6 +1,6 @@
 """The operation `wait`: how one object stands in the mesh, as soon as it is live or after so many seconds."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from meshwright.documents.lines import Lines
@@ -14,16 +14,17 @@ from meshwright.store.names import Key, Resource
 from meshwright.store.store import Store
 
 LONGEST_SECONDS = 3600
-REFUSAL_SECONDS = 2.0  # at most: how long the blame for a refusal may take
 
 
 FindLines = Callable[[frozenset[ObjectRef]], Awaitable[Mapping[ObjectRef, Lines]]]
 """Where objects were written, for those of which that is known."""
 
 
-async def refusal_notes(status: MeshStatus, keys: Iterable[Key], find: FindLines) -> list[str]:
-    """What Envoy refuses of objects that were just changed, one line each, with the place in the file if known."""
-    await status.settled(REFUSAL_SECONDS)
+async def refusal_notes(status: MeshStatus, keys: Sequence[Key], find: FindLines, seconds: float) -> list[str]:
+    """What Envoy refuses of objects that were just changed, one line each, with the place in the file if known; as
+    soon as that is known, after so long at most.
+    """
+    await status.judged(keys, seconds)
     notes: list[str] = []
     for key in keys:
         standing = status.standing_of(key)
@@ -31,16 +32,6 @@ async def refusal_notes(status: MeshStatus, keys: Iterable[Key], find: FindLines
             place = await _place(key, standing.refusal.path, find)
             notes.append(f"{place}{': ' if place else ''}{shown(key)} {refused(standing.refusal)}")
     return notes
-
-
-async def are_live(status: MeshStatus, keys: Iterable[Key], seconds: float) -> bool:
-    """Whether all of these that have a status (and one has) are in effect everywhere, each after so long at most."""
-    known = [key for key in keys if status.standing_of(key) is not None]
-    for key in known:
-        standing = await status.wait(key, seconds)
-        if standing is None or not standing.live:
-            return False
-    return bool(known)
 
 
 async def _place(key: Key, path: str, find: FindLines) -> str:

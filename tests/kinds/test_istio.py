@@ -194,7 +194,11 @@ def test_service_entries() -> None:
         ("resolution: NONE, endpoints: [{address: 10.0.0.1}]", "MW0008", "endpoints"),
         ("resolution: DNS_ROUND_ROBIN, endpoints: [{address: a.b}, {address: c.d}]", "MW0006", "endpoints"),
         ("resolution: STATIC, endpoints: [{address: 10.0.0.1, ports: {x: 1}}]", "MW0007", "endpoints[0].ports.x"),
-        ("endpoints: [{address: 10.0.0.1}], workloadSelector: {labels: {a: b}}", "MW0009", "workloadSelector"),
+        (
+            "resolution: STATIC, endpoints: [{address: 10.0.0.1}], workloadSelector: {labels: {a: b}}",
+            "MW0009",
+            "workloadSelector",
+        ),
         ("ports: [{number: 1, name: a}, {number: 1, name: b}]", "MW0010", "ports[1].number"),
         ("ports: [{number: 0, name: a}]", "MW0006", "ports[0].number"),
     ],

@@ -202,3 +202,34 @@ def test_all_errors_at_once() -> None:
     )
     assert len(loaded.diagnostics) == 6
     assert loaded.objects.virtual_services == ()
+
+
+def told(spec: str) -> list[tuple[str, str]]:
+    """Where which mistake is."""
+    return [(each.origin.path, each.code.id) for each in load(document("VirtualService", spec)).diagnostics]
+
+
+def test_rules_about_what_is_right_are_told_beside_what_is_wrong() -> None:
+    assert told("{hosts: [a, a], http: [{timeout: x}]}") == [
+        ("spec.http[0].timeout", "MW0008"),
+        ("spec.http[0].route", "MW0005"),
+        ("spec.hosts[1]", "MW0010"),
+    ]
+    weights = "[{destination: {host: a}, weight: 0}, {destination: {host: b}, weight: 0}]"
+    assert told(f"{{hosts: [a], http: [{{timeout: x, route: {weights}}}]}}") == [
+        ("spec.http[0].timeout", "MW0008"),
+        ("spec.http[0].route", "MW0006"),
+    ]
+
+
+def test_a_rule_about_what_is_wrong_itself_says_nothing() -> None:
+    assert told("{hosts: [1, a], http: [{route: [{destination: {host: a}, weight: x}]}]}") == [
+        ("spec.hosts[0]", "MW0002"),
+        ("spec.http[0].route[0].weight", "MW0002"),
+    ]
+    assert told("{hosts: a, http: 5}") == [("spec.hosts", "MW0002"), ("spec.http", "MW0002")]
+
+
+def test_what_is_only_misspelt_is_not_missed_too() -> None:
+    assert told("{hosts: [a], http: [{rout: []}]}") == [("spec.http[0].rout", "MW0003")]
+    assert told("{hosts: [a], htp: []}") == [("spec.htp", "MW0003")]

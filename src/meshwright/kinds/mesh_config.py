@@ -8,7 +8,8 @@ from meshwright.documents.document import Value
 from meshwright.kinds import formats
 from meshwright.kinds.fields import Fields
 from meshwright.kinds.place import Place, origin_of
-from meshwright.kinds.schema import Duration, Enum, Flag, ListOf, MapOf, Object, Run, Text, refused
+from meshwright.kinds.schema import Duration, Enum, Flag, ListOf, MapOf, Object, Run, Text
+from meshwright.kinds.sound import refused
 from meshwright.model import codes
 from meshwright.model.config import ConfigMap
 from meshwright.model.diagnostic import Checked, Diagnostic

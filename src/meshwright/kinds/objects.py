@@ -9,7 +9,8 @@ from meshwright.documents.lines import Lines
 from meshwright.kinds.fields import Fields
 from meshwright.kinds.metadata import meta_of
 from meshwright.kinds.naming import Names
-from meshwright.kinds.schema import Run, refused, suggest
+from meshwright.kinds.schema import Run, suggest
+from meshwright.kinds.sound import refused
 from meshwright.kinds.table import KINDS, Closed, Kind, MeshValue
 from meshwright.model import codes
 from meshwright.model.config import ConfigMap, MeshNamespace, SecretContent, SecretRef, ServiceAccount

@@ -14,8 +14,9 @@ from meshwright.kinds.durations import LONGEST, exact_milliseconds
 from meshwright.kinds.fields import Fields
 from meshwright.kinds.formats import Format
 from meshwright.kinds.place import Place, origin_of
+from meshwright.kinds.sound import told_by
 from meshwright.model import codes
-from meshwright.model.diagnostic import Code, Diagnostic, Effect
+from meshwright.model.diagnostic import Code, Diagnostic
 from meshwright.model.origin import ObjectRef
 
 MAX_PORT = 65535
@@ -68,11 +69,6 @@ class Run:
                 return "an object"
             case None:
                 return "nothing"
-
-
-def refused(findings: Iterable[Diagnostic]) -> bool:
-    """Whether one of the findings keeps the object out."""
-    return any(finding.code.effect is Effect.REFUSED for finding in findings)
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
@@ -317,8 +313,9 @@ ANYTHING = Anything()
 @dataclass(frozen=True, slots=True)
 class Object:
     """An object with known fields. `required` maps a field to the words that help to write it; of each group in
-    `one_of` at most one may be set; `others` are valid names that mean nothing to the mesh; `rules` run when
-    everything below is well formed; `single` is the field that somebody means who writes a bare value.
+    `one_of` at most one may be set; `others` are valid names that mean nothing to the mesh; `rules` run last, and
+    say what they can where something below is not well formed; `single` is the field that somebody means who writes a
+    bare value.
     """
 
     fields: Mapping[str, Type]
@@ -350,10 +347,8 @@ class Object:
             if len(both) > 1:
                 run.report(codes.ONE_OF, (place, both[1]), ", ".join(group))
         run.around.pop()
-        if self.rules and not refused(run.findings[before:]):
-            view = Fields(value, run.ref, place)
-            for rule in self.rules:
-                run.findings.extend(rule(view))
+        if self.rules:
+            run.findings.extend(told_by(self.rules, value, (run.ref, place), run.findings[before:]))
 
     def _object_fix(self, value: Value, run: Run) -> str:
         if isinstance(value, list):

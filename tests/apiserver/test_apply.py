@@ -64,6 +64,16 @@ def test_conflicts_name_every_field_and_owner(admin: Client, namespace: str) -> 
     assert admin.get(where).json["data"] == {"a": "1", "b": "2"}
 
 
+def test_conflicts_are_grouped_by_owner(admin: Client, namespace: str) -> None:
+    where = config_maps(namespace, "one")
+    for owner in ("mia", "alice"):
+        admin.must(admin.apply(where, config_map(a="1", b="2"), owner))
+    assert admin.apply(where, config_map(a="x", b="y"), "bob").json["message"] == (
+        'Apply failed with 4 conflicts: conflicts with "alice":\n- .data.a\n- .data.b\n'
+        'conflicts with "mia":\n- .data.a\n- .data.b'
+    )
+
+
 def test_force_takes_the_fields(admin: Client, namespace: str) -> None:
     where = config_maps(namespace, "one")
     admin.must(admin.apply(where, config_map(a="1", b="2"), "alice"))

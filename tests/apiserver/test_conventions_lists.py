@@ -164,7 +164,7 @@ def test_104_events_are_selected_by_what_they_are_about(admin: Client, namespace
 
 def test_105_a_field_that_cannot_select_is_400_and_named(admin: Client, namespace: str) -> None:
     status = refused(admin.get(f"{config_maps(namespace)}?fieldSelector=data.a=b"), 400, "BadRequest")
-    assert "field label not supported: data.a" in status["message"]
+    assert "field label not supported: data.a: use one of metadata.name, metadata.namespace" in status["message"]
 
 
 def test_106_lists_as_metadata_alone(admin: Client, namespace: str) -> None:

@@ -171,3 +171,14 @@ def test_pods_that_initialize(first: dict[str, Any], beside: dict[str, Any], rea
     cells = {each.name: each.cell(pod, datetime.now(UTC)) for each in columns_of("Pod")}
     assert (cells["Ready"], cells["Status"]) == (ready, status)
     assert cells["Restarts"] == ("0" if status == "PodInitializing" else "2")
+
+
+def test_restarts_say_when_the_last_one_was() -> None:
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    statuses = [
+        {"name": "a", "restartCount": 2, "lastState": {"terminated": {"finishedAt": "2026-01-01T11:54:30Z"}}},
+        {"name": "b", "restartCount": 1, "lastState": {"terminated": {"finishedAt": "2026-01-01T10:00:00Z"}}},
+    ]
+    [restarts] = [each.cell for each in columns_of("Pod") if each.name == "Restarts"]
+    assert restarts({"status": {"containerStatuses": statuses}}, now) == "3 (5m30s ago)"
+    assert restarts({"status": {"containerStatuses": [{"name": "a", "restartCount": 0}]}}, now) == "0"

@@ -55,6 +55,15 @@ def test_services_show_their_address(kubectl: Kubectl) -> None:
     assert f"IP:                       {address}" in kubectl("describe", "service", "web")
 
 
+def test_a_scale_is_shown_and_written(kubectl: Kubectl) -> None:
+    kubectl("create", "deployment", "web", "--image=web:1", "--replicas=2")
+    lines = kubectl("get", "deploy", "web", "--subresource=scale").splitlines()
+    assert lines[0].split() == ["NAME", "DESIRED", "AVAILABLE", "AGE"]
+    assert lines[1].split()[:3] == ["web", "2", "0"]
+    kubectl("patch", "deploy", "web", "--subresource=scale", "--type=merge", "-p", '{"spec":{"replicas":3}}')
+    assert kubectl("get", "deploy", "web", "--subresource=scale", "-o", "jsonpath={.spec.replicas}") == "3"
+
+
 def test_forms_of_output(kubectl: Kubectl) -> None:
     for name in ("b", "a"):
         kubectl("create", "configmap", name, f"--from-literal=k={name}")

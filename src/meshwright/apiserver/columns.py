@@ -173,11 +173,14 @@ def _pod_status(value: Json, _now: datetime) -> Cell:
     return "Terminating" if dig(value, "metadata", "deletionTimestamp") else said
 
 
-def _pod_restarts(value: Json, _now: datetime) -> Cell:
+def _pod_restarts(value: Json, now: datetime) -> Cell:
+    """How many, and when the last container ended that was started again: `3 (5m ago)`."""
     statuses = _container_statuses(value)
     if _initializing(value):
         statuses = list_of(dig(value, "status", "initContainerStatuses"))
-    return str(sum(int(item.get("restartCount") or 0) for item in statuses if is_map(item)))
+    count = sum(int(item.get("restartCount") or 0) for item in statuses if is_map(item))
+    ends = [str(end) for item in statuses if (end := dig(item, "lastState", "terminated", "finishedAt"))]
+    return f"{count} ({age_of(max(ends), now)} ago)" if count and ends else str(count)
 
 
 def _ready_of(value: Json, _now: datetime) -> Cell:
@@ -261,6 +264,10 @@ def _event_time(value: Json, now: datetime) -> Cell:
     return age_of(next((time for time in times if time), None), now)
 
 
+def _first_seen(value: Json, now: datetime) -> Cell:
+    return age_of(value.get("firstTimestamp") or dig(value, "metadata", "creationTimestamp"), now)
+
+
 def _event_object(value: Json, _now: datetime) -> Cell:
     return f"{str(dig(value, 'involvedObject', 'kind')).lower()}/{dig(value, 'involvedObject', 'name')}"
 
@@ -311,6 +318,12 @@ _COLUMNS: Mapping[str, tuple[Column, ...]] = {
         _SELECTOR,
     ),
     "StatefulSet": (_NAME, Column("Ready", _ready_of), _AGE, *_POD_COLUMNS),
+    "Scale": (
+        _NAME,
+        Column("Desired", _number("spec", "replicas"), type="integer"),
+        Column("Available", _number("status", "replicas"), type="integer"),
+        _AGE,
+    ),
     "Service": (
         _NAME,
         Column("Type", _at("spec", "type", default="ClusterIP")),
@@ -360,8 +373,10 @@ _COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("Type", _at("type", default="")),
         Column("Reason", _at("reason", default="")),
         Column("Object", _event_object),
+        Column("Subobject", _at("involvedObject", "fieldPath", default=""), wide=True),
         Column("Source", _at("source", "component", default=""), wide=True),
         Column("Message", _at("message", default="")),
+        Column("First Seen", _first_seen, wide=True),
         Column("Count", _number("count"), wide=True, type="integer"),
         Column("Name", _at("metadata", "name", default=""), wide=True),
     ),

@@ -208,6 +208,6 @@ def _grouped(causes: list[FieldError]) -> list[str]:
     for cause in causes:
         by_manager.setdefault(cause.message, []).append(cause.path)
     lines: list[str] = []
-    for message, paths in by_manager.items():
+    for message, paths in sorted(by_manager.items()):
         lines += [f"{message.replace('conflict', 'conflicts', 1)}:", *(f"- {path}" for path in paths)]
     return lines

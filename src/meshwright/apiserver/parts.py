@@ -16,10 +16,10 @@ from meshwright.apiserver.failure import (
     method_not_allowed,
     raise_for_store,
 )
-from meshwright.apiserver.negotiation import APPLY_PATCH, JSON, MERGE_PATCH, STRATEGIC_PATCH, WHOLE, wanted
+from meshwright.apiserver.negotiation import APPLY_PATCH, JSON, MERGE_PATCH, STRATEGIC_PATCH, WHOLE, Form, wanted
 from meshwright.apiserver.patching import read_change
 from meshwright.apiserver.reading import key_of
-from meshwright.apiserver.rendering import Renderer
+from meshwright.apiserver.rendering import Renderer, table_of
 from meshwright.apiserver.schemas import SCALE
 from meshwright.apiserver.simple_patches import merge_patch
 from meshwright.apiserver.values import Json, dig, is_list, is_map, map_of, metadata_of
@@ -100,12 +100,17 @@ def _check_conditions(job: Job, status: Json) -> None:
 # ------------------------------------------------------------ scale
 async def get_scale(job: Job) -> Response:
     """GET of `scale`."""
-    wanted(job.request.headers.get("accept", ""))
+    form = wanted(job.request.headers.get("accept", ""))
     try:
         version = await job.api.store.get(key_of(job.target))
     except StoreError as error:
         raise_for_store(error, job.target.about)
-    return _scale_json(scale_in(version.value()))
+    scale = scale_in(version.value())
+    if form.form is not Form.TABLE:
+        return _scale_json(scale)
+    include = job.request.query_params.get("includeObject")
+    table = table_of("Scale", [scale], {"resourceVersion": scale["metadata"]["resourceVersion"]}, form, include)
+    return Response(msgspec.json.encode(table), media_type=form.content_type)
 
 
 async def write_scale(job: Job) -> Response:

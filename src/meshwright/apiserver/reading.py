@@ -63,7 +63,7 @@ def scope_of(target: Target, options: ListOptions) -> Scope:
         if item.path not in known:
             raise bad_request(
                 f'Unable to find "{target.row.resource}" that match field selector "{options.fields}": '
-                f"field label not supported: {item.path}"
+                f"field label not supported: {item.path}: use one of {', '.join(sorted(known))}"
             )
     namespace = target.namespace or (None if target.row.namespaced else "")
     return Scope(target.row.resource, namespace, selector)

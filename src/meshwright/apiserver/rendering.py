@@ -108,21 +108,26 @@ class Renderer:
 
     def table(self, items: Iterable[Version], metadata: Json, *, columns: bool = True) -> Json:
         """Rows for people."""
-        now = datetime.now(UTC)
-        shown = columns_of(self.row.kind)
-        rows: list[Json] = []
-        for version in items:
-            value = self.value(version)
-            entry: Json = {"cells": [column.cell(value, now) for column in shown]}
-            if self.include == "Object":
-                entry["object"] = value
-            elif self.include == "Metadata":
-                entry["object"] = {
-                    "kind": "PartialObjectMetadata",
-                    "apiVersion": self._meta_version,
-                    "metadata": value["metadata"],
-                }
-            rows.append(entry)
-        definitions = [column.definition() for column in shown] if columns else []
-        head = {"kind": "Table", "apiVersion": self._meta_version, "metadata": metadata}
-        return {**head, "columnDefinitions": definitions, "rows": rows}
+        made = table_of(self.row.kind, map(self.value, items), metadata, self.wanted, self.include)
+        return made if columns else {**made, "columnDefinitions": []}
+
+
+def table_of(
+    kind: str, values: Iterable[Json], metadata: Json, wanted: Wanted, include: str | None = "Metadata"
+) -> Json:
+    """The Table of some values of a kind; `include` is what its rows carry: None, Metadata or Object."""
+    now = datetime.now(UTC)
+    shown = columns_of(kind)
+    version = f"meta.k8s.io/{wanted.version or 'v1'}"
+    rows: list[Json] = []
+    for value in values:
+        entry: Json = {"cells": [column.cell(value, now) for column in shown]}
+        if include == "Object":
+            entry["object"] = value
+        elif include != "None":
+            head = {"kind": "PartialObjectMetadata", "apiVersion": version}
+            entry["object"] = {**head, "metadata": value["metadata"]}
+        rows.append(entry)
+    definitions = [column.definition() for column in shown]
+    head = {"kind": "Table", "apiVersion": version, "metadata": metadata}
+    return {**head, "columnDefinitions": definitions, "rows": rows}

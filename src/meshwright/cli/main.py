@@ -53,6 +53,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("kubeconfig", "Print the path of the kubeconfig, for kubectl."),
     Entry("dashboard", "Print the address of the console, with what logs in."),
     Entry("doctor", "Check whether this machine can run the mesh, and how well."),
+    Entry("bug-report", "Write an archive for whoever is to find out what is wrong."),
     Entry("version", "Print the versions of meshwright and Envoy."),
     Entry("completion", "Print the completion script of a shell."),
 )

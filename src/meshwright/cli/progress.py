@@ -15,9 +15,9 @@ class Step:
 
 
 @contextmanager
-def step(title: str) -> Generator[Step]:
-    """Print `title` with its seconds when the block ends well."""
+def step(title: str, *, err: bool = False) -> Generator[Step]:
+    """Print `title` with its seconds when the block ends well; `err`: to standard error, beside an answer in JSON."""
     began = time.monotonic()
     current = Step(title)
     yield current
-    click.echo(f"  {time.monotonic() - began:5.1f} s  {current.outcome}")
+    click.echo(f"  {time.monotonic() - began:5.1f} s  {current.outcome}", err=err)

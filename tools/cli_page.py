@@ -24,7 +24,11 @@ def page() -> str:
     for entry in COMMANDS:
         command: click.Command = importlib.import_module(entry.module).command
         context = click.Context(
-            command, info_name=f"meshwright {entry.name}", terminal_width=100, max_content_width=100
+            command,
+            info_name=f"meshwright {entry.name}",
+            terminal_width=100,
+            max_content_width=100,
+            help_option_names=["-h", "--help"],  # as the group has them; a command keeps the first it is asked with
         )
         parts.append(f"## {entry.name}\n\n```\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)

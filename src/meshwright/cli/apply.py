@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from meshwright.cli.control import ask, author, findings, succeed_or_fail, tell
+from meshwright.cli.control import ask, author, findings, give, succeed_or_fail
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option
 from meshwright.cli.sources import Text, read_texts
@@ -41,10 +41,7 @@ def command(  # noqa: PLR0913 - one parameter per option
     answer = ask(data, "apply", texts=texts, author=author(), dry_run=dry_run, fix=fix, wait=seconds)
     for finding in answer["findings"]:
         click.echo(finding, err=True)
-    if output == "json":
-        click.echo(json.dumps(answer))
-    else:
-        tell(answer, dry_run=dry_run)
+    give(answer, output, dry_run=dry_run)
     if answer["refused"]:
         raise Failure(f"nothing was written: {findings(answer['refused'], 'refuse')} (above)")
     if not answer["objects"]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -104,6 +105,14 @@ def tell(answer: dict[str, Any], *, dry_run: bool = False) -> None:
     for sentence in answer.get("withheld", []):
         click.echo(sentence)
     tell_wanted(answer)
+
+
+def give(answer: dict[str, Any], output: str, *, dry_run: bool = False) -> None:
+    """What a change has come to, in the form that was asked for."""
+    if output == "json":
+        click.echo(json.dumps(answer))
+    else:
+        tell(answer, dry_run=dry_run)
 
 
 def tell_wanted(answer: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from meshwright.cli.control import ask, author, objects_named, succeed_or_fail, tell
+from meshwright.cli.control import ask, author, give, objects_named, succeed_or_fail
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option
 from meshwright.cli.sources import read_texts
@@ -18,8 +18,16 @@ from meshwright.cli.sources import read_texts
 @click.option("-n", "--namespace", default="default", show_default=True)
 @click.option("--wait", is_flag=True, help="Wait until every affected proxy runs the change; else exit with 1.")
 @click.option("--dry-run", is_flag=True, help="Tell, write nothing.")
-def command(
-    data: Path | None, names: Sequence[str], words: Sequence[str], namespace: str, *, wait: bool, dry_run: bool
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
+def command(  # noqa: PLR0913 - one parameter per option
+    data: Path | None,
+    names: Sequence[str],
+    words: Sequence[str],
+    namespace: str,
+    output: str,
+    *,
+    wait: bool,
+    dry_run: bool,
 ) -> None:
     """Delete objects, as one change."""
     objects = [{"kind": kind, "name": name} for kind, name in objects_named(words)]
@@ -31,5 +39,5 @@ def command(
         raise Failure("nothing to delete: the documents hold no object of the mesh")
     for each in answer["absent"]:
         click.echo(f"{each} is not there", err=True)
-    tell(answer, dry_run=dry_run)
+    give(answer, output, dry_run=dry_run)
     succeed_or_fail(answer["receipt"], wait=wait)

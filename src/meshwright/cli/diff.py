@@ -1,6 +1,7 @@
 """`meshwright diff C1 [C2]`."""
 
 import difflib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,14 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 @data_option
 @click.argument("old", type=click.IntRange(0))
 @click.argument("new", type=click.IntRange(0), required=False)
-def command(data: Path | None, old: int, new: int | None) -> None:
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
+def command(data: Path | None, old: int, new: int | None, output: str) -> None:
     """Print what is different after change NEW (default: now) from after change OLD."""
-    for each in ask(data, "diff", old=old, new=new or 0)["differences"]:
+    differences = ask(data, "diff", old=old, new=new or 0)["differences"]
+    if output == "json":
+        click.echo(json.dumps(differences))
+        return
+    for each in differences:
         before, after = _lines(each["before"]), _lines(each["after"])
         names = (f"{each['object']} after {old}", f"{each['object']} after {new or 'now'}")
         for line in difflib.unified_diff(before, after, *names, lineterm=""):

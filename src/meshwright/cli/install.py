@@ -1,5 +1,6 @@
 """`meshwright install`: istioctl's verb, and samples by name."""
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ LIVE_SECONDS = 30
 @click.option("-y", "--skip-confirmation", "sure", is_flag=True, help="Do not ask.")
 @click.option("-n", "--namespace", default=DEFAULT, show_default=True, help="Of a sample's objects.")
 @click.option("--list", "listed", is_flag=True, help="Print the samples and add-ons.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the list.")
 @start_options
 def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     data: Path | None,
@@ -39,6 +41,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     console_port: int | None,
     metrics_port: int | None,
     rung: Rung | None,
+    output: str,
     *,
     sure: bool,
     listed: bool,
@@ -49,12 +52,20 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     For users of istioctl: `install --set profile=demo -y`. Then `install bookinfo`, `install kiali` ...
     """
     if listed:
-        click.echo(table(("NAME", "WHAT"), [(each, sample.what) for each, sample in SAMPLES.items()]))
+        _list(output)
     elif name is not None:
         _put(data, name, _sample(name, settings), namespace)
     else:
         ports = Ports(port_base, http_port, https_port, api_port, console_port, metrics_port)
         _install(local_mesh(data), profile_of(settings), ports, rung, sure=sure, single_uid=single_uid)
+
+
+def _list(output: str) -> None:
+    rows = [(name, sample.what) for name, sample in SAMPLES.items()]
+    if output == "json":
+        click.echo(json.dumps([{"name": name, "what": what} for name, what in rows]))
+    else:
+        click.echo(table(("NAME", "WHAT"), rows))
 
 
 def profile_of(settings: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """`meshwright run`: a program of the user's own becomes a workload of the mesh, with one command."""
 
 import asyncio
+import json
 import re
 import shutil
 import subprocess
@@ -61,6 +62,7 @@ class Awaited:
     help="What it speaks.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the objects, write nothing.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
 @click.argument("name")
 @click.argument("words", nargs=-1, required=True, metavar="-- CMD...")
 def command(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -71,6 +73,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     namespace: str,
     protocol: str,
     words: Sequence[str],
+    output: str,
     *,
     dry_run: bool,
 ) -> None:
@@ -87,7 +90,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     versions = sorted({version, *_versions(data, name, namespace)})
     own.append(subsets(name, namespace, versions))
     text = yaml.dump_all(own, Dumper=_Plain, sort_keys=False)
-    click.echo(text.rstrip())
+    if output == "text":
+        click.echo(text.rstrip())
     earlier = frozenset(pod.name for pod in _pods_of(mesh, f"{name}-{version}", namespace))
     answer = ask(
         data,
@@ -102,16 +106,22 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     if answer["refused"]:
         raise Failure("nothing was written: the objects above are refused")
     if dry_run:
+        if output == "json":
+            click.echo(json.dumps({"objects": own, "address": None, "change": None, "receipt": None}))
         return
     changed = any(each["object"].startswith("Deployment ") for each in answer["objects"] if each["action"] != SAME)
     _wait(data, Awaited(f"{name}-{version}", namespace, earlier if changed else frozenset()))
     last = ask(data, "receipt", change=answer["change"] or 0, wait=LIVE_SECONDS)
-    click.echo("---")
-    click.echo(receipt_line(last["receipt"], last["change"]))
+    if output == "text":
+        click.echo(f"---\n{receipt_line(last['receipt'], last['change'])}")
     behind = _behind(data)
+    address = f"http://{name}.{namespace}:{port}"
+    if output == "json":
+        click.echo(json.dumps({"objects": own, "address": address, **last}))
     if behind:
         raise Failure(f"{name} {version} is ready, but not every proxy knows it yet: {', '.join(behind)}")
-    click.echo(f"{name} {version} is ready: http://{name}.{namespace}:{port} inside the mesh")
+    if output == "text":
+        click.echo(f"{name} {version} is ready: {address} inside the mesh")
 
 
 def argv_of(words: Sequence[str]) -> list[str]:

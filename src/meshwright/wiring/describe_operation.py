@@ -52,7 +52,8 @@ class DescribeOperation:
         if name := fields.text("name", ""):
             found = [await self._store.get(Key(resource, namespace, name))]
         else:
-            scope = Scope(resource, namespace if kind.namespaced else None)
+            everywhere = not kind.namespaced or fields.flag("all_namespaces", default=False)
+            scope = Scope(resource, None if everywhere else namespace)
             found = list((await self._store.list(Query(scope))).items)[:MOST]
         view = await self._view()
         return {"objects": [await self._described(kind, version, view) for version in found]}

@@ -1,0 +1,62 @@
+"""Everything that a command tells people about a change it tells programs, too."""
+
+import json
+import sys
+from typing import Any
+
+from tests.live.mesh import Mesh, apply
+
+RULE = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: told, namespace: live}
+spec: {host: told.example.com}
+"""
+NAME = "DestinationRule live/told"
+
+
+def answer(mesh: Mesh, *words: str) -> Any:
+    return json.loads(mesh.run(*words, "-o", "json").stdout)
+
+
+def made(mesh: Mesh) -> int:
+    number = apply(mesh, RULE)["change"]
+    assert isinstance(number, int)
+    return number
+
+
+def test_changes_are_told_with_their_receipts(mesh: Mesh) -> None:
+    first = made(mesh)
+    undone = answer(mesh, "undo", str(first), "--wait")
+    assert undone["objects"] == [{"object": NAME, "action": "deleted"}]
+    assert undone["receipt"]["live"]
+    made(mesh)
+    deleted = answer(mesh, "delete", "dr/told", "-n", "live")
+    assert deleted["objects"] == [{"object": NAME, "action": "deleted"}]
+    assert deleted["change"] == deleted["receipt"]["change"]
+    rolled = answer(mesh, "rollback", str(deleted["change"]), "--dry-run")
+    assert (rolled["objects"], rolled["change"]) == ([], None)
+    differences = answer(mesh, "diff", str(first - 1), str(first))
+    assert [(each["object"], each["before"] is None, each["after"]["kind"]) for each in differences] == [
+        (NAME, True, "DestinationRule")
+    ]
+
+
+def test_a_program_is_run_and_told(mesh: Mesh) -> None:
+    words = ("told", "--port", "8765", "-n", "live", "--dry-run", "-o", "json", "--", sys.executable, "-V")
+    told = json.loads(mesh.run("run", *words).stdout)
+    assert [each["kind"] for each in told["objects"]] == [
+        "ServiceAccount", "Service", "Deployment", "DestinationRule",
+    ]  # fmt: skip
+    assert (told["change"], told["address"]) == (None, None)
+
+
+def test_lists_are_told(mesh: Mesh) -> None:
+    assert {"name", "what"} == set(answer(mesh, "install", "--list")[0])
+    assert answer(mesh, "visitors") == {"on": None}, "this mesh has none"
+
+
+def test_all_namespaces_are_described(mesh: Mesh) -> None:
+    spaces = {each["namespace"] for each in answer(mesh, "describe", "svc", "-A")}
+    assert {"live", "istio-system"} <= spaces
+    assert mesh.run("describe", "svc", "echo", "-A", check=False).returncode == 2

@@ -1,6 +1,7 @@
 """Hand-made ends of gRPC connections: what they say and answer is up to the test."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import h2.config
@@ -70,7 +71,7 @@ class RawClient(asyncio.Protocol):
         self.flush()
 
 
-async def raw_client(path: Path) -> RawClient:
+async def raw_client(path: Path, make: Callable[[], RawClient] = RawClient) -> RawClient:
     """Connected to a unix socket."""
-    _, client = await asyncio.get_running_loop().create_unix_connection(RawClient, str(path))
+    _, client = await asyncio.get_running_loop().create_unix_connection(make, str(path))
     return client

@@ -32,7 +32,7 @@ from meshwright.xds.http2 import Limits
 from meshwright.xds.peer import listening_socket, peer_of
 from meshwright.xds.session import Complaint
 from meshwright.xds.share import UNTIMED, Share
-from meshwright.xds.transport import Call, GrpcConnection
+from meshwright.xds.transport import Call, GrpcConnection, Line
 
 LOG = logging.getLogger(__name__)
 MOST_CONNECTIONS = 8  # of one node; an agent has one, and for a moment its predecessor's
@@ -473,7 +473,8 @@ class _NodeConnection(GrpcConnection):
         node.connections.add(self)
         super().connection_made(transport)
 
-    def _open(self, path: str) -> Call:
+    def _open(self, path: str, line: Line) -> Call:
+        del line  # it waits until it is asked
         assert self._node is not None, "nothing is read before a node is known"
         return self._server.open_call(self._node, path)
 

@@ -38,35 +38,37 @@ class MessageReader:
     __slots__ = (
         "_buffer",
         "_limit",
+        "kept",
     )
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._buffer = bytearray()
+        self.kept = 0
+        """How many bytes of a message came that is not complete."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The messages that `data` completes. Raises CallError."""
         buffer = self._buffer
         buffer += data
-        while len(buffer) >= PREFIX:
-            length = int.from_bytes(buffer[1:PREFIX], "big")
-            if buffer[0]:
-                raise CallError(Status.UNIMPLEMENTED, "compressed messages are not supported")
-            if length > self._limit:
-                raise CallError(Status.RESOURCE_EXHAUSTED, f"a message of {length} bytes; the limit is {self._limit}")
-            if len(buffer) < PREFIX + length:
-                return
-            message = bytes(buffer[PREFIX : PREFIX + length])
-            if len(buffer) == PREFIX + length:
-                buffer = self._buffer = bytearray()  # an emptied one would keep its memory
-            else:
-                del buffer[: PREFIX + length]
-            yield message
-
-    @property
-    def kept(self) -> int:
-        """How many bytes of a message came that is not complete."""
-        return len(self._buffer)
+        try:
+            while len(buffer) >= PREFIX:
+                length = int.from_bytes(buffer[1:PREFIX], "big")
+                if buffer[0]:
+                    raise CallError(Status.UNIMPLEMENTED, "compressed messages are not supported")
+                if length > self._limit:
+                    text = f"a message of {length} bytes; the limit is {self._limit}"
+                    raise CallError(Status.RESOURCE_EXHAUSTED, text)
+                if len(buffer) < PREFIX + length:
+                    return
+                message = bytes(buffer[PREFIX : PREFIX + length])
+                if len(buffer) == PREFIX + length:
+                    buffer = self._buffer = bytearray()  # an emptied one would keep its memory
+                else:
+                    del buffer[: PREFIX + length]
+                yield message
+        finally:
+            self.kept = len(buffer)
 
 
 def prefix(length: int) -> bytes:
@@ -79,28 +81,28 @@ class Framed:
     which a peer will most likely answer, if that can be known.
     """
 
-    __slots__ = ("_answer", "_frames", "_key", "acknowledgement", "body", "size")
+    __slots__ = ("_answer", "_answer_on", "_frames", "_frames_on", "_largest", "acknowledgement", "body", "size")
 
     def __init__(self, message: bytes, acknowledgement: bytes = b"") -> None:
         self.body = prefix(len(message)) + message
         self.size = len(self.body)
         self.acknowledgement = acknowledgement
-        self._key = (0, 0)
-        self._frames = b""
-        self._answer = (0, b"")
+        self._frames, self._frames_on, self._largest = b"", 0, 0
+        self._answer, self._answer_on = b"", 0
 
     def frames(self, stream: int, largest: int) -> bytes:
         """DATA frames of at most `largest` bytes each."""
-        if self._key != (stream, largest):
+        if self._frames_on != stream or self._largest != largest:
             self._frames = data_frames(stream, self.body, largest)
-            self._key = (stream, largest)
+            self._frames_on, self._largest = stream, largest
         return self._frames
 
     def answer_frame(self, stream: int) -> bytes:
         """The acknowledgement as the one DATA frame that it comes in."""
-        if self._answer[0] != stream:
-            self._answer = (stream, data_frames(stream, prefix(len(self.acknowledgement)) + self.acknowledgement))
-        return self._answer[1]
+        if self._answer_on != stream:
+            self._answer = data_frames(stream, prefix(len(self.acknowledgement)) + self.acknowledgement)
+            self._answer_on = stream
+        return self._answer
 
 
 def trailers(status: Status, text: str = "") -> Headers:

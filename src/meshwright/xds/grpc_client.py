@@ -43,6 +43,7 @@ class GrpcClient(asyncio.Protocol):
     ) -> None:
         self._heartbeat = heartbeat
         self._pulse: Pulse | None = None
+        self._heard = 0.0  # when the server last said something
         self._path = path
         self._call = call
         self._clock = clock
@@ -60,7 +61,9 @@ class GrpcClient(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without saying so
-        self._pulse = Pulse(self._heartbeat, self._ping, self._transport.get_write_buffer_size, self._is_dead)
+        self._heard = self._clock()
+        unsent = self._transport.get_write_buffer_size
+        self._pulse = Pulse(self._heartbeat, self._ping, self._last_heard, unsent, self._is_dead)
         self._stream = self._http.start(
             (
                 (b":method", b"POST"),
@@ -74,8 +77,7 @@ class GrpcClient(asyncio.Protocol):
         self.pump()
 
     def data_received(self, data: bytes) -> None:
-        if self._pulse is not None:
-            self._pulse.heard = self._clock()
+        self._heard = self._clock()
         try:
             for event in self._http.receive(data, self._clock()):
                 self._on_event(event)
@@ -148,6 +150,9 @@ class GrpcClient(asyncio.Protocol):
         wake = self._call.wake_at(now)
         if wake is not None:
             self._timer = asyncio.get_running_loop().call_later(max(wake - now, 0.001), self.pump)
+
+    def _last_heard(self) -> float:
+        return self._heard
 
     def _ping(self) -> None:
         self._http.ping()

@@ -21,42 +21,45 @@ DEFAULT_HEARTBEAT = Heartbeat()
 
 
 class Pulse:
-    """Watches one connection. Set `heard` to the time of the loop whenever the peer shows life."""
+    """Watches one connection."""
 
     __slots__ = (
         "_ask",
         "_asked",
         "_dead",
         "_due",
+        "_heard",
         "_heartbeat",
+        "_life",
         "_loop",
         "_seen_unsent",
         "_timer",
         "_unsent",
-        "heard",
     )
 
     def __init__(
         self,
         heartbeat: Heartbeat,
         ask: Callable[[], None],
+        heard: Callable[[], float],
         unsent: Callable[[], int],
         dead: Callable[[], None],
     ) -> None:
-        """`ask` sends a PING, `unsent` tells how many bytes the peer has yet to take (fewer are a sign of life too),
-        `dead` is called once.
+        """`ask` sends a PING, `heard` tells when the peer last said something (time of the loop), `unsent` how many
+        bytes the peer has yet to take (fewer are a sign of life too), `dead` is called once.
         """
         self._loop = asyncio.get_running_loop()
         self._heartbeat = heartbeat
         self._ask = ask
+        self._heard = heard
         self._unsent = unsent
         self._dead = dead
-        self.heard = self._loop.time()
+        self._life = self._loop.time()
         self._seen_unsent = 0
         self._asked: float | None = None  # when; None when what was asked is answered
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._arm(self.heard + heartbeat.idle)
+        self._arm(self._life + heartbeat.idle)
 
     def stop(self) -> None:
         """The connection is over."""
@@ -70,13 +73,12 @@ class Pulse:
 
     def _look(self) -> None:
         now, unsent = self._loop.time(), self._unsent()
-        if unsent < self._seen_unsent:
-            self.heard = now
+        self._life = now if unsent < self._seen_unsent else max(self._life, self._heard())
         self._seen_unsent = unsent
-        answered = self._asked is None or self.heard >= self._asked
-        if answered and now - self.heard < self._heartbeat.idle:
+        answered = self._asked is None or self._life >= self._asked
+        if answered and now - self._life < self._heartbeat.idle:
             self._asked = None
-            self._arm(self.heard + self._heartbeat.idle)
+            self._arm(self._life + self._heartbeat.idle)
         elif answered or now - self._due > LATE:
             self._asked = now
             self._ask()

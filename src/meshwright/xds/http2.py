@@ -195,25 +195,31 @@ class Http2Connection:
         found.waiting_bytes += len(data)
         self._flush(found)
 
-    def send_framed(self, stream: int, message: Framed) -> bytes:
-        """As `send_data`, for what goes to many peers: what both windows take at once is not copied; it is given
-        back, to be written now, when nothing is to be written before it.
-        """
+    def send_framed(self, stream: int, message: Framed) -> None:
+        """As `send_data`, for what goes to many peers: what both windows take at once is not copied."""
         found = self._streams.get(stream)
-        if found is None or found.trailers is not None:
-            return b""
-        size = message.size
-        if found.waiting or size > self._window or size > found.window:
+        if found is None:
+            return
+        if frames := self.at_once(found, message):
+            self._output.append(frames)
+        else:
             self.send_data(stream, message.body)
+
+    def at_once(self, stream: Stream, message: Framed) -> bytes:
+        """The frames of a message that nothing stands in the way of, to be written after all of `take_output` was;
+        empty when something does: then nothing has changed.
+        """
+        size = message.size
+        if size > self._window or size > stream.window or stream.waiting or stream.trailers is not None:
             return b""
         self._window -= size
-        found.window -= size
+        stream.window -= size
         self._tokens += 2 * (1 + size // self._largest_frame)  # the peer answers data with updates of both windows
-        frames = message.frames(stream, self._largest_frame)
-        if not self._output:
-            return frames
-        self._output.append(frames)
-        return b""
+        return message.frames(stream.number, self._largest_frame)
+
+    def stream(self, number: int) -> Stream:
+        """One that is open; KeyError when it is not."""
+        return self._streams[number]
 
     def send_trailers(self, stream: int, headers: Headers) -> None:
         """The end of our side, after all data that waits. Also for a response that has headers only."""
@@ -297,12 +303,11 @@ class Http2Connection:
                 return
         self._buffer = data[at:]
 
-    def took_alone(self, number: int, size: int) -> bool:
+    def took_alone(self, stream: Stream, size: int) -> bool:
         """Count one whole DATA frame with a payload of `size` bytes, known beforehand, that came alone; False when it
         must be given to `receive`, because it is not all there is to do.
         """
-        stream = self._streams.get(number)
-        if self._buffer or self._block is not None or self.ended or stream is None or stream.remote_ended:
+        if self._buffer or self._block is not None or self.ended or stream.remote_ended:
             return False
         if (self._unacknowledged + size) * 2 >= self._limits.connection_window:
             return False

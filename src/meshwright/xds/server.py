@@ -32,7 +32,7 @@ from meshwright.xds.session import DEFAULT_TIMING, Complaint, SubscriptionError,
 from meshwright.xds.share import Share
 from meshwright.xds.stream import REMEMBERED, Book, Stream
 from meshwright.xds.subscription import NOTHING, TooManyNamesError
-from meshwright.xds.transport import GrpcConnection
+from meshwright.xds.transport import GrpcConnection, Line, OpenCall
 from meshwright.xds.witness import PretenderError, Witness
 
 LOG = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ Authorize = Callable[[Peer], bool]
 
 @dataclass(eq=False, slots=True)
 class _Served:
-    """One proxy with its socket, connections and streams (a stream: ADS or SDS; the newest is last)."""
+    """One proxy with its socket, connections and calls (ADS or SDS; the newest is last)."""
 
     proxy: ProxyName
     path: Path
@@ -109,9 +109,10 @@ class _Served:
     server: asyncio.Server | None = None
     share: Share = field(default_factory=Share)
     connections: set[GrpcConnection] = field(default_factory=set[GrpcConnection])
-    ads: list[Stream] = field(default_factory=list[Stream])
-    sds: list[Stream] = field(default_factory=list[Stream])
-    published: Published | None = None  # what `resources` are of
+    ads: "list[_DeltaCall]" = field(default_factory=list["_DeltaCall"])
+    sds: "list[_DeltaCall]" = field(default_factory=list["_DeltaCall"])
+    published: Published | None = None  # what the next two are of
+    proxy_class: ProxyClass | None = None
     resources: Resources | None = None
     complaints: deque[Complaint] = field(default_factory=lambda: deque[Complaint](maxlen=KEPT_COMPLAINTS))
 
@@ -121,23 +122,27 @@ class _DeltaCall:
 
     __slots__ = (
         "_home",
+        "_line",
         "_served",
         "_server",
-        "_stream",
         "more",
+        "stream",
     )
 
-    def __init__(self, server: "XdsServer", served: _Served, stream: Stream, home: list[Stream]) -> None:
+    def __init__(
+        self, server: "XdsServer", served: _Served, stream: Stream, home: "list[_DeltaCall]", line: Line
+    ) -> None:
         self._server = server
         self._served = served
-        self._stream = stream
         self._home = home
+        self._line = line
+        self.stream = stream
         self.more = True
-        home.append(stream)
+        home.append(self)
 
     def receive(self, message: bytes, now: float) -> None:
         try:
-            self._stream.receive(message, now)
+            self.stream.receive(message, now)
         except PretenderError as error:
             raise CallError(Status.PERMISSION_DENIED, str(error)) from None
         except DecodeError:
@@ -146,28 +151,39 @@ class _DeltaCall:
             raise CallError(Status.INVALID_ARGUMENT, str(error)) from None
         except TooManyNamesError:
             raise CallError(Status.RESOURCE_EXHAUSTED, "too many names are subscribed to") from None
-        state = self._stream.state
+        state = self.stream.state
         if state.takes_secrets:
-            self._server.aim(self._served, self._stream, now)  # perhaps it asked for the first one just now
-            state = self._stream.state
+            self._server.aim(self._served, self.stream, now)  # perhaps it asked for the first one just now
+            state = self.stream.state
         self.more = now >= state.idle_until
         if not self.more:
             self._server.rests_until(state.idle_until)
 
     def next_message(self, now: float) -> Framed | None:
-        reply = self._stream.reply(now)
-        idle_until = self._stream.state.idle_until
+        reply = self.stream.reply(now)
+        idle_until = self.stream.state.idle_until
         self.more = now >= idle_until
         if not self.more:
             self._server.rests_until(idle_until)
         return reply
+
+    def leap(self, resources: Resources, now: float) -> bool:
+        """The short way from rest to what is said of news; False when there is none, and then nothing has changed."""
+        step = self.stream.leap(resources, now)
+        if step is None or step.said is None or not self._line.connection.say(self, self._line, step.said):
+            return False
+        self.stream.state = step.state
+        self.more = now >= step.state.idle_until
+        if not self.more:
+            self._server.rests_until(step.state.idle_until)
+        return True
 
     def wake_at(self, now: float) -> float | None:
         """Never: the server has one alarm for all streams."""
         del now
 
     def closed(self) -> None:
-        self._home.remove(self._stream)
+        self._home.remove(self)
         self._server.tick()
 
 
@@ -273,16 +289,16 @@ class XdsServer:
 
     def _connection(self, served: _Served) -> GrpcConnection:
         clock = asyncio.get_running_loop().time
-        return _CheckedConnection(served, lambda path: self._open(served, path), clock, self._heartbeat)
+        return _CheckedConnection(served, partial(self._open, served), clock, self._heartbeat)
 
-    def _open(self, served: _Served, path: str) -> _DeltaCall:
+    def _open(self, served: _Served, path: str, line: Line) -> _DeltaCall:
         if path not in (ADS_PATH, SDS_PATH):
             raise CallError(Status.UNIMPLEMENTED, f"no such method: {path[:200]}")
         only, home = (None, served.ads) if path == ADS_PATH else (SECRET, served.sds)
         witness = Witness(served.proxy, partial(self._secrets.secrets_of, served.proxy))
         stream = Stream(served.proxy, self._book, self._heard(served), witness, only)
         self.aim(served, stream, asyncio.get_running_loop().time())
-        return _DeltaCall(self, served, stream, home)
+        return _DeltaCall(self, served, stream, home, line)
 
     def _heard(self, served: _Served) -> Callable[[Complaint], None]:
         def hear(complaint: Complaint) -> None:
@@ -307,18 +323,24 @@ class XdsServer:
         if stream.only is not None:
             stream.aim(NO_RESOURCES, secrets, now)
             return
-        published = self._published.value
-        if served.published is not published:
-            served.published, served.resources = published, self._resources_of(published, served.proxy)
-        if served.resources is not None:
-            stream.aim(served.resources, secrets, now)
+        resources = self._newest(served)
+        if resources is not None:
+            stream.aim(resources, secrets, now)
 
-    def _resources_of(self, published: Published, proxy: ProxyName) -> Resources | None:
+    def _newest(self, served: _Served) -> Resources | None:
+        published = self._published.value
+        before = served.published
+        if before is not published:
+            if before is None or before.proxies is not published.proxies:
+                served.proxy_class = published.proxies.get(served.proxy)
+            served.published, served.resources = published, self._resources_of(published, served.proxy_class)
+        return served.resources
+
+    def _resources_of(self, published: Published, proxy_class: ProxyClass | None) -> Resources | None:
         """As `Published.resources_of`; a class is looked up once, for that costs."""
         if self._of_class_in is not published:
             self._of_class_in = published
             self._of_class.clear()
-        proxy_class = published.proxies.get(proxy)
         if proxy_class is None:
             return None
         known = self._of_class.get(id(proxy_class))
@@ -338,10 +360,14 @@ class XdsServer:
 
     def _refresh(self, served: _Served) -> None:
         now, speaks = self._clock(), False
-        for streams in (served.ads, served.sds):
-            for stream in streams:
-                self.aim(served, stream, now)
-                speaks |= stream.state.idle_until <= now
+        resources = self._newest(served)
+        for call in served.ads:
+            if resources is None or not call.leap(resources, now):
+                self.aim(served, call.stream, now)
+                speaks |= call.stream.state.idle_until <= now
+        for call in served.sds:
+            self.aim(served, call.stream, now)
+            speaks |= call.stream.state.idle_until <= now
         if speaks:
             for connection in tuple(served.connections):
                 connection.pump()
@@ -412,7 +438,7 @@ class XdsServer:
         if served is None:
             return ProxyStatus()
         complaints = tuple(served.complaints)
-        newest = [*served.sds[-1:], *served.ads[-1:]]
+        newest = [call.stream for call in (*served.sds[-1:], *served.ads[-1:])]
         told = newest if in_full else []
         acknowledged = {url: names for stream in told for url, names in stream.acknowledged().items()}
         refused = {key: version for stream in newest for key, version in stream.refused().items()}
@@ -421,7 +447,7 @@ class XdsServer:
         return ProxyStatus(
             connected=True,
             synced=self._is_synced(served),
-            node_id=served.ads[-1].node_id,
+            node_id=served.ads[-1].stream.node_id,
             acknowledged=acknowledged,
             refused=refused,
             complaints=complaints,
@@ -432,7 +458,8 @@ class XdsServer:
         """Everything of the newest `Published` and of the secrets is acknowledged."""
         if not served.ads or self._published.value.resources_of(served.proxy) is None:
             return False
-        streams, now = (*served.sds, served.ads[-1]), self._clock()
+        streams = [call.stream for call in (*served.sds, served.ads[-1])]
+        now = self._clock()
         for stream in streams:
             self.aim(served, stream, now)  # what was set a moment ago and not yet followed counts
         return all(stream.synced for stream in streams)
@@ -454,10 +481,10 @@ class XdsServer:
 def _earliest(served: _Served) -> float:
     """When a stream of this proxy may have something to say though nothing happened."""
     earliest = math.inf
-    for stream in served.ads:
-        earliest = min(earliest, stream.state.idle_until)
-    for stream in served.sds:
-        earliest = min(earliest, stream.state.idle_until)
+    for call in served.ads:
+        earliest = min(earliest, call.stream.state.idle_until)
+    for call in served.sds:
+        earliest = min(earliest, call.stream.state.idle_until)
     return earliest
 
 
@@ -469,7 +496,7 @@ class _CheckedConnection(GrpcConnection):
     def __init__(
         self,
         served: _Served,
-        open_call: Callable[[str], _DeltaCall],
+        open_call: OpenCall,
         clock: Callable[[], float],
         heartbeat: Heartbeat,
     ) -> None:

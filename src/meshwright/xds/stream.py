@@ -149,11 +149,33 @@ class Book:
             aimed = self._known(State(session, resources, secrets), now)
         step = Step(aimed, now)
         self._remember(state, (id(resources), id(secrets)), step, now)
+        if id(resources) not in state.steps:
+            self._remember(state, id(resources), step, now)  # there is no leap
+        return step
+
+    def leap(self, state: State, resources: Resources, now: float) -> Step | None:
+        """From a state at rest, when one type has news, at once to where they are said; what follows is worked out
+        with it. None: the way leads over `aimed`.
+        """
+        rest = state.rest
+        changed = news(state.resources, resources) if rest is not None and state.resources is not None else ()
+        if rest is None or len(changed) != 1 or (at := rest.position(changed[0])) is None:
+            return None
+        place = rest.types[at]
+        taken = self._stride(state.session, place, resources, now)
+        if taken is None or taken.said is None:
+            return None
+        settled = self._settled_after(state, at, taken, resources)
+        sent = State.on_the_way(state, resources, partial(state.session.standing, place.url, taken.sent, ON_THE_WAY))
+        sent.idle_until = math.inf
+        sent.steps[taken.said.acknowledgement] = Step(settled, now)
+        step = Step(sent, taken.at, taken.said)
+        self._remember(state, id(resources), step, now)
         return step
 
     def _in_stride(self, state: State, resources: Resources, now: float) -> State | None:
-        """The same as the long way of `aimed`, for a state at rest when one type has news; what follows is worked out
-        with it. None: the long way is to be taken.
+        """The same as the long way of `aimed`, for a state at rest when at most one type has news. None: the long way
+        is to be taken.
         """
         rest = state.rest
         if rest is None or state.resources is None:
@@ -167,18 +189,21 @@ class Book:
         taken = self._stride(state.session, place, resources, now)
         if taken is None:
             return None
-        types = (*rest.types[:at], taken.place, *rest.types[at + 1 :])
-        session = state.session.standing(place.url, taken.settled, AT_REST)
-        settled = self._resting(state, resources, session, Rest(rest.who, types))
-        if taken.said is None:
-            return settled
-        standing = partial(state.session.standing, place.url)
-        sent = State.on_the_way(state, resources, partial(standing, taken.sent, ON_THE_WAY))
-        sent.idle_until = math.inf
-        sent.steps[taken.said.acknowledgement] = Step(settled, now)
-        aimed = State.on_the_way(state, resources, partial(standing, taken.aimed, ON_THE_WAY))
-        aimed.steps[REPLY] = Step(sent, taken.at, taken.said)
+        leap = self.leap(state, resources, now)
+        if leap is None:
+            return self._settled_after(state, at, taken, resources)
+        standing = partial(state.session.standing, place.url, taken.aimed, ON_THE_WAY)
+        aimed = State.on_the_way(state, resources, standing)
+        aimed.steps[REPLY] = leap
         return aimed
+
+    def _settled_after(self, state: State, at: int, taken: Stride, resources: Resources) -> State:
+        """At rest again, `taken` having changed where the type number `at` stands."""
+        rest = state.rest
+        assert rest is not None, "strides begin at rest"
+        types = (*rest.types[:at], taken.place, *rest.types[at + 1 :])
+        session = state.session.standing(taken.place.url, taken.settled, AT_REST)
+        return self._resting(state, resources, session, Rest(rest.who, types))
 
     def _stride(self, session: Session, place: Place, resources: Resources, now: float) -> Stride | None:
         target = resources.get(place.url, NOTHING)
@@ -300,6 +325,18 @@ class Stream:
         if step is None or now - step.at > REMEMBERED:
             step = self._book.aimed(state, resources, secrets, now)
         self.state = step.state
+
+    def leap(self, resources: Resources, now: float) -> Step | None:
+        """What `aim` at these resources and `reply` would do together, as the response and where it leads, when that
+        is one step; nothing is changed by asking. None: it is another way, or secrets may have changed too.
+        """
+        state = self.state
+        if state.takes_secrets:
+            return None
+        step = state.steps.get(id(resources))
+        if step is None or now - step.at > REPLY_REMEMBERED:
+            step = self._book.leap(state, resources, now)
+        return step if step is not None and step.said is not None else None
 
     def receive(self, request: bytes, now: float) -> None:
         """A request. Raises as `Session.receive`, DecodeError, and PretenderError."""

@@ -8,6 +8,7 @@ costs more than its share is not read from for a while; whoever shows no life is
 import asyncio
 import logging
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -23,7 +24,7 @@ from meshwright.xds.grpc import (
     trailers,
 )
 from meshwright.xds.heartbeat import DEFAULT_HEARTBEAT, Heartbeat, Pulse
-from meshwright.xds.http2 import DEFAULT_LIMITS, Limits
+from meshwright.xds.http2 import DEFAULT_LIMITS, Limits, Stream
 from meshwright.xds.http2_events import (
     ConnectionEnded,
     DataReceived,
@@ -69,19 +70,28 @@ class Call(Protocol):
         ...
 
 
-OpenCall = Callable[[str], Call]
-"""From the path of a request to the call that answers it; raises CallError."""
+@dataclass(eq=False, slots=True)
+class Line:
+    """What one call speaks on."""
+
+    connection: "GrpcConnection"
+    stream: Stream
+    reader: MessageReader = field(default_factory=lambda: MessageReader(LARGEST_MESSAGE))
+
+
+OpenCall = Callable[[str, Line], Call]
+"""From the path of a request, and what it came on, to the call that answers it; raises CallError."""
 
 
 @dataclass(slots=True)
 class _Running:
     call: Call
-    reader: MessageReader = field(default_factory=lambda: MessageReader(LARGEST_MESSAGE))
+    line: Line
 
 
-_Expected = tuple[bytes, int, bytes, _Running]
-"""What the peer will most likely send next: the acknowledgement of what was sent last, as a frame; its stream; the
-message in it; whose it is.
+_Expected = tuple[bytes, Call, Line, bytes]
+"""What the peer will most likely send next: the acknowledgement of what was sent last, as a frame; whose it is, and
+where; the message in it.
 """
 
 
@@ -92,8 +102,11 @@ class GrpcConnection(asyncio.Protocol):
         "_calls",
         "_clock",
         "_expected",
+        "_fd",
+        "_heard",
         "_heartbeat",
         "_http",
+        "_is_free",
         "_noted",
         "_on_close",
         "_open_call",
@@ -119,6 +132,7 @@ class GrpcConnection(asyncio.Protocol):
         self._share = share or Share()
         self._heartbeat = heartbeat
         self._pulse: Pulse | None = None
+        self._heard = 0.0  # when the peer last said something
         self._rest: asyncio.TimerHandle | None = None  # set while the client has used up its share of our time
         self._open_call = open_call
         self._clock = clock
@@ -129,23 +143,28 @@ class GrpcConnection(asyncio.Protocol):
         self._paused = False
         self._timer: asyncio.TimerHandle | None = None
         self._expected: _Expected | None = None
+        self._fd = -1  # of the socket, while plain bytes may be written to it
+        self._is_free = False  # nothing is to be sent first, so that the socket may be written to directly
         self._noted = False  # whether what waits here is in the share
 
     # ------------------------------------------------------------ asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without saying so
-        self._pulse = Pulse(self._heartbeat, self._ping, self._transport.get_write_buffer_size, self._is_dead)
+        if transport.get_extra_info("sslcontext") is None:
+            self._fd = transport.get_extra_info("socket").fileno()
+        self._heard = self._clock()
+        unsent = self._transport.get_write_buffer_size
+        self._pulse = Pulse(self._heartbeat, self._ping, self._last_heard, unsent, self._is_dead)
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        if self._transport is None or self._pulse is None:
-            return  # refused, or gone
-        now = self._clock()
-        self._pulse.heard = now
+        now = self._heard = self._clock()
         expected = self._expected
         if expected is not None and data == expected[0] and self._take_expected(expected, now):
             return
+        if self._transport is None or self._pulse is None:
+            return  # refused, or gone
         began = clock()
         try:
             for event in self._http.receive(data, now):
@@ -163,17 +182,16 @@ class GrpcConnection(asyncio.Protocol):
         """The short way for the one message that nearly always comes: nothing of it has to be looked at. Only what
         was sent can be acknowledged, so it is not counted as a cost of the client.
         """
-        frame, stream, message, running = expected
+        frame, call, line, message = expected
         self._expected = None
-        if running.reader.kept or not self._http.took_alone(stream, len(frame) - FRAME_HEADER):
+        if line.reader.kept or not self._http.took_alone(line.stream, len(frame) - FRAME_HEADER):
             return False
-        call = running.call
         try:
             call.receive(message, now)
             if call.more:
                 self._pump_calls()
         except CallError as error:
-            self._end(stream, error.status, error.text)
+            self._end(line.stream.number, error.status, error.text)
             self._flush()
         except Exception:
             LOG.exception("a connection is dropped because of an error of ours")
@@ -181,23 +199,23 @@ class GrpcConnection(asyncio.Protocol):
         return True
 
     def eof_received(self) -> bool:
+        self._is_free = False
         return False  # the client hangs up; asyncio closes the transport
 
     def pause_writing(self) -> None:
-        self._paused = True
+        self._paused, self._is_free = True, False
         self._note_waiting()  # so that small messages that nobody takes count too
         self._read_or_not()
 
     def resume_writing(self) -> None:
         self._paused = False
-        if self._pulse is not None:
-            self._pulse.heard = self._clock()
+        self._heard = self._clock()
         self._read_or_not()
         self.pump()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc  # why a client went away makes no difference
-        self._transport = None
+        self._transport, self._is_free, self._fd = None, False, -1
         for timer in (self._timer, self._rest, self._pulse):
             if timer is not None:
                 timer.stop() if isinstance(timer, Pulse) else timer.cancel()
@@ -218,6 +236,41 @@ class GrpcConnection(asyncio.Protocol):
             LOG.exception("a connection is dropped because of an error of ours")
             self.abort()
 
+    def say(self, call: Call, line: Line, message: Framed) -> bool:
+        """Send what `call` has to say on `line` now; False when something stands in the way: then nothing was done,
+        and the call is to wait until it is asked.
+        """
+        if not (self._is_free or self._gets_free()) or self._share.is_full or message.size >= LITTLE_WAITING:
+            return False
+        frames = self._http.at_once(line.stream, message)
+        if not frames:
+            return False
+        if message.acknowledgement:
+            self._expected = (message.answer_frame(line.stream.number), call, line, message.acknowledgement)
+        try:
+            written = os.write(self._fd, frames)
+        except OSError:  # it is full, or has ended: the transport's business
+            written = 0
+        if written < len(frames):
+            self._write(frames[written:])
+        return True
+
+    def _gets_free(self) -> bool:
+        """Whether nothing waits that would have to be sent first, so that the socket may be written to directly."""
+        transport = self._transport
+        self._is_free = (
+            transport is not None
+            and self._fd >= 0
+            and not (self._paused or self._noted or self._http.has_output or transport.is_closing())
+            and not transport.get_write_buffer_size()
+        )
+        return self._is_free
+
+    def _write(self, data: bytes) -> None:
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._is_free = False
+            self._transport.write(data)
+
     def close(self, text: str = "") -> None:
         """End all calls with `text` as the reason and hang up after what is written."""
         for stream in list(self._calls):
@@ -228,6 +281,7 @@ class GrpcConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Hang up at once."""
         if self._transport is not None:
+            self._is_free = False
             self._transport.abort()
 
     @property
@@ -242,7 +296,11 @@ class GrpcConnection(asyncio.Protocol):
         """After what is written; at once when the client does not take that either (its pulse goes on)."""
         self._flush()
         if self._transport is not None:
+            self._is_free = False
             self._transport.close()
+
+    def _last_heard(self) -> float:
+        return self._heard
 
     def _ping(self) -> None:
         self._http.ping()
@@ -261,8 +319,7 @@ class GrpcConnection(asyncio.Protocol):
 
     def _rested(self) -> None:
         self._rest = None
-        if self._pulse is not None:
-            self._pulse.heard = self._clock()  # we did not listen
+        self._heard = self._clock()  # we did not listen
         self._read_or_not()
 
     def _read_or_not(self) -> None:
@@ -288,7 +345,7 @@ class GrpcConnection(asyncio.Protocol):
                     break
                 if message is None:
                     break
-                self._send(stream, running, message)
+                self._send(running, message)
                 if not call.more:
                     break
             if (at := call.wake_at(now)) is not None:
@@ -300,17 +357,15 @@ class GrpcConnection(asyncio.Protocol):
         if self._timer is not None or wake != math.inf:
             self._set_timer(now, wake)
 
-    def _send(self, stream: int, running: _Running, message: bytes | Framed) -> None:
+    def _send(self, running: _Running, message: bytes | Framed) -> None:
+        stream = running.line.stream.number
+        if self._http.has_output:
+            self._flush()
         if isinstance(message, Framed):
-            at_once, size = self._http.send_framed(stream, message), message.size
-            if message.acknowledgement:
-                self._expected = (message.answer_frame(stream), stream, message.acknowledgement, running)
-            transport = self._transport
-            if at_once and transport is not None and not transport.is_closing():
-                transport.write(at_once)
-                if size >= LITTLE_WAITING:
-                    self._note_waiting()
+            if self.say(running.call, running.line, message):
                 return
+            self._http.send_framed(stream, message)
+            size = message.size
         else:
             self._http.send_data(stream, prefix(len(message)) + message)
             size = len(message)
@@ -324,6 +379,7 @@ class GrpcConnection(asyncio.Protocol):
         if waiting >= LITTLE_WAITING or self._noted:
             self._share.waits(self, waiting)
             self._noted = waiting > 0
+            self._is_free = False
 
     def _set_timer(self, now: float, wake: float) -> None:
         if self._timer is not None:
@@ -333,9 +389,7 @@ class GrpcConnection(asyncio.Protocol):
             self._timer = asyncio.get_running_loop().call_later(max(wake - now, 0.001), self.pump)
 
     def _flush(self) -> None:
-        output, transport = self._http.take_output(), self._transport
-        if output and transport is not None and not transport.is_closing():
-            transport.write(output)
+        self._write(self._http.take_output())
 
     def _on_event(self, event: Event) -> None:
         match event:
@@ -345,7 +399,7 @@ class GrpcConnection(asyncio.Protocol):
                 self._data(stream, data)
             case RequestEnded(stream):
                 running = self._calls.get(stream)
-                whole = running is None or not running.reader.kept
+                whole = running is None or not running.line.reader.kept
                 self._end(stream, *((Status.OK, "") if whole else (Status.INTERNAL, "the last message is cut off")))
             case StreamReset(stream):
                 self._forget(stream)
@@ -361,11 +415,12 @@ class GrpcConnection(asyncio.Protocol):
             self._http.send_trailers(event.stream, ((b":status", b"415"),))
             return
         try:
-            call = self._open_call(headers[b":path"].decode("latin-1"))
+            line = Line(self, self._http.stream(event.stream))
+            call = self._open_call(headers[b":path"].decode("latin-1"), line)
         except CallError as error:
             self._http.send_trailers(event.stream, (*RESPONSE_HEADERS, *trailers(error.status, error.text)))
             return
-        self._calls[event.stream] = _Running(call)
+        self._calls[event.stream] = _Running(call, line)
         self._http.send_headers(event.stream, RESPONSE_HEADERS)
 
     def _data(self, stream: int, data: bytes) -> None:
@@ -373,14 +428,14 @@ class GrpcConnection(asyncio.Protocol):
         if running is None:
             return
         try:
-            for message in running.reader.feed(data):
+            for message in running.line.reader.feed(data):
                 running.call.receive(message, self._clock())
             self._refuse_to_keep()
         except CallError as error:
             self._end(stream, error.status, error.text)
 
     def _refuse_to_keep(self) -> None:
-        if not self._share.keeps(self, sum(running.reader.kept for running in self._calls.values())):
+        if not self._share.keeps(self, sum(running.line.reader.kept for running in self._calls.values())):
             raise CallError(Status.RESOURCE_EXHAUSTED, "too many messages have begun that do not end")
 
     def _end(self, stream: int, status: Status, text: str) -> None:

@@ -123,7 +123,7 @@ def test_what_is_said_to_one_who_does_not_read_comes_whole_and_in_order(run: Any
                 assert speaker.out, "and nothing is queued without a bound for who does not read"
                 client.transport.resume_reading()
                 await heard(client, MESSAGES)
-                speaker.say(message(MESSAGES))  # perhaps the long way: only now it is seen that nothing waits any more
+                speaker.say(message(MESSAGES))  # perhaps it is seen only now that nothing waits any more
                 await heard(client, MESSAGES + 1)
                 assert speaker.say(message(MESSAGES + 1)), "the short way is open again"
                 await heard(client, MESSAGES + 2)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from meshwright.agent.program import finder
 from meshwright.images import pilot_agent, tools
 from meshwright.images.fortio import Load, Options, UsageError, report
 from meshwright.images.netcat import Options as NetcatOptions
@@ -55,6 +56,35 @@ def test_a_machine_without_the_programs_has_ours(monkeypatch: pytest.MonkeyPatch
     assert tools.words(["nc", "a", "1"])[1:] == ["-I", "-m", "meshwright.images.netcat", "a", "1"]
     assert tools.words(["-s", "x"])[1:] == ["-I", "-m", "meshwright.images.curl", "-s", "x"]
     assert run("tools", "sleep", "0.01", path="/nowhere").returncode == 0
+
+
+# ------------------------------------------------------------ what shells find
+@pytest.mark.parametrize(("name", "module"), tools.OURS.items())
+def test_a_shell_on_a_machine_without_a_program_finds_ours(name: str, module: str) -> None:
+    file = tools.FOLDER / name
+    assert f"-m {module} " in file.read_text()
+    env = {"PATH": str(tools.FOLDER), tools.INTERPRETER: sys.executable}
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{name} --no-such-option"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=env,
+    )
+    assert done.returncode not in (0, 126, 127), "it was found and started"
+
+
+def test_a_shell_talks_by_nc(echo: str) -> None:
+    env = {"PATH": f"{os.environ['PATH']}:{tools.FOLDER}", tools.INTERPRETER: sys.executable}
+    words = f"echo hello | nc -w 5 {echo} 9000"
+    assert subprocess.check_output(["/bin/sh", "-c", words], text=True, timeout=60, env=env) == "one hello\n"
+
+
+def test_a_program_of_ours_is_none_of_the_machine() -> None:
+    path = f"/nowhere:{tools.FOLDER}"
+    assert resolved(("nc", "a", "1"), path)[1:] == ("-I", "-m", "meshwright.images.netcat", "a", "1")
+    assert not finder({"PATH": path})("nc")
 
 
 # ------------------------------------------------------------ nc

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from meshwright.agent.expansion import expand
 from meshwright.agent.settings import AgentSettings
+from meshwright.images import tools
 from meshwright.model import image
 from meshwright.model.planned_pod import PlannedPod
 from meshwright.model.pod import Container, EnvironmentVariable
@@ -80,12 +81,17 @@ def program(container: Container, pod: PlannedPod, settings: AgentSettings, know
 
 
 def finder(env: Mapping[str, str]) -> Callable[[str], bool]:
-    """Whether this machine has a program, given as a path or as a name to look for in the PATH of `env`."""
-    return lambda name: shutil.which(name, path=env.get("PATH", DEFAULT_PATH)) is not None
+    """Whether this machine has a program, given as a path or as a name to look for in the PATH of `env`; ours, which
+    are at its end for shells, are not the machine's.
+    """
+    folders = (each for each in env.get("PATH", DEFAULT_PATH).split(":") if each != str(tools.FOLDER))
+    path = ":".join(folders)
+    return lambda name: shutil.which(name, path=path) is not None
 
 
 def _base(pod: PlannedPod, settings: AgentSettings) -> dict[str, str]:
-    env = {"PATH": DEFAULT_PATH, "HOME": "/", "LANG": "C.UTF-8", "HOSTNAME": pod.hostname}
+    path = f"{DEFAULT_PATH}:{tools.FOLDER}"
+    env = {"PATH": path, tools.INTERPRETER: settings.python, "HOME": "/", "LANG": "C.UTF-8", "HOSTNAME": pod.hostname}
     if settings.interception is not Interception.NONE:
         return env
     env[BIND_ADDRESS] = settings.application_address(pod.address)

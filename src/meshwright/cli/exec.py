@@ -14,6 +14,7 @@ from meshwright.cli.failure import CannotRunFailure, Failure, NoProgramFailure, 
 from meshwright.cli.mesh_option import data_option, running_mesh
 from meshwright.cli.pods import find_pod
 from meshwright.cli.terminal import on_terminal
+from meshwright.images import tools
 from meshwright.processes.client import Disconnected, RemoteError
 from meshwright.processes.holder_client import HolderClient, SpawnSpec, execute
 from meshwright.wiring.commands import DEFAULT_PATH, resolved
@@ -47,7 +48,13 @@ def _run(mesh: LocalMesh, pod: str, argv: tuple[str, ...], *, tty: bool) -> int:
         pod,
         "exec",
         words,
-        env={"PATH": DEFAULT_PATH, "HOME": "/", "TERM": os.environ.get("TERM", "dumb"), **_proxy_settings(mesh, pod)},
+        env={
+            "PATH": DEFAULT_PATH,
+            tools.INTERPRETER: sys.executable,
+            "HOME": "/",
+            "TERM": os.environ.get("TERM", "dumb"),
+            **_proxy_settings(mesh, pod),
+        },
         cwd="/",
         expose=named_folders(words),
         terminal=tty,

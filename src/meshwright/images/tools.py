@@ -8,9 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 
 OURS = {"curl": "meshwright.images.curl", "sleep": "meshwright.images.sleep", "nc": "meshwright.images.netcat"}
 """What there is in any case, also on a machine that has no such program: name -> module."""
+
+FOLDER = Path(__file__).parent / "bin"
+"""The same as files, for shells: to be the last folder of PATH."""
+INTERPRETER = "MESHWRIGHT_PYTHON"
+"""The variable with the Python that those files run in."""
 
 
 def words(arguments: list[str]) -> list[str]:

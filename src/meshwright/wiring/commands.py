@@ -4,14 +4,19 @@ import shutil
 import sys
 from pathlib import Path
 
-DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+from meshwright.images import tools
+
+MACHINE_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+DEFAULT_PATH = f"{MACHINE_PATH}:{tools.FOLDER}"
+"""With programs of ours that the machine may lack at its end, for shells."""
 
 
-def resolved(argv: tuple[str, ...], path: str = DEFAULT_PATH) -> tuple[str, ...]:
+def resolved(argv: tuple[str, ...], path: str = MACHINE_PATH) -> tuple[str, ...]:
     """Programs that the machine lacks (curl, say, or /usr/bin/fortio) are ours where a catalogue entry has one of
     that name.
     """
-    if shutil.which(argv[0], path=path):
+    machine = ":".join(each for each in path.split(":") if each != str(tools.FOLDER))
+    if shutil.which(argv[0], path=machine):
         return argv
     from meshwright.wiring.loading import shipped_catalogue
 

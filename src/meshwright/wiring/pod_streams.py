@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from meshwright.agent.machine import PROXY_CONTAINER
 from meshwright.agent.settings import Rung
 from meshwright.apiserver.pod_streams import Command, ContainerRef, Ended, LogOptions, StreamError
+from meshwright.images import tools
 from meshwright.model.proxy import application_address
 from meshwright.processes.client import Client, Disconnected, RemoteError
 from meshwright.processes.holder_client import HolderClient, ProcessInfo, SpawnSpec
@@ -143,7 +145,7 @@ async def _end_of(client: Client) -> int:
 
 def _environment(pid: int | None) -> dict[str, str]:
     """The variables of a process, as far as they can be read."""
-    defaults = {"PATH": DEFAULT_PATH, "HOME": "/", "LANG": "C.UTF-8"}
+    defaults = {"PATH": DEFAULT_PATH, tools.INTERPRETER: sys.executable, "HOME": "/", "LANG": "C.UTF-8"}
     try:
         text = Path(f"/proc/{pid}/environ").read_bytes() if pid is not None else b""
     except OSError:

@@ -23,11 +23,13 @@ def shared(first: int) -> list[dict[str, Any]]:
 
 class Changes:
     """Makes changes of some `kinds` in random order, one at a time; `made` counts them. Two writers that share no
-    kind do not disturb each other if one has all of ROUTING, and the other all of OTHERS.
+    kind do not disturb each other if one has all of ROUTING, and the other all of OTHERS. Each set of rules for HTTP
+    says its number in the header x-rule: `ruled` is how many there were.
     """
 
     def __init__(self, api: Api, kinds: tuple[str, ...]) -> None:
         self.made: Counter[str] = Counter()
+        self.ruled = 0
         self._api = api
         self._kinds = kinds
         self._random = random.Random(3)
@@ -37,8 +39,9 @@ class Changes:
 
     def make(self) -> None:
         kind = self._random.choice(self._kinds)
+        before = self._api.writes
         getattr(self, kind)()
-        self.made[kind] += 1
+        self.made[kind] += self._api.writes > before
 
     def restore(self) -> None:
         """As it was in the beginning."""
@@ -126,4 +129,7 @@ class Changes:
         self._api.delete(f"{CORE}/services/{self._services.pop(0)}")
 
     def _route(self, rules: list[dict[str, Any]]) -> None:
-        self._api.patch(BACKEND_ROUTES, {"spec": {"http": rules}})
+        self.ruled += 1
+        mark = {"headers": {"request": {"set": {"x-rule": f"n{self.ruled}"}}}}
+        marked = [{**rule, **mark} if "route" in rule else rule for rule in rules]
+        self._api.patch(BACKEND_ROUTES, {"spec": {"http": marked}})

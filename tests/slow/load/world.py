@@ -207,6 +207,7 @@ def load(mesh: Mesh, more: list[dict[str, Any]] | None = None) -> Generator[Seen
                 seen.streams.update(json.loads(out.splitlines()[-1] if out else "none"))
             if process.returncode or not out:
                 raise AssertionError(f"a caller ended with {process.returncode}: {err}")
+        assert seen.streams.keys() == {each["name"] for each in streams}, "every stream has told what it saw"
 
 
 class Asker:
@@ -232,12 +233,16 @@ class Asker:
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/")
 
     def ask(self, count: int) -> dict[str, dict[str, int]]:
-        """What so many requests saw: for each way of asking, how often which answer came."""
+        """What so many requests saw on each way of asking: how often which answer came. AssertionError where a way
+        that keeps its connections had to open one anew.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{count}\n")
         self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        answers = json.loads(self._process.stdout.readline())
+        assert answers.pop("reopened") == 0, "what is asked on open connections is asked on those of the beginning"
+        return answers
 
     def close(self) -> None:
         self._process.communicate(timeout=HANG)

@@ -1,7 +1,8 @@
 """Asks when it is told to, on connections that stay open and on new ones: `asker.py HOST PORT AUTHORITY`.
 
-Each line of standard input is a number of requests; the answer is a line of JSON: for each of "open h1", "open h2",
-"new h1", "new h2" how often which answer came. An answer is `STATUS VERSION RULE LOCATION X-ANSWER`, "-" for none.
+Each line of standard input is a number of requests for each of "open h1", "open h2", "new h1", "new h2"; the answer
+is a line of JSON: for each of them how often which answer came, and "reopened": how many of the connections that stay
+open had to be opened anew. An answer is `STATUS VERSION RULE LOCATION X-ANSWER`, "-" for none.
 """
 
 # pyright: basic
@@ -22,7 +23,8 @@ class Way:
     """One way to ask."""
 
     def __init__(self, kind: type[Any], spec: dict[str, Any], *, stays: bool) -> None:
-        self.connections = [kind(Stream(spec)) for _ in range(OPEN)]
+        self.stream = Stream(spec)
+        self.connections = [kind(self.stream) for _ in range(OPEN)]
         self.stays = stays
         self.seen: Counter[str] = Counter()
 
@@ -63,8 +65,9 @@ async def main() -> None:
         "new h2": Way(Http2, spec, stays=False),
     }
     while line := await asyncio.to_thread(sys.stdin.readline):
-        shares = {name: int(line) // len(ways) for name in ways}
-        print(json.dumps({name: await way.ask(shares[name]) for name, way in ways.items()}), flush=True)
+        answers: dict[str, Any] = {name: await way.ask(int(line)) for name, way in ways.items()}
+        answers["reopened"] = sum(way.stream.reopened for way in ways.values() if way.stays)
+        print(json.dumps(answers), flush=True)
 
 
 if __name__ == "__main__":

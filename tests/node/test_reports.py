@@ -86,6 +86,35 @@ def test_receipts_tell_live_waiting_and_absent_apart() -> None:
     uvloop.run(run())
 
 
+def test_what_a_proxy_refused_of_a_state_is_told_with_that_state_until_it_runs_the_next() -> None:
+    """When there is another version, the server of the proxies forgets what was refused of the one before."""
+
+    async def run() -> None:
+        with folder() as place:
+            plane, envoys = ControlPlane(place), Proxies()
+            plane.desired.set(DesiredState((WEB, DB)))
+            members = {"web": "one", "db": "one"}
+            plane.published.set(published({"one": (endpoints("x", "1"),)}, members, change=1))
+            async with plane.running() as server, relay(place) as node:
+                await node.loaded()
+                node.watch(envoys)
+                envoys.set(WEB.name)
+                envoys.set(DB.name, complaint="no such thing")
+                await until(lambda: server.live(1)[DB.name] is Live.LIVE)
+                envoys.set(DB.name, synced=False)
+                plane.published.set(published({"one": (endpoints("x", "2"),)}, members, change=2))
+                await until(lambda: node.published.value.change == 2)
+                envoys.set(WEB.name, connected=False)
+                await until(lambda: not server.progress()[WEB.name].connected)
+                told = server.progress()[DB.name]
+                assert (told.change, told.refused) == (1, ((ENDPOINTS, "x", "1"),))
+                envoys.set(DB.name)
+                await until(lambda: server.live(2)[DB.name] is Live.LIVE)
+                assert server.progress()[DB.name].refused == ()
+
+    uvloop.run(run())
+
+
 def test_a_node_does_not_speak_for_another() -> None:
     async def run() -> None:
         with folder() as place:

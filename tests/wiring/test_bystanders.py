@@ -143,6 +143,40 @@ def test_so_is_what_was_changed_by_other_means() -> None:
     play(scene)
 
 
+def test_a_change_between_a_refusal_and_a_look_at_it_proves_nothing() -> None:
+    """What proxies refused of the trial is not the newest any more when the mesh looks: the culprit is one still."""
+
+    async def scene(world: World, client: Client) -> None:
+        await refused_once(world)
+        world.proxies.step()
+        before = world.mesh.published.value.change
+        await world.write(rule("s1", "fine-and-newer"))
+        await published_anew(world, before)
+        await world.status.look()
+        await world.settle()
+        assert (await world.condition("s0"))["reason"] == "Refused"
+        assert (await world.condition("s1"))["status"] == "True"
+        assert (await last_receipt(client))["live"]
+        assert b"x-poison" not in served(world)
+
+    play(scene)
+
+
+def test_a_culprit_that_proxies_meet_together_with_the_next_change_is_not_live() -> None:
+    async def scene(world: World, client: Client) -> None:
+        world.proxies.refuses = refuses_poison
+        await world.settle()
+        for value in (rule("s0", "x-poison"), rule("s1", "fine")):
+            before = world.mesh.published.value.change
+            await world.write(value)
+            await published_anew(world, before)
+        await world.settle()
+        history, _ = await client.call("changes")
+        assert [each["receipt"]["live"] for each in history.values["changes"][:2]] == [True, False]
+
+    play(scene)
+
+
 def test_who_is_refused_stays_so_until_it_is_taken_and_no_longer() -> None:
     async def scene(world: World, client: Client) -> None:
         await refused_once(world)

@@ -27,6 +27,7 @@ class ProxyProgress:
     """How far one proxy is.
 
     `serial` and `change` name the newest state of this stream that it has fully acknowledged, 0 for none yet.
+    `refused` is what it did not take of that state, or of a newer one; all else of that state it took.
     `stopped`: it has not acknowledged everything, and its process is stopped, so it does nothing at all now.
     """
 

@@ -333,11 +333,15 @@ class Relay:
 
     def _progress_of(self, name: ProxyName, proxies: Proxies) -> ProxyProgress:
         status, before = proxies.status_of(name, in_full=False), self._progress.get(name, NO_PROGRESS)
-        serial, change = (before.serial, before.change) if before.connected and status.connected else (0, 0)
-        if status.synced and self.connected.value:
-            serial, change = self._serial, self.published.value.change
-        refused = tuple(sorted((url, each, version) for (url, each), version in status.refused.items()))
         stopped = before.stopped and status.connected and not status.synced  # it was, as far as is known
+        if status.synced and self.connected.value:
+            serial, change, rows = self._serial, self.published.value.change, status.refused
+        elif before.connected and status.connected:  # what it refused is forgotten when there is another version
+            kept = {(url, each): version for url, each, version in before.refused}
+            serial, change, rows = before.serial, before.change, {**kept, **status.refused}
+        else:
+            serial, change, rows = 0, 0, status.refused
+        refused = tuple(sorted((url, each, version) for (url, each), version in rows.items()))
         return ProxyProgress(status.connected, serial, change, refused, status.complaints, stopped)
 
     def _tell(self) -> None:

@@ -16,7 +16,7 @@ from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ProxyName
 from meshwright.node.progress import ProxyProgress
 from meshwright.status.quarantine import Quarantine, Suspicion
-from meshwright.status.refusals import Refused, refusals
+from meshwright.status.refusals import Refused, doubts, refusals
 from meshwright.status.register import Entry, Hold, Register
 from meshwright.status.sources import Compiled, Proxies, Receipts, Swap
 from meshwright.status.standing import Refusal, Standing
@@ -175,6 +175,7 @@ class MeshStatus:
         refused = refusals(self._mesh.published.value, progress)
         if await self._hold_back(refused) or self._let_go(refused, progress):
             progress = self._proxies.progress()
+            refused = refusals(self._mesh.published.value, progress)
         self._assess(refused, progress)
         due = self._due()
         done = await self._writer.write(due)
@@ -187,17 +188,14 @@ class MeshStatus:
     # ------------------------------------------------------------ holding back
 
     async def _hold_back(self, refused: Iterable[Refused]) -> bool:
-        suspicions = self._quarantine.suspicions(refused)
-        goods = [await self._good(suspicion.key) for suspicion in suspicions]
-        swaps: list[Swap] = []
-        for suspicion, good in zip(suspicions, goods, strict=True):
-            entry = self._register.get(suspicion.key)
-            if entry is not None:
-                swaps.append(Swap(suspicion.key, entry.subject.text, good))
-        done = self._swap(swaps)
-        for suspicion, good in zip(suspicions, goods, strict=True):
-            if suspicion.key in done:
-                self._note_hold(suspicion, good)
+        suspicions = {each.key: each for each in self._quarantine.suspicions(refused)}
+        suspects = {key: entry for key in suspicions if (entry := self._register.get(key)) is not None}
+        swaps = [Swap(key, entry.subject.text, await self._good(key)) for key, entry in suspects.items()]
+        same = [each for each in swaps if self._register.get(each.key) is suspects[each.key]]  # not cured meanwhile
+        done = self._swap(same)
+        for swap in same:
+            if swap.key in done:
+                self._note_hold(suspicions[swap.key], swap.after)
         return bool(done)
 
     def _note_hold(self, suspicion: Suspicion, good: bytes | None) -> None:
@@ -272,7 +270,7 @@ class MeshStatus:
     # ------------------------------------------------------------ how objects stand
 
     def _assess(self, refused: Sequence[Refused], progress: Mapping[ProxyName, ProxyProgress]) -> None:
-        troubles = self._troubles(refused)
+        troubles = self._troubles(refused, doubts(self._mesh.published.value, progress))
         accused = {key for key, trouble in troubles.items() if trouble.refusal is not None}
         work = self._unsettled | self._sorted_findings() | accused | self._accused
         self._accused = frozenset(accused)
@@ -282,9 +280,9 @@ class MeshStatus:
         if moved or not self._unsettled:
             self.news.set(self.news.value + 1)
 
-    def _troubles(self, refused: Iterable[Refused]) -> "dict[Key, _Trouble]":
+    def _troubles(self, refused: Iterable[Refused], doubted: Mapping[Key, set[ProxyName]]) -> "dict[Key, _Trouble]":
         """What refusals mean for each object that they concern."""
-        found: dict[Key, _Trouble] = {}
+        found = {key: _Trouble(frozenset(proxies)) for key, proxies in doubted.items()}
         for each in refused:
             concerned = each.concerned or {key for key in self._unsettled if self._is_unproven(key)}
             blamed = dict(each.blamed(key for key in concerned if self._is_unproven(key)).fields)

@@ -52,6 +52,20 @@ def refusals(published: Published, progress: Mapping[ProxyName, ProxyProgress]) 
     return tuple(each for each in listed if each is not None)
 
 
+def doubts(published: Published, progress: Mapping[ProxyName, ProxyProgress]) -> dict[Key, set[ProxyName]]:
+    """The proxies that refused another version of a resource than is published now, by the objects that are in that:
+    what they say of those is not known before they have looked at the newest.
+    """
+    found: dict[Key, set[ProxyName]] = {}
+    for name, each in progress.items():
+        for type_url, resource_name, version in each.refused if each.connected else ():
+            resource = _named(published, name, type_url, resource_name)
+            if resource is not None and resource.version != version:
+                for key in _concerned(_Same(resource)):
+                    found.setdefault(key, set()).add(name)
+    return found
+
+
 def _refused(
     published: Published,
     progress: Mapping[ProxyName, ProxyProgress],
@@ -73,10 +87,14 @@ def _refused(
 def _found(published: Published, proxy: ProxyName, key: tuple[str, str, str]) -> EncodedResource | None:
     """The resource, if this proxy is to have just this version of it."""
     type_url, name, version = key
+    resource = _named(published, proxy, type_url, name)
+    return resource if resource is not None and resource.version == version else None
+
+
+def _named(published: Published, proxy: ProxyName, type_url: str, name: str) -> EncodedResource | None:
     resources = published.resources_of(proxy)
     by_name: Mapping[str, EncodedResource] = (resources or {}).get(type_url) or {}  # type: ignore[call-overload]
-    resource = by_name.get(name)
-    return resource if resource is not None and resource.version == version else None
+    return by_name.get(name)
 
 
 def _words(progress: ProxyProgress, key: tuple[str, str, str]) -> str:

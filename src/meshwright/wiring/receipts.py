@@ -11,7 +11,7 @@ from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.published import Published, Resources
-from meshwright.node.progress import ProxyProgress
+from meshwright.node.progress import NO_PROGRESS, ProxyProgress
 
 KEPT = 1000
 NO_RESOURCES: Resources = {}
@@ -82,14 +82,15 @@ class _Open:
     def note(self, progress: Mapping[ProxyName, ProxyProgress]) -> None:
         """Remember who refuses something that came with this change."""
         for name in self.names:
-            each = progress.get(name)
-            came = () if each is None else tuple(row[:2] for row in each.refused if self._came(name, row))
-            if came:
+            each = progress.get(name, NO_PROGRESS)
+            if came := {row[:2] for row in each.refused if self._came(name, row, each.change)}:
                 self.refused.setdefault(name, set()).update(came)
 
-    def _came(self, proxy: ProxyName, row: tuple[TypeUrl, ResourceName, Version]) -> bool:
+    def _came(self, proxy: ProxyName, row: tuple[TypeUrl, ResourceName, Version], change: int) -> bool:
+        """A proxy that is further than this change may refuse a newer version: of this one it has taken nothing."""
         url, name, version = row
-        return _version(self.before, proxy, url, name) != version == _version(self.now, proxy, url, name)
+        now = _version(self.now, proxy, url, name)
+        return now != _version(self.before, proxy, url, name) and (version == now or change >= self.publication)
 
 
 @dataclass(frozen=True, slots=True)

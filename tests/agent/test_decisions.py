@@ -22,7 +22,7 @@ from meshwright.model.names import Milliseconds, ProxyName
 from meshwright.model.pod import Probe, ProbeType
 from meshwright.model.proxy import Role
 from meshwright.processes.interception import Interception
-from tests.agent.mesh import pod, settings, web
+from tests.agent.mesh import origin, pod, settings, web
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,10 @@ def test_only_what_needs_a_restart_changes_the_fingerprint() -> None:
     one = pod("a", 2)
     assert fingerprint(pod("a", 2, labels={"x": "y"})) == fingerprint(one)
     assert fingerprint(pod("a", 2, annotations={"example.com/x": "y"})) == fingerprint(one)
+    elsewhere = replace(one.template.containers[0], origin=origin("elsewhere"))
+    moved = replace(one, template=replace(one.template, containers=(elsewhere,)))
+    assert moved != one
+    assert fingerprint(moved) == fingerprint(one), "its place in the object has changed, as it does beside a sidecar"
     others = (
         pod("a", 3),
         pod("a", 2, web(args=("x",))),

@@ -158,6 +158,33 @@ def test_the_next_one_waits_for_the_startup_probe_of_one_that_stays() -> None:
     uvloop.run(scenario())
 
 
+def file_probe(name: str) -> Probe:
+    return Probe(ProbeType.EXEC, command=("test", "-e", name), period=Milliseconds(100), failure_threshold=1)
+
+
+def test_one_that_stays_is_probed_among_its_own_files() -> None:
+    """As Kubernetes does: not ready while its readiness probe fails, started again when its liveness probe does."""
+
+    async def scenario() -> None:
+        alive, ready = file_probe("/tmp/alive"), file_probe("/tmp/ready")
+        script = f"touch /tmp/alive; trap 'touch /tmp/ready' USR1; trap 'rm /tmp/alive' USR2; {STAYS}"
+        asked = {"startup": replace(alive, failure_threshold=10**6), "liveness": alive, "readiness": ready}
+        async with mesh() as m:
+            m.wired.want(prepared(shell("beside", script, stays=True, **asked)))
+            await m.wired.until(lambda: phase(m.wired) is not None and part(m.wired, "app").ready)
+            assert not part(m.wired, "beside").ready
+            status = m.wired.status("a")
+            assert status is not None
+            assert not status.ready
+            await send(m, "beside", signal.SIGUSR1)
+            await m.wired.ready("a")
+            await send(m, "beside", signal.SIGUSR2)
+            await m.wired.until(lambda: part(m.wired, "beside").restarts == 1)
+            await m.wired.until(lambda: part(m.wired, "beside").ready is False and part(m.wired, "app").ready)
+
+    uvloop.run(scenario())
+
+
 @contextlib.asynccontextmanager
 async def agent(one: Holder, planned: PlannedPod) -> AsyncGenerator[Wired]:
     """An agent that is killed at the end of the block: it ends nothing."""

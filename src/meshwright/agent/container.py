@@ -297,7 +297,7 @@ class ContainerRunner:
         await end(session, process, self._pod.template.termination_grace)
 
     async def _execute(self, command: tuple[str, ...]) -> tuple[int, str]:
-        """Run a command as the application would; exit code and the end of its output."""
+        """Run a command as the application would, among its files; exit code and the end of its output."""
         planned = self._program
         if planned is None:
             return 1, "the container has no program"
@@ -310,7 +310,7 @@ class ContainerRunner:
             argv=argv,
             env=dict(planned.env),
             cwd=planned.cwd,
-            mounts=self._mounts,
+            join=self.name,
         )
         null, said = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), os.memfd_create("output")
         try:

@@ -1,12 +1,18 @@
 """Which pods start, stay or leave: the difference between what is wanted and what is there. Plain decisions."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import TypeVar
 
 from meshwright.model.names import ProxyName
+from meshwright.model.origin import ObjectRef, Origin
 from meshwright.model.planned_pod import PlannedPod
+from meshwright.model.pod import Container, Volume
 
+T = TypeVar("T", Container, Volume)
+
+_NOWHERE = Origin(ObjectRef("", "", ""))
 # Annotations that change how a pod is built; others may change while it runs.
 _BUILT_IN = ("traffic.sidecar.istio.io/", "sidecar.istio.io/", "proxy.istio.io/")
 
@@ -14,6 +20,7 @@ _BUILT_IN = ("traffic.sidecar.istio.io/", "sidecar.istio.io/", "proxy.istio.io/"
 def fingerprint(pod: PlannedPod) -> str:
     """Equal for two plans of a pod if a running one of the first needs no restart to be the second."""
     template = pod.template
+    init_containers = tuple(_placeless(each) for each in template.init_containers)
     annotations = tuple(pair for pair in pod.meta.annotations.pairs if pair[0].startswith(_BUILT_IN))
     parts = (
         pod.name,
@@ -21,14 +28,19 @@ def fingerprint(pod: PlannedPod) -> str:
         pod.identity,
         pod.role,
         annotations,
-        template.containers,
-        tuple((each, each.stays) for each in template.init_containers),
+        tuple(_placeless(each) for each in template.containers),
+        tuple((each, each.stays) for each in init_containers),
         template.hostname,
         template.subdomain,
-        template.volumes,
+        tuple(_placeless(each) for each in template.volumes),
         template.restart_policy,
     )
     return blake2b(repr(parts).encode(), digest_size=12).hexdigest()
+
+
+def _placeless(part: T) -> T:
+    """Without where it stands: places of init containers shift when the pod's own sidecar is shown before them."""
+    return replace(part, origin=_NOWHERE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ def _has_handler(fields: Fields) -> Iterator[Diagnostic]:
         yield Diagnostic(codes.MISSING_FIELD, fields.origin.field("httpGet"), ("`httpGet`", example))
 
 
+_PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 _PROBE = Object(
     fields={
         "httpGet": Object(
@@ -121,19 +122,27 @@ CONTAINER = Object(
             ),
             unique="name",
         ),
-        "readinessProbe": _PROBE,
-        "livenessProbe": _PROBE,
-        "startupProbe": _PROBE,
+        **dict.fromkeys(_PROBES, _PROBE),
         "volumeMounts": VOLUME_MOUNTS,
     },
     required={"name": "e.g. app", "image": "the image's name"},
     others=_OTHERS,
 )
 
+
+def _probes_of_one_that_stays(fields: Fields) -> Iterator[Diagnostic]:
+    """One that is to end is ready when it has: there is nothing to ask, and Kubernetes refuses it, too."""
+    probed = [name for name in _PROBES if fields.has(name)]
+    if probed and fields.text("restartPolicy") != STAYS:
+        hint = f"{STAYS}, if it is to run beside the others; if it is to end, remove {probed[0]}"
+        yield Diagnostic(codes.MISSING_FIELD, fields.origin.field(probed[0]), ("`restartPolicy`", hint))
+
+
 INIT_CONTAINER = replace(
     CONTAINER,
     fields={**CONTAINER.fields, "restartPolicy": Enum((STAYS,))},
     others=_OTHERS - {"restartPolicy"},
+    rules=(_probes_of_one_that_stays,),
 )
 
 

@@ -295,8 +295,10 @@ def test_a_killed_worker_comes_back_and_the_page_with_it(chromium: Browser, book
         page.context.close()
 
 
-def test_log_in_by_hand(chromium: Browser, bookinfo: Mesh) -> None:
+@pytest.mark.parametrize("typed", ["the token", "the whole address"])
+def test_log_in_by_hand(chromium: Browser, bookinfo: Mesh, typed: str) -> None:
     visit(bookinfo, 2)
+    token = (Path(bookinfo.data) / "console-token").read_text().strip()
     made = new_page(chromium)
     page = made.page
     try:
@@ -305,7 +307,7 @@ def test_log_in_by_hand(chromium: Browser, bookinfo: Mesh) -> None:
         page.fill("#token", "not-the-token")
         page.click("#login button")
         expect(page.locator("#login-error")).to_contain_text("not the token")
-        page.fill("#token", (Path(bookinfo.data) / "console-token").read_text().strip())
+        page.fill("#token", token if typed == "the token" else address_of(bookinfo))
         page.click("#login button")
         expect(page.locator("#work")).to_be_visible()
         expect(page.locator("#live")).to_have_text("Live", timeout=HANG)

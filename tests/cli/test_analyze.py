@@ -74,6 +74,13 @@ def test_nothing_found_is_said() -> None:
     assert (done.returncode, done.stdout) == (0, "nothing found\n")
 
 
+@pytest.mark.parametrize("command", [("analyze",), ("explain", "--from", "a.b", "--to", "http://x/"), ("apply",)])
+def test_an_empty_pipe_is_no_clean_bill_of_health(command: tuple[str, ...]) -> None:
+    done = run(*command, "-f", "-", stdin="\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "standard input is empty" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("threshold", "text", "code"),
     [

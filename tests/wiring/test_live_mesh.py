@@ -11,6 +11,7 @@ import yaml
 
 from meshwright.agent.settings import Rung
 from meshwright.envoyapi.envoy.config.listener.v3.listener_pb2 import Listener
+from meshwright.model import codes
 from meshwright.model.names import ENDPOINTS, LISTENER, ROUTES, ProxyName, ResourceName
 from meshwright.model.planned_pod import PodPhase, PodStatus
 from meshwright.model.proxy import Interception
@@ -105,6 +106,27 @@ def test_a_written_rule_reaches_the_proxies(tmp_path: Path) -> None:
         await world.store.delete(Key(RULES, "default", "reviews"), ME)
         await world.settled(3)
         assert world.routes() == before
+
+    living(tmp_path, scenario)
+
+
+def test_of_a_rule_that_waits_only_that_is_told_and_not_what_was_wrong_before(tmp_path: Path) -> None:
+    """The version before it is in effect; its mistakes are not those of the text that is stored."""
+
+    async def scenario(world: Living) -> None:
+        def told() -> list[str]:
+            return [each.code.id for each in world.mesh.published.value.diagnostics]
+
+        key = Key(RULES, "default", "reviews")
+        misspelt = yaml.safe_load(ROUTING.replace("[reviews]", "[review]"))
+        await world.store.create(key, misspelt, ME)
+        await world.settled(2)
+        assert told() == [codes.UNKNOWN_HOST.id]
+        value = (await world.store.get(key)).value()
+        waiting = ROUTING.replace("{host: reviews}", "{host: reviews, subset: v1}")
+        await world.store.update(key, {**value, "spec": yaml.safe_load(waiting)["spec"]}, ME)
+        await world.settled(3)
+        assert told() == [codes.UNKNOWN_SUBSET.id, codes.ROUTE_WITHHELD.id]
 
     living(tmp_path, scenario)
 

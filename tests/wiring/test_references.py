@@ -2,8 +2,10 @@
 
 import yaml
 
+from meshwright.model import codes
 from meshwright.model.objects import MeshObjects
 from meshwright.wiring.loading import load
+from meshwright.wiring.references import missing
 from meshwright.wiring.validation import Door
 
 KNOWN = """
@@ -60,6 +62,22 @@ def test_what_is_not_there_is_told_with_its_field() -> None:
     assert warnings("{host: reviews, subset: v9}") == ["spec.http[0].route[0].destination.subset", "spec"]
     assert warnings("{host: nobody}") == ["spec.http[0].route[0].destination.host"]
     assert warnings("{host: reviews}", "nowhere") == ["spec.gateways[0]"]
+    assert warnings("{host: reviews, port: {number: 80}}") == ["spec.http[0].route[0].destination.port.number"]
+
+
+def test_what_was_probably_meant_is_told() -> None:
+    rule = RULE.replace("GATEWAY", "shop").replace("DESTINATION", "{host: review, port: {number: 80}}")
+    [found] = missing(load([("rule", rule)]).objects, load([("known", KNOWN)]).objects)
+    assert found.fix == "did you mean reviews.default.svc.cluster.local?"
+
+
+def test_what_comes_in_the_same_documents_is_there() -> None:
+    """As a dry run asks, of what is there and of what would come."""
+    rule = load([("rule", RULE.replace("GATEWAY", "shop").replace("DESTINATION", "{host: stock}"))]).objects
+    stock = load([("stock", KNOWN.replace("reviews", "stock"))]).objects
+    known = load([("known", KNOWN)]).objects
+    assert [each.code for each in missing(rule, known)] == [codes.UNKNOWN_HOST]
+    assert missing(rule, known, stock) == ()
 
 
 def test_nothing_is_said_while_nothing_is_known() -> None:

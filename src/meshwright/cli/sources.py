@@ -30,7 +30,13 @@ def read_texts(paths: Iterable[str]) -> list[Text]:
 
 
 def _standard_input() -> Text:
-    return Text("<stdin>", sys.stdin.read())
+    try:
+        text = sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UsageFailure(f"standard input is not UTF-8 text (byte {error.start})") from error
+    if not text.strip():  # "nothing found" would be no answer to a pipe that broke
+        raise UsageFailure("standard input is empty (did the command before the pipe fail?)")
+    return Text("<stdin>", text)
 
 
 def _files(path: Path) -> list[Text]:

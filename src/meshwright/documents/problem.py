@@ -136,6 +136,9 @@ def _mapping_values(where: _Where, column: int) -> tuple[str, str, int]:
     if ": " in where.text[:column]:
         return "two colons in one line", f"put the value in line {where.number} in quotes", where.line
     name = before.text.strip().removeprefix("- ")
+    if ":" not in name and _beside_element(before.text, where.indentation):
+        fix = f"indent line {where.number} like the field that it stands beside (it stands below a value of a list)"
+        return "the indentation does not fit", fix, where.line
     if name and ":" not in name:
         return "a field without a colon", f"write a colon after the name in line {before.number}", before.line
     if ": " not in name and not name.endswith(":"):
@@ -145,6 +148,12 @@ def _mapping_values(where: _Where, column: int) -> tuple[str, str, int]:
         f"indent line {where.number} like line {before.number}, or take the value out of line {before.number}",
         where.line,
     )
+
+
+def _beside_element(text: str, indentation: str) -> bool:
+    """Whether a line so indented stands between the dash of a list's element and its value, where nothing can."""
+    dash = len(text) - len(text.lstrip())
+    return text.lstrip().startswith("- ") and dash < len(indentation) < dash + len("- ")
 
 
 def _unreadable_character(error: yaml.YAMLError, chunk: str, base: int) -> SyntaxProblem:

@@ -126,8 +126,10 @@ class LiveMesh:
             self.documents.set(documents)
         compiled = self._compiler.compile(self.snapshot)
         found = compiled.diagnostics
-        if in_effect.findings:
-            found = tuple(dict.fromkeys((*found, *in_effect.findings)))
+        if in_effect.findings:  # what is said of a version before is not said of the text that is stored
+            earlier = self.withheld.replaced
+            now = (each for each in found if each.origin.object not in earlier)
+            found = tuple(dict.fromkeys((*now, *in_effect.findings)))
         self.published.set(replace(compiled, change=self._number, diagnostics=found))
         desired = self._desired(pods)
         if desired != self.desired.value:

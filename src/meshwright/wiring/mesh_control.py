@@ -26,7 +26,7 @@ from meshwright.store.history import Change, Revert
 from meshwright.store.names import Author, ChangeNumber, Key, Resource
 from meshwright.store.redact import redact_difference
 from meshwright.store.store import Store
-from meshwright.wiring import applying
+from meshwright.wiring import applying, references
 from meshwright.wiring.analyze_operation import analyze_operation
 from meshwright.wiring.applying import Outcome
 from meshwright.wiring.describe_operation import DescribeOperation, kind_of
@@ -119,7 +119,10 @@ class MeshControl:
         """Nothing is written when a document is refused; all findings come at once."""
         texts = _texts(fields)
         loaded = load(texts)
+        dry_run, fix = fields.flag("dry_run", default=False), fields.flag("fix", default=False)
         found = (*loaded.diagnostics, *volume_findings(loaded.objects, self._mesh.rung))
+        if dry_run:  # otherwise the compiler says what does not fit, when it is written
+            found += references.missing(loaded.objects, self._objects(), loaded.objects)
         findings = [(each, render(each, loaded.lines), as_json(each, loaded.lines)) for each in found]
         answer: dict[str, Any] = {
             "findings": [text for _, text, _ in findings],
@@ -127,7 +130,6 @@ class MeshControl:
         }
         if loaded.refused:
             return {**answer, "refused": len(loaded.refused), "objects": [], "change": None, "receipt": None}
-        dry_run, fix = fields.flag("dry_run", default=False), fields.flag("fix", default=False)
         found = await remedies(self._store, self._objects(), loaded.objects, texts)
         wanted = [each.text for each in found if each.value is not None]
         if fix:

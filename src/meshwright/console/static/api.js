@@ -30,9 +30,10 @@ export function takeToken() {
   return true;
 }
 
-/** Keep a token that was typed. */
-export function useToken(token) {
-  sessionStorage.setItem(TOKEN, token);
+/** Keep a token that was typed, alone or in the address that `meshwright dashboard` prints. */
+export function useToken(typed) {
+  const inside = new URLSearchParams(typed.split("#")[1] ?? "").get("token");
+  sessionStorage.setItem(TOKEN, inside ?? typed);
   localStorage.removeItem(SESSION);
 }
 

@@ -1,8 +1,10 @@
 """`meshwright run`: programs that know nothing of a mesh join it, and call each other over mutual TLS."""
 
+import json
 import shutil
 import sys
 import sysconfig
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,10 @@ http.createServer((_, answer) => {
   http.get("http://shop:8000/", (got) => got.pipe(answer)).on("error", (error) => answer.end(String(error)))
 }).listen(process.env.PORT)
 """
+SHELL = """
+while :; do curl -s -o /dev/null http://web:8001/; sleep 0.5; done &
+exec {python} -m http.server $PORT
+"""
 SPLIT = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -42,6 +48,14 @@ spec:
     - {destination: {host: shop, subset: v2}, weight: 50}
 """
 COUNT = 400
+EDGES = {  # the shell calls Node, which calls both versions of Python; the test calls Python from the shell's pod
+    ("default/files-v1", "default/web-v1"),
+    ("default/web-v1", "default/shop-v1"),
+    ("default/web-v1", "default/shop-v2"),
+    ("default/files-v1", "default/shop-v1"),
+    ("default/files-v1", "default/shop-v2"),
+    ("default/web-v1", "default/files-v1"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +85,27 @@ def test_python_node_and_shell_join_and_a_second_version_shares_the_traffic(mesh
     told = mesh.run("run", "shop", "--port", "8000", "--version", "v2", "--", *shop, "v2").stdout
     assert "name: v1" in told, "a second version joins as a subset beside the first"
     mesh.run("run", "web", "--port", "8001", "--", node(), str(programs / "web.js"))
-    loop = f"while :; do {sys.executable} -m http.server $PORT; done"
-    mesh.run("run", "files", "--port", "8002", "--", "sh", "-c", loop)
-    assert mesh.one("http://files:8002/", "deploy/web-v1.default").status == 200
+    mesh.run("run", "files", "--port", "8002", "--", "sh", "-c", SHELL.format(python=sys.executable))
     body = mesh.one("http://web:8001/", "deploy/files-v1.default").body
     assert "URI=spiffe://cluster.local/ns/default/sa/web" in body, "the shop sees who calls, over mutual TLS"
     (programs / "split.yaml").write_text(SPLIT)
     mesh.run("apply", "-f", str(programs / "split.yaml"), "--wait")
     answers = mesh.ask("http://shop:8000/", "deploy/files-v1.default", count=COUNT)
+    assert mesh.one("http://files:8002/", "deploy/web-v1.default").status == 200
     seen = Counter(answer.body.split()[0] for answer in answers)
     assert seen.keys() == {"v1", "v2"}
     assert abs(seen["v1"] - COUNT / 2) < 5 * (COUNT / 4) ** 0.5  # five standard deviations
+    mesh.eventually(lambda: graph(mesh) >= EDGES, f"on the graph, all of it over mutual TLS: {EDGES}")
+
+
+def graph(mesh: Mesh) -> set[tuple[str, str]]:
+    """Who calls whom, as the console's page is told; only lines whose calls are all encrypted, and none failed."""
+    request = urllib.request.Request(f"{mesh.status()['console']}/api/v1/graph")
+    request.add_header("authorization", f"Bearer {(mesh.data / 'console-token').read_text().strip()}")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        edges = json.loads(answer.read())["edges"]
+    fine = [each for each in edges if each["mtls_share"] == 1 and each["error_share"] == 0]
+    return {(each["source"], each["destination"]) for each in fine}
 
 
 def test_what_cannot_run_is_told(mesh: Mesh) -> None:

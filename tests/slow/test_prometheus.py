@@ -49,6 +49,9 @@ kind: Service
 metadata: {name: tcp-echo, namespace: default}
 spec: {selector: {app: tcp-echo}, ports: [{name: tcp, port: 9100}]}
 """
+SHOP = "shop"  # a namespace of its own for gRPC, so that what is asked of Bookinfo stays Bookinfo
+GREETER = (PROGRAMS.parent / "configs" / "grpc.yaml").read_text().replace("namespace: live", f"namespace: {SHOP}")
+GREETINGS = 20
 # What Kiali groups by: a series that lacks one of these is not shown.
 ENDS = (
     "source_cluster,source_workload_namespace,source_workload,source_canonical_service,source_canonical_revision,"
@@ -96,8 +99,11 @@ def mesh() -> Iterator[Mesh]:
         shutil.copytree(PROGRAMS, made.programs, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         made.up([], profile="demo", visitors=True)
         file = made.programs / "broken.yaml"
-        file.write_text(BROKEN)
+        namespace = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {SHOP}}}\n---\n"
+        greeter = GREETER.replace("{python}", sys.executable).replace("{programs}", str(made.programs))
+        file.write_text(f"{BROKEN}---\n{namespace}{greeter}")
         made.run("apply", "-f", str(file))
+        made.eventually(lambda: len(greeters(made)) == 2, "both greeters are ready", 60)
         yield made
 
 
@@ -123,8 +129,15 @@ def prometheus(mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             running.terminate()
 
 
+def greeters(mesh: Mesh) -> list[str]:
+    """Those that are ready."""
+    return [pod["name"] for pod in mesh.status()["pods"] if pod["name"].startswith("greeter-") and pod["ready"]]
+
+
 def talk(mesh: Mesh) -> None:
-    """Connections, which Bookinfo has none of."""
+    """Connections and gRPC, which Bookinfo has none of."""
+    greet = [sys.executable, str(mesh.programs / "greet.py"), f"greeter.{SHOP}:9000", str(GREETINGS)]
+    mesh.exec("deploy/productpage-v1", *greet)
     for _ in range(3):
         mesh.exec("deploy/productpage-v1", sys.executable, str(mesh.programs / "line.py"), "tcp-echo", "9100", "hi")
 
@@ -215,6 +228,21 @@ def test_connections(prometheus: Prometheus) -> None:
             assert edges(found) == {("productpage-v1", "tcp-echo")}
             [(_, size)] = found
             assert size == 3 * len("hello hi\n" if "sent" in metric else "hi\n")
+
+
+def test_messages_of_grpc(prometheus: Prometheus) -> None:
+    """As the graph of gRPC asks: without protocol, code, status and flags."""
+    for metric in ("istio_request_messages_total", "istio_response_messages_total"):
+        for reporter in ("source", "destination"):
+            found = prometheus.ask(f'sum({metric}{{reporter="{reporter}"}}) by ({ENDS})')
+            complete(found, ENDS)
+            assert edges(found) == {("productpage-v1", "greeter")}
+            assert [count for _, count in found] == [GREETINGS]
+    names = f"{ENDS},request_protocol,grpc_response_status"
+    [(labels, count)] = prometheus.ask(
+        f'sum(istio_requests_total{{reporter="source",request_protocol="grpc"}}) by ({names})'
+    )
+    assert (labels["grpc_response_status"], count) == ("0", GREETINGS)
 
 
 def test_health(prometheus: Prometheus) -> None:

@@ -198,7 +198,8 @@ async def _follow_changes(follower: StoreFollower, receipts: Receipts) -> None:
     seen = follower.change.value
     while True:
         seen = await follower.change.newer_than(seen)
-        receipts.published(seen, follower.since)
+        begun = follower.begun()
+        receipts.published(seen, begun.since, begun.before)
 
 
 __all__ = ["EVENTS", "ME", "RULES", "World", "follow", "rule", "run"]

@@ -157,6 +157,26 @@ def test_readiness_changes_endpoints_only(tmp_path: Path) -> None:
     living(tmp_path, scenario)
 
 
+def test_where_changes_began_is_told_once(tmp_path: Path) -> None:
+    """What pods did before the first change is before it; several changes that nobody asked about began together."""
+
+    async def scenario(world: Living) -> None:
+        key = Key(RULES, "default", "reviews")
+        world.mesh.ready({ONE: READY})
+        ready = world.mesh.published.value
+        await world.store.create(key, yaml.safe_load(ROUTING), ME)
+        await world.settled(2)
+        await world.store.delete(key, ME)
+        await world.settled(3)
+        assert world.follower.begun().before is ready
+        newest = world.mesh.published.value
+        await world.store.create(key, yaml.safe_load(ROUTING), ME)
+        await world.settled(4)
+        assert world.follower.begun().before is newest
+
+    living(tmp_path, scenario)
+
+
 def test_a_pod_that_leaves_is_no_longer_desired_but_its_address_stays_given(tmp_path: Path) -> None:
     async def scenario(world: Living) -> None:
         [pod] = world.mesh.desired.value.pods

@@ -1,6 +1,6 @@
 """Whom a receipt counts: who was there when the change came and is there still."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from meshwright.asynctools.latest import Latest
 from meshwright.model.names import ProxyName, ResourceName, TypeUrl, Version
@@ -40,7 +40,7 @@ def receipts(*names: ProxyName, connected: bool) -> tuple[Receipts, Proxies, Lat
 def test_a_proxy_that_came_between_two_changes_is_waited_for() -> None:
     made, _, latest = receipts(NEW, connected=True)
     latest.set(world(2, "old", "new"))
-    made.published(2, 0.0)
+    made.published(2, 0.0, world(1, "old"))
     found = made.of(2)
     assert found is not None
     assert found.waiting == found.affected == (NEW, OLD)
@@ -49,7 +49,7 @@ def test_a_proxy_that_came_between_two_changes_is_waited_for() -> None:
 def test_a_proxy_that_is_only_about_to_come_is_not() -> None:
     made, _, latest = receipts(NEW, connected=False)
     latest.set(world(2, "old", "new"))
-    made.published(2, 0.0)
+    made.published(2, 0.0, world(1, "old"))
     found = made.of(2)
     assert found is not None
     assert (found.affected, found.absent) == ((OLD,), ())
@@ -58,11 +58,22 @@ def test_a_proxy_that_is_only_about_to_come_is_not() -> None:
 def test_a_proxy_that_has_gone_meanwhile_is_not_absent() -> None:
     made, proxies, latest = receipts(NEW, connected=True)
     latest.set(world(2, "old", "new"))
-    made.published(2, 0.0)
+    made.published(2, 0.0, world(1, "old"))
     del proxies.known[NEW]
     found = made.of(2)
     assert found is not None
     assert (found.affected, found.waiting, found.absent) == ((OLD,), (OLD,), ())
+
+
+def test_what_pods_brought_about_between_two_changes_belongs_to_neither() -> None:
+    made, _, latest = receipts(connected=True)
+    latest.set(world(2, "old"))
+    before = latest.value
+    latest.set(replace(before, change=3))
+    made.published(2, 0.0, before)
+    found = made.of(2)
+    assert found is not None
+    assert (found.affected, found.live) == ((), True)
 
 
 def row(published: Published) -> tuple[TypeUrl, ResourceName, Version]:
@@ -80,7 +91,7 @@ def refused() -> tuple[Receipts, Proxies, Latest[Published]]:
     made, proxies, latest = receipts(connected=True)
     latest.set(world(2, "old"))
     proxies.known = {OLD: ProxyProgress(connected=True, serial=2, change=2, refused=(row(latest.value),))}
-    made.published(2, 0.0)
+    made.published(2, 0.0, world(1, "old"))
     found = made.of(2)
     assert found is not None
     assert (found.refused, found.live) == ((OLD,), False)
@@ -93,12 +104,12 @@ def test_who_was_refused_because_of_something_else_is_live_when_all_of_it_is_tak
     made.lets = lambda change: change == 2 and not held
     latest.set(world(3, "old"))
     proxies.known = {OLD: ProxyProgress(connected=True, serial=3, change=3)}
-    made.published(2, 0.0)
+    made.published(2, 0.0, world(1, "old"))
     found = made.of(2)
     assert found is not None
     assert found.refused == (OLD,), "something of it is held back"
     held = False
-    made.published(2, 0.0)
+    made.published(2, 0.0, world(1, "old"))
     found = made.of(2)
     assert found is not None
     assert (found.refused, found.live) == ((), True)
@@ -115,12 +126,12 @@ def test_it_is_refused_while_anybody_refuses_the_newest_or_does_not_run_it() -> 
         ProxyProgress(connected=True, serial=3, change=3, refused=(latest_row,)),
     ):
         proxies.known = {OLD: progress}
-        made.published(2, 0.0)
+        made.published(2, 0.0, world(1, "old"))
         found = made.of(2)
         assert found is not None
         assert found.refused == (OLD,)
     proxies.known = {OLD: ProxyProgress(connected=True, serial=3, change=3, refused=(old,))}  # of a version before
-    made.published(2, 0.0)
+    made.published(2, 0.0, world(1, "old"))
     found = made.of(2)
     assert found is not None
     assert found.live

@@ -135,8 +135,9 @@ class ControlPlane:
         seen = self._follower.change.value
         while True:
             seen = await self._follower.change.newer_than(seen)
-            self._receipts.published(seen, self._follower.since)
-            self._metrics.published(self._follower.since)
+            begun = self._follower.begun()
+            self._receipts.published(seen, begun.since, begun.before)
+            self._metrics.published(begun.since)
 
     async def _follow_pods(self) -> None:
         """Hear the machine before anything is sent to it: what it runs is among the first endpoints."""

@@ -123,7 +123,6 @@ class Receipts:
         self._latest = published
         self._clock = clock
         self.lets: Callable[[int], bool] = _nobody_knows
-        self._before: Published = published.value
         self._newest = 0
         self._open: dict[int, _Open] = {}
         self._done: dict[int, Receipt] = {}
@@ -134,21 +133,20 @@ class Receipts:
     def start(self, change: int) -> None:
         """Changes up to this number were there before: they have no receipt."""
         self._newest = change
-        self._before = self._latest.value
-        self._numbers = [(self._before.change, change)]
+        self._numbers = [(self._latest.value.change, change)]
 
-    def published(self, change: int, since: float) -> None:
+    def published(self, change: int, since: float, before: Published) -> None:
         """What was published last holds the changes up to this number, of which the oldest new one was stored at
-        `since` (by the clock of this object); several may come at once.
+        `since` (by the clock of this object) and came upon what was published `before`; several may come at once.
+        What pods brought about between two changes belongs to neither.
         """
         now = self._latest.value
         there = {name for name, each in self._proxies.progress().items() if each.connected}
-        names = affected(self._before, now, there)
-        opened = _Open(since, self._before, now, names, withheld=_withheld(self._before, now))
+        names = affected(before, now, there)
+        opened = _Open(since, before, now, names, withheld=_withheld(before, now))
         self._open.update(dict.fromkeys(range(self._newest + 1, change + 1), opened))
         self._newest = max(self._newest, change)
         self._numbers = [*self._numbers[-KEPT:], (now.change, self._newest)]
-        self._before = now
         self._complete()
 
     def of(self, change: int) -> Receipt | None:

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from meshwright.apiserver.values import dig
 from meshwright.asynctools.latest import Latest
+from meshwright.model.published import Published
 from meshwright.status.sources import Swap
 from meshwright.store.names import Key, Revision
 from meshwright.store.query import Query, Scope
@@ -19,9 +21,17 @@ MARK = b'"deletionTimestamp"'
 BOUND = b'"nodeName"'
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """When the first of some changes was seen (by the follower's clock), and what was published before."""
+
+    since: float
+    before: Published
+
+
 class StoreFollower:
-    """`load` once, then `run`. `change` is the number of the newest change that is in what the mesh published;
-    `since` is when (by the clock given) the first of those that came with it was seen; `leaving` are the pods that
+    """`load` once, then `run`. `change` is the number of the newest change that is in what the mesh published,
+    `begun` tells where those began that came since it was last asked; `leaving` are the pods that
     are marked for deletion, with their uids. `heard` is told each event of more than a status. `acknowledged` waits,
     for a bounded time, until all proxies run what the mesh published last; changes that need an order among proxies
     are made in steps of it.
@@ -31,11 +41,11 @@ class StoreFollower:
         self.change: Latest[int] = Latest(0)
         self.acknowledged: Callable[[], Awaitable[object]] = _at_once
         self.heard: Callable[[Event], None] = _unheard
-        self.since = 0.0
         self.leaving: Latest[Mapping[Key, str]] = Latest({})
         self._store = store
         self._mesh = mesh
         self._clock = clock
+        self._begun: Begun | None = None
         self._book = ObjectBook()
         self._revision = Revision(0)
 
@@ -64,6 +74,11 @@ class StoreFollower:
         while True:
             await self._take(await watch.batch())
 
+    def begun(self) -> Begun:
+        """Where the changes began that `change` has passed since the last call; nowhere when there were none."""
+        begun, self._begun = self._begun or Begun(self._clock(), self._mesh.published.value), None
+        return begun
+
     def swap(self, swaps: Iterable[Swap]) -> frozenset[Key]:
         """Let the mesh read other texts of objects than those that are stored, until their next version, and publish.
         A swap that expects something else than what is read now is left out; which ones were made.
@@ -77,7 +92,7 @@ class StoreFollower:
         return frozenset(swap.key for swap in done)
 
     async def _take(self, events: Iterable[Event]) -> None:
-        began = self._clock()
+        begun = Begun(self._clock(), self._mesh.published.value)
         news, newest = False, 0
         for event in events:
             if event.type is EventType.DELETED or _is_other(event):
@@ -91,7 +106,7 @@ class StoreFollower:
         if news:
             await self._bring_about()
         if newest:
-            self.since = began
+            self._begun = self._begun or begun
             self.change.set(newest)
 
     async def _bring_about(self) -> None:

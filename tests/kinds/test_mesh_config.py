@@ -6,7 +6,7 @@ from meshwright.model.diagnostic import Checked
 from meshwright.model.labels import Labels
 from meshwright.model.meta import Meta
 from meshwright.model.origin import ObjectRef
-from meshwright.model.settings import AccessLogEncoding, MeshSettings, OutboundMode
+from meshwright.model.settings import AccessLogEncoding, MeshSettings, OutboundMode, StatsMatcher
 
 
 def settings_of(text: str, namespace: str = "istio-system") -> Checked[MeshSettings]:
@@ -27,6 +27,7 @@ def test_all_settings() -> None:
         "connectTimeout: 3s\ndnsRefreshRate: 5s\nrootNamespace: mesh-root\nmeshMTLS: {minProtocolVersion: TLSV1_3}\n"
         "defaultConfig:\n  discoveryAddress: istiod.istio-system.svc:15012\n"
         "  proxyMetadata: {SECRET_TTL: 12h, OTHER: x}\n"
+        "  proxyStatsMatcher: {inclusionPrefixes: [cluster.outbound], inclusionRegexps: ['a.*']}\n"
         "enablePrometheusMerge: true\n"
     )
     assert read.findings == ()
@@ -36,6 +37,7 @@ def test_all_settings() -> None:
     assert (value.outbound_mode, value.auto_mutual_tls) == (OutboundMode.REGISTRY_ONLY, False)
     assert (value.connect_timeout, value.dns_refresh_rate) == (3000, 5000)
     assert value.leaf_lifetime == 12 * 3_600_000
+    assert value.kept_stats == StatsMatcher(("cluster.outbound",), (), ("a.*",))
     assert (value.root_namespace, value.min_tls_version) == ("mesh-root", "TLSV1_3")
 
 

@@ -62,3 +62,54 @@ def test_a_header_makes_nobody_somebody_else(mesh: Mesh) -> None:
     assert of_destinations(mesh, "200") - before == 5
     everybody = {"reporter": "destination", "source_principal": "spiffe://cluster.local/ns/live/sa/other"}
     assert sum(counted(mesh, f"deploy/{pod}.live", **everybody) for pod in ("echo-v1", "echo-v2")) == 0
+
+
+WITH_MORE = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: told-more, namespace: live}
+spec:
+  selector: {matchLabels: {app: told-more}}
+  template:
+    metadata:
+      labels: {app: told-more}
+      annotations:
+        proxy.istio.io/config: |
+          proxyStatsMatcher:
+            inclusionPrefixes: [cluster.outbound]
+            inclusionSuffixes: [upstream_rq_retry]
+            inclusionRegexps: ['listener\\.0\\.0\\.0\\.0_15001\\..*total', '(']
+    spec:
+      containers:
+      - {name: main, image: python, command: [sleep, "1000"]}
+"""
+
+
+def test_a_proxy_keeps_the_statistics_that_its_pod_asks_for(mesh: Mesh) -> None:
+    applied = mesh.run("apply", "-f", "-", "--wait", stdin=WITH_MORE)
+    assert "proxyStatsMatcher.inclusionRegexps[1]: " in mesh.run("analyze", "-n", "live", check=False).stdout
+    try:
+        pod = "deploy/told-more.live"
+        mesh.eventually(lambda: is_ready(mesh, "told-more"), "the pod is ready", 60)
+        mesh.ask("http://echo:8000/", pod, count=3)
+        of_clusters = re.compile(
+            r"^envoy_cluster\w*_upstream_rq_total\{.*outbound\|8000\|\|echo\b.*\} 3$", re.MULTILINE
+        )
+        of_listeners = re.compile(r'^envoy_listener_downstream_cx_total\{.*"0\.0\.0\.0_15001"\}', re.MULTILINE)
+        own, usual = statistics(mesh, pod), statistics(mesh, "deploy/client.live")
+        assert [len(wanted.findall(own)) for wanted in (of_clusters, of_listeners)] == [1, 1]
+        assert "outbound|" not in usual
+        assert not of_listeners.search(usual)
+    finally:
+        mesh.run("delete", "deploy/told-more", "-n", "live")
+    assert applied.returncode == 0
+
+
+def statistics(mesh: Mesh, pod: str) -> str:
+    """What a proxy itself counts, without Istio's metrics, which have names of clusters in their tags."""
+    text = mesh.one("http://127.0.0.1:15090/stats/prometheus", pod).body
+    return "\n".join(line for line in text.splitlines() if not line.startswith(("#", "envoy_istio_")))
+
+
+def is_ready(mesh: Mesh, deployment: str) -> bool:
+    return any(pod["ready"] for pod in mesh.status()["pods"] if pod["name"].startswith(f"{deployment}-"))

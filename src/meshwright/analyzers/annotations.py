@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from meshwright.analyzers.analyzer import Analyzer
 from meshwright.analyzers.scene import Scene
 from meshwright.analyzers.templates import templates
+from meshwright.kinds import proxy_config
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.labels import Labels
@@ -102,6 +103,8 @@ def _check(_: Scene, annotated: Annotated) -> Iterator[Diagnostic]:
             yield Diagnostic(codes.ANNOTATION_MISPLACED, at, (name, annotated.shown, place))
         elif value not in _VALUES.get(name, (value,)):
             yield Diagnostic(codes.ANNOTATION_VALUE, at, (name, f'"{value}"', " or ".join(_VALUES[name])))
+        elif name in (proxy_config.ANNOTATION, *proxy_config.OLD):
+            yield from proxy_config.problems(name, value, at)
 
 
 ANALYZER = Analyzer(

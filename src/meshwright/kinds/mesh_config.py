@@ -8,7 +8,8 @@ from meshwright.documents.document import Value
 from meshwright.kinds import formats
 from meshwright.kinds.fields import Fields
 from meshwright.kinds.place import Place, origin_of
-from meshwright.kinds.schema import Duration, Enum, Flag, ListOf, MapOf, Object, Run, Text
+from meshwright.kinds.proxy_config import LEAF_LIFETIME, PROXY_CONFIG, read_matcher
+from meshwright.kinds.schema import Duration, Enum, Flag, ListOf, Object, Run, Text
 from meshwright.kinds.sound import refused
 from meshwright.model import codes
 from meshwright.model.config import ConfigMap
@@ -33,29 +34,6 @@ _OTHERS = frozenset({
     "tlsDefaults", "defaultTrafficPolicy", "serviceEntryVisibility",
 })  # fmt: skip
 
-_PROXY_CONFIG_OTHERS = frozenset({
-    "configPath", "binaryPath", "serviceCluster", "tracingServiceName", "drainDuration", "discoveryAddress",
-    "discoveryRefreshDelay", "zipkinAddress", "statsdUdpAddress", "envoyMetricsServiceAddress", "proxyAdminPort",
-    "availabilityZone", "controlPlaneAuthPolicy", "customConfigFile", "statNameLength", "concurrency",
-    "proxyBootstrapTemplatePath", "interceptionMode", "tracing", "sds", "envoyAccessLogService",
-    "envoyMetricsService", "runtimeValues", "statusPort", "extraStatTags", "gatewayTopology",
-    "terminationDrainDuration", "meshId", "readinessProbe", "proxyStatsMatcher", "holdApplicationUntilProxyStarts",
-    "caCertificatesPem", "image", "privateKeyProvider", "proxyHeaders", "fileFlushInterval", "fileFlushMinSizeKb",
-    "statsCompression", "connectionSettings",
-})  # fmt: skip
-_LEAF_LIFETIME = "SECRET_TTL"
-_SHORTEST_LEAF = 2_000
-
-
-class _ProxyMetadata:
-    """Free names and texts; one of them means something here."""
-
-    def check(self, value: Value, place: Place, run: Run) -> None:
-        MapOf(Text()).check(value, place, run)
-        if isinstance(value, dict) and value.get(_LEAF_LIFETIME) is not None:
-            Duration(_SHORTEST_LEAF).check(value[_LEAF_LIFETIME], (place, _LEAF_LIFETIME), run)
-
-
 SCHEMA = Object(
     fields={
         "accessLogFile": Text(),
@@ -69,7 +47,7 @@ SCHEMA = Object(
         ),
         "enableAutoMtls": Flag(),
         "connectTimeout": Duration(),
-        "defaultConfig": Object(fields={"proxyMetadata": _ProxyMetadata()}, others=_PROXY_CONFIG_OTHERS),
+        "defaultConfig": PROXY_CONFIG,
         "defaultProviders": Object(
             fields={"metrics": ListOf(Text(empty=False))}, others=frozenset({"tracing", "accessLogging"})
         ),
@@ -141,7 +119,7 @@ def _counts(fields: Fields) -> bool:
 def _settings(fields: Fields) -> MeshSettings:
     base = MeshSettings()
     mode = fields.child_or_empty("outboundTrafficPolicy").text("mode", base.outbound_mode)
-    metadata = fields.child_or_empty("defaultConfig").child_or_empty("proxyMetadata")
+    proxy = fields.child_or_empty("defaultConfig")
     version = fields.child_or_empty("meshMTLS").text("minProtocolVersion", base.min_tls_version)
     return MeshSettings(
         trust_domain=fields.text("trustDomain") or base.trust_domain,
@@ -155,6 +133,7 @@ def _settings(fields: Fields) -> MeshSettings:
         access_log_format=fields.text("accessLogFormat"),
         access_log_encoding=AccessLogEncoding(fields.text("accessLogEncoding", base.access_log_encoding)),
         metrics=_counts(fields),
-        leaf_lifetime=metadata.duration(_LEAF_LIFETIME),
+        leaf_lifetime=proxy.child_or_empty("proxyMetadata").duration(LEAF_LIFETIME),
+        kept_stats=read_matcher(proxy),
         min_tls_version=base.min_tls_version if version == "TLS_AUTO" else version,
     )

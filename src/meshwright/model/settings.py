@@ -21,6 +21,17 @@ class AccessLogEncoding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class StatsMatcher:
+    """Which of Envoy's own statistics are kept beside Istio's few: by how their names begin, end, or by RE2 as a
+    whole. `{pod_ip}` in one stands for the pod's address.
+    """
+
+    prefixes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    regexps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MeshSettings:
     """Defaults are Istio's."""
 
@@ -37,5 +48,6 @@ class MeshSettings:
     access_log_encoding: AccessLogEncoding = AccessLogEncoding.TEXT
     min_tls_version: str = "TLSV1_2"
     leaf_lifetime: Milliseconds | None = None  # of workloads' certificates, if shorter than what the authority gives
+    kept_stats: StatsMatcher = StatsMatcher()
     metrics: bool = True  # Istio's standard metrics, counted by every proxy
     records: bool = False  # each request as a line that the telemetry worker reads; on in a mesh that lives

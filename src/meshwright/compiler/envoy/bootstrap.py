@@ -3,10 +3,11 @@
 Written as JSON (a few times per pod, never on a hot path).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from meshwright.compiler.proto import Json
+from meshwright.kinds.proxy_config import kept_stats
 from meshwright.model.place import CLUSTER
 from meshwright.model.proxy import Interception, Proxy, Role
 from meshwright.model.settings import MeshSettings
@@ -31,6 +32,7 @@ KEPT_PREFIXES = (
     "reporter=",
 )
 KEPT_SUFFIXES = ("rbac.allowed", "rbac.denied", "shadow_allowed", "shadow_denied")
+POD_IP = "{pod_ip}"
 KEPT_PATTERN = r"vhost\..*\.route\..*"
 # By these a proxy that leaves knows whether clients still hold connections: a sidecar's inbound side where traffic is
 # redirected to it, else every listener.
@@ -80,7 +82,7 @@ def base(proxy: Proxy, settings: MeshSettings, admin: str) -> Document:
     made: Document = {
         "node": node(proxy, settings),
         "admin": {"address": {"pipe": {"path": admin, "mode": ADMIN_MODE}}},
-        "stats_config": {"stats_matcher": _kept_stats(proxy)},
+        "stats_config": {"stats_matcher": _kept_stats(proxy, settings)},
         "stats_flush_interval": HISTOGRAMS_INTERVAL,
         "layered_runtime": {
             "layers": [
@@ -214,12 +216,21 @@ def _stream() -> Document:
     return {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 
 
-def _kept_stats(proxy: Proxy) -> Document:
+def _kept_stats(proxy: Proxy, settings: MeshSettings) -> Document:
+    """What Istio keeps, what we need, and what the pod or the mesh asks for beside it."""
+    own = kept_stats(proxy.workload.meta.annotations, settings.kept_stats)
+
+    def named(words: tuple[str, ...]) -> Iterator[str]:
+        return (word.replace(POD_IP, proxy.workload.address) for word in words)
+
     redirected = proxy.role is Role.SIDECAR and proxy.interception is not Interception.NONE
     patterns: list[Json] = [
         *({"prefix": one} for one in KEPT_PREFIXES),
         *({"suffix": one} for one in KEPT_SUFFIXES),
         {"safe_regex": {"regex": KEPT_PATTERN}},
         {"safe_regex": {"regex": INBOUND_CONNECTIONS if redirected else OPEN_CONNECTIONS}},
+        *({"prefix": one} for one in named(own.prefixes)),
+        *({"suffix": one} for one in named(own.suffixes)),
+        *({"safe_regex": {"regex": one}} for one in named(own.regexps)),
     ]
     return {"inclusion_list": {"patterns": patterns}}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Generator, Mapping
 
 from meshwright.images.server import Handler, Server
+from tests.undertaker import mark
 
 # Two octets by chance: other test processes run at the same time.
 _NET = f"127.{random.SystemRandom().randint(16, 250)}.{random.SystemRandom().randint(0, 255)}"
@@ -36,7 +37,7 @@ def running(
     """A program that listens; its address and its process. It must end with 0 after SIGTERM."""
     address = new_address()
     process = subprocess.Popen(
-        command(module, *arguments), env=_CLEAN | {"MESHWRIGHT_BIND_ADDRESS": address} | dict(env or {})
+        command(module, *arguments), env=_CLEAN | mark() | {"MESHWRIGHT_BIND_ADDRESS": address} | dict(env or {})
     )
     try:
         wait_for_port(address, port, process)

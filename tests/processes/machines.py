@@ -15,6 +15,7 @@ from typing import Any
 from meshwright.processes import procfs, state, sweep
 from meshwright.processes.preflight import find_tool
 from meshwright.processes.sandbox import Rung
+from tests.undertaker import mark
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65_534
@@ -58,7 +59,8 @@ class Machine:
 
     def env(self) -> dict[str, str]:
         # The PATH of an ordinary user: the system's programs in sbin have to be found all the same.
-        return {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(self.code), "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
+        own = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(self.code), "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
+        return own | mark()
 
     def run(self, *argv: str, check: bool = True, timeout: float = 40) -> subprocess.CompletedProcess[str]:
         """Run a program as the person."""

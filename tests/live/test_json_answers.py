@@ -60,3 +60,35 @@ def test_all_namespaces_are_described(mesh: Mesh) -> None:
     spaces = {each["namespace"] for each in answer(mesh, "describe", "svc", "-A")}
     assert {"live", "istio-system"} <= spaces
     assert mesh.run("describe", "svc", "echo", "-A", check=False).returncode == 2
+
+
+ENDS = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: ends, namespace: live}
+spec:
+  selector: {matchLabels: {app: ends}}
+  template:
+    metadata: {labels: {app: ends}}
+    spec: {containers: [{name: main, image: python, command: ["false"]}]}
+"""
+
+
+def test_pods_are_waited_for(mesh: Mesh) -> None:
+    told = answer(mesh, "wait", "deploy/echo-v1", "-n", "live")
+    assert (told["object"], told["live"], told["message"]) == (
+        "Deployment live/echo-v1", True, "1 of 1 pods are ready",
+    )  # fmt: skip
+    [pod] = [pod["name"] for pod in mesh.status()["pods"] if pod["name"].startswith("echo-v1-")]
+    assert mesh.run("wait", f"pod/{pod.partition('.')[0]}", "-n", "live").stdout.endswith("it is ready\n")
+    mesh.run("apply", "-f", "-", stdin=ENDS)
+    try:
+        mesh.eventually(lambda: "ended with exit code 1" in mesh.run("status").stdout, "it has ended", 60)
+        done = mesh.run("wait", "deploy", "ends", "-n", "live", "--timeout", "2s", check=False)
+        assert done.returncode == 1
+        assert "Deployment live/ends is not ready: 0 of 1 pods are ready; ends-" in done.stderr
+        assert "ended with exit code 1" in done.stderr
+    finally:
+        mesh.run("delete", "deploy/ends", "-n", "live")
+    gone = mesh.run("wait", "deploy/nobody", "-n", "live", check=False)
+    assert (gone.returncode, gone.stderr.strip()) == (1, "meshwright: deployments.apps/live/nobody is not there")

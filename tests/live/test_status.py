@@ -58,6 +58,6 @@ def test_what_is_wrong_with_an_object_stands_on_it_until_it_is_cured(mesh: Mesh)
 
 def test_exit_codes_of_wait(mesh: Mesh) -> None:
     assert waited(mesh, "vs/nobody", "-n", "live", "--timeout", "1s")[0] == 1
-    assert waited(mesh, "pod/client", "-n", "live")[0] == 2
+    assert waited(mesh, "cm/client", "-n", "live")[0] == 2
     assert waited(mesh, "vs/standing", "--timeout", "soon")[0] == 2
     assert waited(mesh, "vs")[0] == 2

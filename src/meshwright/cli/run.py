@@ -19,6 +19,7 @@ from meshwright.cli.control import ask, author, receipt_line
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option, running_mesh
 from meshwright.cli.pods import PROXY_CONTAINER, PodLine, pods
+from meshwright.cli.rollout import rolled_out
 from meshwright.processes.client import RemoteError
 from meshwright.wiring.local_mesh import LocalMesh
 
@@ -28,7 +29,6 @@ ASK_SECONDS = 10
 READY_SECONDS = 60.0
 LIVE_SECONDS = 30
 SAME = "unchanged"
-REPLICAS = ("updatedReplicas", "readyReplicas", "replicas")
 LAST_LINES = 3  # of what a program said before it ended
 Json = dict[str, Any]
 
@@ -213,12 +213,7 @@ def _wait(data: Path | None, awaited: Awaited) -> None:
 def _is_rolled_out(data: Path | None, awaited: Awaited) -> bool:
     """Every pod that the Deployment wants is of its present template and ready, and no other one is left."""
     found = ask(data, "get", kind="deployments", namespace=awaited.namespace)["items"]
-    for each in found:
-        if each["metadata"]["name"] == awaited.name:
-            told, wanted = each.get("status", {}), each["spec"].get("replicas", 1)
-            seen = told.get("observedGeneration", 0) >= each["metadata"]["generation"]
-            return seen and all(told.get(what, 0) == wanted for what in REPLICAS)
-    return False
+    return any(rolled_out(each)[0] for each in found if each["metadata"]["name"] == awaited.name)
 
 
 def _behind(data: Path | None) -> list[str]:

@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from meshwright.cli.control import ask, split_name
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option
+from meshwright.cli.rollout import PLURALS, wait_for_pods
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _MILLISECONDS = {"ms": 1, "s": 1000, None: 1000, "m": 60_000, "h": 3_600_000}
@@ -24,7 +26,8 @@ _MILLISECONDS = {"ms": 1, "s": 1000, None: 1000, "m": 60_000, "h": 3_600_000}
 )
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
 def command(data: Path | None, words: Sequence[str], namespace: str, timeout: str, output: str) -> None:
-    """Wait until an object is in effect, as it is written, at every connected proxy that it concerns.
+    """Wait until an object is in effect, as it is written, at every connected proxy that it concerns. For a
+    Deployment, a StatefulSet or a pod: until all its pods are ready.
 
     When it is not in time, the answer names the proxies that do not run it yet, or what is wrong with the object, and
     the exit code is 1.
@@ -32,14 +35,22 @@ def command(data: Path | None, words: Sequence[str], namespace: str, timeout: st
     kind, name = split_name(words)
     if not kind or not name:
         raise UsageFailure("name an object: KIND/NAME")
-    answer = ask(data, "wait", kind=kind, name=name, namespace=namespace, milliseconds=milliseconds(timeout))
+    answer = _answer(data, kind, name, namespace, milliseconds(timeout))
     if output == "json":
         click.echo(json.dumps(answer))
     elif answer["live"]:
         click.echo(f"{answer['object']}: {answer['message']}")
     if not answer["live"]:
         place = f"{answer['place']}: " if answer["place"] else ""
-        raise Failure(f"{place}{answer['object']} is not live: {answer['message']}")
+        lacking = "ready" if answer["reason"] == "NotReady" else "live"
+        raise Failure(f"{place}{answer['object']} is not {lacking}: {answer['message']}")
+
+
+def _answer(data: Path | None, kind: str, name: str, namespace: str, most: int) -> dict[str, Any]:
+    plural = PLURALS.get(kind.lower())
+    if plural is not None:
+        return wait_for_pods(data, plural, name, namespace, most / 1000)
+    return ask(data, "wait", kind=kind, name=name, namespace=namespace, milliseconds=most)
 
 
 def milliseconds(duration: str) -> int:

@@ -28,13 +28,13 @@ export function changedLeaves(before, after) {
 /** All objects of a change. @returns {Node} */
 export function differences(answer) {
   const parts = answer.differences.map(one);
-  return el("div", { class: "diff" }, ...(parts.length ? parts : [el("p", { class: "muted" }, t("diff.none"))]));
+  return el("div", { class: "diff", tabindex: 0, role: "group", "aria-label": t("diff") }, ...(parts.length ? parts : [el("p", { class: "muted" }, t("diff.none"))]));
 }
 
 function one({ object, before, after }) {
   const rows = changedLeaves(before, after);
   const kind = !before ? "created" : !after ? "deleted" : "changed";
-  const head = el("h4", {}, object, " ", el("span", { class: `tag ${kind}` }, t(`diff.${kind}`)));
+  const head = el("h3", {}, object, " ", el("span", { class: `tag ${kind}` }, t(`diff.${kind}`)));
   if (!rows.length) return el("div", {}, head, el("p", { class: "muted" }, t("diff.none")));
   const names = kind === "changed" ? ["column.field", "column.before", "column.after"] : ["column.field", "column.value"];
   const cells = names.map((key) => el("th", { scope: "col" }, t(key)));

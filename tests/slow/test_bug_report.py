@@ -145,12 +145,26 @@ def test_the_control_plane_does_not_answer(mesh: Mesh, tmp_path: Path) -> None:
     finally:
         os.kill(stuck, signal.SIGCONT)
     assert any("the control plane is away" in sentence for sentence in answer["found"])
+    assert any("process control-plane is stopped" in sentence for sentence in answer["found"])
     assert any("VirtualService shop/leaky" in sentence for sentence in answer["found"]), (
         "found in the objects on disk"
     )
     assert "leaky" in texts["objects/virtualservices.networking.istio.io.yaml"]
     assert any(path.endswith("/config_dump.json") for path in texts)
     assert leaks(mesh, texts) == []
+
+
+def test_the_supervisor_was_killed(tmp_path: Path) -> None:
+    """What it watched over goes on, and is asked; the objects on disk are looked at."""
+    with own_mesh() as mesh:
+        mesh.up([], "minimal")
+        apply(mesh, CONFIGURATION)
+        os.kill(pids(mesh)["supervisor"], signal.SIGKILL)
+        mesh.eventually(lambda: mesh.run("status", check=False).returncode == 3, "it is gone")
+        answer, texts = report(mesh, tmp_path / "killed.tar.gz")
+        assert any("the mesh does not run" in sentence for sentence in answer["found"])
+        assert any("VirtualService shop/leaky" in sentence for sentence in answer["found"])
+        assert leaks(mesh, texts) == []
 
 
 def test_a_mesh_that_was_stopped(tmp_path: Path) -> None:

@@ -27,8 +27,9 @@ def status(report: Draft) -> str:
     root = report.mesh.data.root
     _processes(report)
     _settings(report)
-    report.plane = proxies_as_compiled(report.mesh) is not None
-    if report.mesh.supervisor() is not None and not report.plane:
+    runs = report.mesh.supervisor() is not None
+    report.plane = runs and proxies_as_compiled(report.mesh) is not None
+    if runs and not report.plane:
         report.find("the control plane is away: everything goes on as it was, changes wait")
     told = _both(report, "status", ("status",))
     answer = cast("Json | None", told.json())
@@ -64,8 +65,11 @@ def _processes(report: Draft) -> None:
         return
     report.value("processes.json", kept, "what the supervisor keeps running, and how often it had to start it again")
     for name, child in cast("dict[str, Json]", kept.get("children", {})).items():
-        if not procfs.alive(ProcessId(int(child["pid"]), int(child["start_time"]))):
+        process = ProcessId(int(child["pid"]), int(child["start_time"]))
+        if not procfs.alive(process):
             report.find(f"process {name} does not run")
+        elif procfs.is_stopped(process):
+            report.find(f"process {name} is stopped (SIGSTOP): kill -CONT {process.pid} lets it go on")
         if child["restarts"]:
             report.find(f"process {name} was started again {_times(child['restarts'])}; supervisor.log says when")
 

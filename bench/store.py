@@ -1,4 +1,5 @@
-"""The store on disk: writes per second, lists, and events to 500 watchers; `python -m bench.store`.
+"""The store on disk: writes per second, lists, and events to 500 watchers, in the process and at the object API;
+`python -m bench.store`.
 
 The rival is the usual embedded store on the same file system in the same run: one SQLite transaction per write,
 straight from a thread pool of one, the object as one JSON column, the event log beside it, everything FULL. It checks
@@ -15,8 +16,14 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
+import uvloop
+
+from meshwright.agent.settings import Rung
+from meshwright.ca.authority import Authority
+from meshwright.processes.state import DataDirectory
 from meshwright.store.names import Author, Json, Key, Resource
 from meshwright.store.query import Query, Scope
 from meshwright.store.selectors import parse_selector
@@ -26,6 +33,7 @@ from meshwright.store.store import Store
 from meshwright.store.version import Version
 from meshwright.store.watch import Watch
 from meshwright.store.writes import Create
+from meshwright.wiring.object_api import ApiPlace, ObjectApi
 
 ROUTES = Resource("networking.istio.io", "virtualservices")
 ME = Author("bench")
@@ -257,17 +265,57 @@ async def through_queues(store: Store) -> tuple[float, float]:
         return await written(store, arrivals, tell)
 
 
+async def over_https(folder: Path) -> None:
+    """500 watchers of one kind at the object API, over TLS and from another process, as clients of Kubernetes do."""
+    store = await Store.open(SqliteEngine(folder / "api"), system_sources())
+    await store.create(key(0), thing(0), ME)
+    place = ApiPlace(DataDirectory(folder), 0, Authority.open(folder / "ca", "cluster.local", now()), Rung.ROOT, now)
+    api = ObjectApi(store, place)
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(api.run())
+        cpu, late = await to_watchers(store, folder / "kubeconfig")
+        serving.cancel()
+    print(
+        f"{WATCHERS} watchers over HTTPS  {cpu:5.2f} ms CPU of the server per event, "
+        f"{cpu * 1000 / WATCHERS:4.1f} us per watcher; from the write to the last watcher {late:4.1f} ms"
+    )
+    await store.close()
+
+
+async def to_watchers(store: Store, kubeconfig: Path) -> tuple[float, float]:
+    """Writes one after the other, each when all watchers have the one before: as `written`, CPU of this process."""
+    path = "/apis/networking.istio.io/v1/namespaces/default/virtualservices"
+    words = (sys.executable, "-m", "bench._watchers", str(kubeconfig), path, str(WATCHERS))
+    watchers = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    assert watchers.stdout is not None
+    try:
+        assert await watchers.stdout.readline() == b"ready\n"
+        cpu, start = time.process_time(), time.perf_counter()
+        for step in range(EVENTS):
+            await store.update(key(0), thing(0, step + 1), ME)
+            assert await watchers.stdout.readline() == b"%d\n" % (step + 1)
+        passed = (time.perf_counter() - start) * 1000 / EVENTS
+        return (time.process_time() - cpu) * 1000 / EVENTS, passed
+    finally:
+        watchers.kill()
+        await watchers.wait()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
 async def run() -> None:
     with tempfile.TemporaryDirectory(prefix="mw-bench-", dir=os.environ.get("TMPDIR")) as name:
         folder = Path(name)
-        for number, part in enumerate((writes, lists, fan_out)):
+        for number, part in enumerate((writes, lists, fan_out, over_https)):
             place = folder / str(number)
             place.mkdir()
             await part(place)
 
 
 def main() -> int:
-    asyncio.run(run())
+    uvloop.run(run())
     return 0
 
 

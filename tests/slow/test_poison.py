@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -12,10 +13,14 @@ import pytest
 
 from tests.live.kubectl import kubectl
 from tests.live.mesh import Mesh, certificates, fill_in, own_mesh
-from tests.slow.poison import GATEWAYS, SERVICES, Culprit, culprits, good, rule
+from tests.slow.load.world import Api
+from tests.slow.poison import GATEWAYS, NAMESPACE, SERVICES, Culprit, culprits, good, rule, service
 
 pytestmark = pytest.mark.timeout(240)
 HOSTS = [f"gate-{number}.example.com" for number in range(GATEWAYS)]
+LATE = "late-culprit"
+RULES = f"/apis/networking.istio.io/v1/namespaces/{NAMESPACE}/virtualservices"
+RETRIED_SECONDS = 36  # from a refusal until it is tried again for the first time, and a while longer
 ASK_ALL = """
 import http.client, json, sys
 for number in range(int(sys.argv[1])):
@@ -115,7 +120,7 @@ def test_every_good_object_is_live_and_every_culprit_named(mesh: Mesh) -> None:
 
     happened = objects(mesh, "events")
     warned = {each["involvedObject"]["name"] for each in happened if each["reason"] == "Refused"}
-    assert warned - {"good-7"} == {each.name for each in culprits() if each.said == "Envoy"}
+    assert warned - {"good-7", LATE} == {each.name for each in culprits() if each.said == "Envoy"}
 
 
 def test_the_last_good_effect_stays_and_the_cured_object_is_live(mesh: Mesh) -> None:
@@ -137,6 +142,28 @@ def test_the_last_good_effect_stays_and_the_cured_object_is_live(mesh: Mesh) -> 
     mesh.run("apply", "--wait", "-f", "-", stdin=rule("good-7", answering("good-7-again")))
     kubectl(mesh, "wait", "--for=condition=Live", "vs/good-7", "-n", "live", "--timeout=10s")
     assert answers(mesh)[7] == "good-7-again"
+
+
+def test_changes_go_on_while_a_refused_object_is_tried_again(mesh: Mesh) -> None:
+    """Many a second, so that proxies refuse the trial and get the next change at about the same time."""
+    poison = "\n    headers: {request: {set: {x-a: '%COMMON_DURATION(a:b:e)%'}}}"
+    text = f"{service(LATE)}\n---\n{rule(LATE, answering('never') + poison)}"
+    refused = mesh.run("apply", "--wait", "-f", "-", check=False, stdin=text)
+    assert f"VirtualService live/{LATE} spec.http[0].headers.request: Envoy refuses" in refused.stderr
+    api, end, written = Api(mesh), time.monotonic() + RETRIED_SECONDS, 0
+    while time.monotonic() < end:
+        written += 1
+        answer = [{"directResponse": {"status": 200, "body": {"string": f"good-9-{written}"}}}]
+        api.patch(f"{RULES}/good-9", {"spec": {"http": answer}})
+        time.sleep(0.02)
+    api.close()
+    kubectl(mesh, "wait", "--for=condition=Live", "vs/good-9", "-n", "live", "--timeout=20s")
+    assert answers(mesh)[9] == f"good-9-{written}"
+    mesh.run("apply", "--wait", "-f", "-", stdin=rule("good-10", answering("good-10-is-newer")))
+    history = json.loads(mesh.run("history", "vs/good-9", "-n", "live", "--limit", "1000", "-o", "json").stdout)
+    assert [each for each in history[:written] if not each["receipt"]["live"]] == []
+    mesh.eventually(lambda: not unnamed(mesh), "every culprit is still named", 30)
+    mesh.run("delete", "vs", LATE, "-n", "live")
 
 
 def test_a_new_control_plane_says_the_same_and_lets_no_poison_through(mesh: Mesh) -> None:

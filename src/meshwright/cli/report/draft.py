@@ -10,6 +10,11 @@ from meshwright.cli.report.selection import Selection
 from meshwright.wiring.local_mesh import LocalMesh
 
 
+def counted(count: int, what: str, many: str = "") -> str:
+    """1 pod, 2 pods; 1 proxy, 2 `many`."""
+    return f"1 {what}" if count == 1 else f"{count} {many or f'{what}s'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Missing:
     """What could not be had, and why."""

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from meshwright.cli.pods import PROXY_CONTAINER
-from meshwright.cli.report.draft import Draft
+from meshwright.cli.report.draft import Draft, counted
 
 BAD = re.compile(r" (?:ERROR|CRITICAL) |^Traceback |\]\[(?:error|critical)\]", re.IGNORECASE | re.MULTILINE)
 """Lines of our processes, and of Envoys, that speak of something broken."""
@@ -28,7 +28,7 @@ def collect(report: Draft) -> str:
         taken += 1
         if PROXY_CONTAINER in about or about == OURS:
             _look(report, place, text)
-    return f"{taken} logs"
+    return counted(taken, "log")
 
 
 OURS = "one of our processes"
@@ -65,5 +65,4 @@ def _look(report: Draft, place: str, text: str) -> None:
         quote = text[begin : end if end >= 0 else None].strip()
         if quote.startswith("Traceback"):
             quote = text[bad[-1] :].strip().splitlines()[-1]
-        count = "1 error" if len(bad) == 1 else f"{len(bad)} errors"
-        report.find(f"{place}: {count}, the last: {quote[:LONGEST_QUOTE]}")
+        report.find(f"{place}: {counted(len(bad), 'error')}, the last: {quote[:LONGEST_QUOTE]}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from meshwright.cli.report.draft import Draft
+from meshwright.cli.report.draft import Draft, counted
 from meshwright.store.engine import Place
 from meshwright.store.errors import StorageError
 from meshwright.store.names import ChangeNumber, Json, Resource
@@ -34,7 +34,11 @@ def collect(report: Draft) -> str:
         return "no objects"
     chosen = [each for each in versions if report.selection.namespace(each.key.namespace)]
     for resource, items in _by_kind(chosen).items():
-        report.yaml(f"objects/{resource}.yaml", {"apiVersion": "v1", "kind": "List", "items": items}, _count(items))
+        report.yaml(
+            f"objects/{resource}.yaml",
+            {"apiVersion": "v1", "kind": "List", "items": items},
+            counted(len(items), "object"),
+        )
     for version in chosen:
         for sentence in conditions(version):
             report.find(sentence)
@@ -54,11 +58,7 @@ def collect(report: Draft) -> str:
         for change in changes
     ]
     report.yaml("changes.yaml", told, f"the last {len(told)} changes, with what was before and after")
-    return f"{len(chosen)} objects, {len(told)} changes"
-
-
-def _count(items: Sequence[Any]) -> str:
-    return "1 object" if len(items) == 1 else f"{len(items)} objects"
+    return f"{counted(len(chosen), 'object')}, {counted(len(told), 'change')}"
 
 
 def _warnings(report: Draft, events: Sequence[Json]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from meshwright.cli.control import proxies_as_compiled
-from meshwright.cli.report.draft import Draft
+from meshwright.cli.report.draft import Draft, counted
 from meshwright.cli.report.told import Told, ask
 from meshwright.processes import procfs, state
 from meshwright.processes.procfs import ProcessId
@@ -41,7 +41,7 @@ def status(report: Draft) -> str:
             report.find(f"pod {pod['name']} is not ready: {pod['why']}")
         elif pod["restarts"]:
             report.find(f"pod {pod['name']} was restarted {_times(pod['restarts'])}")
-    return f"{len(answer['pods'])} pods, {len(answer['proxies'])} proxies"
+    return f"{counted(len(answer['pods']), 'pod')}, {counted(len(answer['proxies']), 'proxy', 'proxies')}"
 
 
 def _both(report: Draft, name: str, words: Sequence[str]) -> Told:
@@ -105,7 +105,7 @@ def analysis(report: Draft) -> str:
             report.find(f"{effect}: {ref['kind']} {place}: {each['message']} ({each['code']})")
         if len(mine) > NAMED:
             report.find(f"{effect}: {len(mine) - NAMED} more in analyze.txt")
-    return f"{sum(counts.values())} findings of analyze"
+    return f"{counted(sum(counts.values()), 'finding')} of analyze"
 
 
 def ask_history(report: Draft) -> None:
@@ -162,7 +162,7 @@ def traffic(report: Draft) -> str:
         report.find(
             f"requests have failed: of the last {len(failed)} the newest is {words} ({last.get('flags', '')})"
         )
-    return f"{len(found)} requests, {len(failed)} that failed"
+    return f"{counted(len(found), 'request')}, {len(failed)} that failed"
 
 
 def _without_query(record: Json) -> Json:

@@ -76,6 +76,28 @@ def test_what_pods_brought_about_between_two_changes_belongs_to_neither() -> Non
     assert (found.affected, found.live) == ((), True)
 
 
+def test_the_time_is_that_of_those_who_run_it_and_not_until_another_is_given_up() -> None:
+    times = [0.0]
+    proxies, latest = Proxies(), Latest(world(1, "old", "new"))
+    behind = ProxyProgress(connected=True, serial=1, change=1)
+    proxies.known = {OLD: behind, NEW: behind}
+    made = Receipts(proxies, latest, lambda: times[-1])
+    made.start(1)
+    before = latest.value
+    latest.set(world(2, "old", "new"))
+    made.published(2, 0.0, before)
+    for now, known in (
+        (0.03, {OLD: ProxyProgress(connected=True, serial=2, change=2), NEW: behind}),
+        (3.0, {OLD: ProxyProgress(connected=True, serial=2, change=2), NEW: replace(behind, connected=False)}),
+    ):
+        times.append(now)
+        proxies.known = known
+        made.published(2, 0.0, latest.value)  # looks again
+    found = made.of(2)
+    assert found is not None
+    assert (found.live, found.absent, found.milliseconds) == (True, (NEW,), 30.0)
+
+
 def row(published: Published) -> tuple[TypeUrl, ResourceName, Version]:
     """The only resource there is."""
     [found] = [

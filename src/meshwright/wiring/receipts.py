@@ -74,10 +74,18 @@ class _Open:
     names: tuple[ProxyName, ...]
     refused: Rows = field(default_factory=Rows)
     withheld: tuple[str, ...] = ()
+    running: int = -1
+    ran: float = 0.0
 
     @property
     def publication(self) -> int:
         return self.now.change
+
+    def count(self, receipt: Receipt, now: float) -> None:
+        """Remember when the last of those who run it came to do so: who is absent is known to be only later."""
+        running = len(receipt.affected) - len(receipt.waiting) - len(receipt.absent)
+        if running > self.running:
+            self.running, self.ran = running, now
 
     def note(self, progress: Mapping[ProxyName, ProxyProgress]) -> None:
         """Remember who refuses something that came with this change."""
@@ -201,27 +209,27 @@ class Receipts:
         for change, opened in list(self._open.items()):
             opened.note(progress)
             receipt = _looked_at(change, opened, progress)
+            opened.count(receipt, self._clock())
             if not receipt.waiting:
                 self._finish(receipt, opened)
         for change in doubted:
             refused = self._refused[change]
             if refused.is_taken(self._latest.value, progress):
                 del self._refused[change]
-                self._note(replace(self._done[change], refused=()), refused.since)
+                self._note(replace(self._done[change], refused=()), self._clock() - refused.since)
 
     def _finish(self, receipt: Receipt, opened: _Open) -> None:
         del self._open[receipt.change]
         if receipt.refused:
             self._refused[receipt.change] = _Refused(opened.since, opened.refused)
-        self._note(receipt, opened.since)
+        self._note(receipt, opened.ran - opened.since)
         while len(self._done) > KEPT:
             oldest = next(iter(self._done))
             del self._done[oldest]
             self._refused.pop(oldest, None)
 
-    def _note(self, receipt: Receipt, since: float) -> None:
-        took = (self._clock() - since) * 1000
-        self._done[receipt.change] = replace(receipt, milliseconds=took)
+    def _note(self, receipt: Receipt, seconds: float) -> None:
+        self._done[receipt.change] = replace(receipt, milliseconds=seconds * 1000)
         self.news.set(self.news.value + 1)
 
 

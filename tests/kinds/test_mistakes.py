@@ -102,7 +102,7 @@ def test_a_refused_object_is_left_out(case: Case) -> None:
         assert not used
         assert not objects.services
         assert not objects.secrets
-    elif case.name != "kind-misspelt":
+    elif case.name != "kind-of-apps-misspelt":
         assert len(used) == 1
 
 

@@ -25,7 +25,10 @@ from meshwright.model.pod import Deployment, Pod
 from meshwright.model.service import Service
 from meshwright.model.virtual_service import VirtualService
 
-_OTHER_KINDS = ("RequestAuthentication", "AuthorizationPolicy")  # Istio's own, not misspelt PeerAuthentications
+# Istio's, of these groups, that the mesh does not use: every other name in them is misspelt.
+_OTHER_KINDS = (
+    "RequestAuthentication", "AuthorizationPolicy", "EnvoyFilter", "ProxyConfig", "Sidecar", "WorkloadGroup",
+)  # fmt: skip
 OWN_GROUPS = ("networking.istio.io", "security.istio.io")
 _PLACES: dict[type[MeshValue], str] = {
     MeshNamespace: "namespaces",
@@ -127,6 +130,9 @@ class _Reading:
             self._report(codes.UNKNOWN_VALUE, origin, place, f'"{api_version}"', choices, fix)
             return
         meant = None if same else suggest(name, [kind.kind for kind in KINDS])
+        if not same and group in OWN_GROUPS and name not in _OTHER_KINDS:
+            self._misspelt(document, group, meant)
+            return
         if meant:
             fix = f"did you mean {meant}?"
         elif (api_version, name) in self._unused:
@@ -138,6 +144,13 @@ class _Reading:
             self._unused.add((api_version, name))
         origin = Origin(document.ref, "kind")
         self._report(codes.UNKNOWN_KIND, origin, document.locate("kind"), name, api_version, fix)
+
+    def _misspelt(self, document: Document, group: str, meant: str | None) -> None:
+        """A kind of Istio's groups that Istio does not have: no API takes it."""
+        known = sorted({kind.kind for kind in KINDS if kind.group == group})
+        fix = f"did you mean {meant}?" if meant else f"write one of {', '.join(known)}"
+        origin, place = Origin(document.ref, "kind"), document.locate("kind")
+        self._report(codes.UNKNOWN_VALUE, origin, place, f'"{document.ref.kind}"', f"the kinds of {group}", fix)
 
     def _close(self, document: Document) -> None:
         """A security object of a misspelt kind or apiVersion still fails closed."""

@@ -10,12 +10,14 @@ import shutil
 import signal
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -529,6 +531,33 @@ def taken(admin: Path) -> dict[str, int]:
     """The shares that are in force in an Envoy."""
     entries = json.loads(asyncio.run(scrape(admin, "/runtime")))["entries"]
     return {key: int(entries[key]["final_value"]) for key in (RECORDS, SIZES)}
+
+
+def test_a_killed_worker_keeps_requests_and_minutes_of_before_its_last_flush(mesh: Mesh) -> None:
+    """What the page shows of earlier times: nothing older than a flush is lost, and nothing is there twice."""
+    name = str(uuid4())
+    assert mesh.one("http://legacy:8000/", "deploy/caller.oracle", headers={"x-request-id": name}).status == 200
+    mesh.eventually(lambda: len(kept(mesh, name)) == 1, "the request is kept")
+    time.sleep(2 * FLUSH_SECONDS)
+    counted = of_the_last_hour(mesh)
+    assert sum(counted.values()) > 0
+    worker = pids(mesh)["telemetry"]
+    os.kill(worker, signal.SIGKILL)
+    mesh.eventually(lambda: bool(told_or_nothing(mesh)) and pids(mesh)["telemetry"] != worker, "a new worker tells")
+    assert [each["id"] for each in kept(mesh, name)] == [name]
+    assert of_the_last_hour(mesh) == counted
+
+
+def kept(mesh: Mesh, name: str) -> list[dict[str, Any]]:
+    return json.loads(mesh.run("requests", "--id", name, "-o", "json").stdout)
+
+
+def of_the_last_hour(mesh: Mesh) -> dict[str, int]:
+    """Requests by line of the graph, from the history on disk."""
+    request = urllib.request.Request(f"{mesh.status()['console']}/api/v1/graph?window=3600")
+    request.add_header("authorization", f"Bearer {(mesh.data / 'console-token').read_text().strip()}")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return {each["id"]: each["count"] for each in json.loads(answer.read())["edges"]}
 
 
 def test_what_ended_pods_counted_outlives_a_killed_worker(mesh: Mesh) -> None:

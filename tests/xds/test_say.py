@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, cast
 
+import h2.events
 import pytest
 import uvloop
 
@@ -62,12 +63,14 @@ class Hearer(RawClient):
         super().__init__()
         self.reader = MessageReader(LARGEST_MESSAGE)
         self.heard: list[bytes] = []
+        self.answered = False  # a ping
 
     def data_received(self, data: bytes) -> None:
         for event in self.h2.receive_data(data):
-            body = getattr(event, "data", None)
-            if isinstance(body, bytes):
-                self.heard += self.reader.feed(body)
+            if isinstance(event, h2.events.PingAckReceived):
+                self.answered = True
+            if isinstance(event, h2.events.DataReceived):
+                self.heard += self.reader.feed(bytes(event.data))
         self.flush()
 
 
@@ -146,6 +149,27 @@ def test_nothing_is_said_on_a_connection_that_has_ended(run: Any) -> None:
                 assert not speaker.line.connection.say(speaker, speaker.line, message(1))
 
     run(main())
+
+
+@LOOPS
+def test_a_call_that_is_over_before_it_began_is_no_error(run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        with folder() as place:
+            async with talking(place) as (speaker, client):
+                headers = [(":method", "POST"), (":scheme", "http"), (":path", "/x"), (":authority", "x")]
+                client.h2.send_headers(3, [*headers, ("content-type", "application/grpc")])
+                client.h2.reset_stream(3)
+                client.flush()  # headers and reset in one piece
+                client.h2.ping(bytes(8))
+                client.flush()
+                async with asyncio.timeout(20):
+                    while not client.answered:
+                        await asyncio.sleep(0.001)
+                assert speaker.say(message(0)), "the connection is as it was"
+                await heard(client, 1)
+
+    run(main())
+    assert not caplog.records
 
 
 class _Encrypted(asyncio.Transport):

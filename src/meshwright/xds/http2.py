@@ -217,9 +217,9 @@ class Http2Connection:
         self._tokens += 2 * (1 + size // self._largest_frame)  # the peer answers data with updates of both windows
         return message.frames(stream.number, self._largest_frame)
 
-    def stream(self, number: int) -> Stream:
-        """One that is open; KeyError when it is not."""
-        return self._streams[number]
+    def stream(self, number: int) -> Stream | None:
+        """One that is open; None when it is over, perhaps already by what came together with its headers."""
+        return self._streams.get(number)
 
     def send_trailers(self, stream: int, headers: Headers) -> None:
         """The end of our side, after all data that waits. Also for a response that has headers only."""

@@ -414,8 +414,10 @@ class GrpcConnection(asyncio.Protocol):
         if headers[b":method"] != b"POST" or not is_grpc(headers.get(b"content-type", b"")):
             self._http.send_trailers(event.stream, ((b":status", b"415"),))
             return
+        if (stream := self._http.stream(event.stream)) is None:
+            return
+        line = Line(self, stream)
         try:
-            line = Line(self, self._http.stream(event.stream))
             call = self._open_call(headers[b":path"].decode("latin-1"), line)
         except CallError as error:
             self._http.send_trailers(event.stream, (*RESPONSE_HEADERS, *trailers(error.status, error.text)))

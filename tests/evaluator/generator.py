@@ -6,9 +6,24 @@ from typing import Any
 
 import yaml
 
+from tests.evaluator.connections import (
+    GATEWAY_TLS_HOST,
+    TCP_HOST,
+    TCP_PORT,
+    TLS_HOST,
+    TLS_NAMES,
+    TLS_PORT,
+    passthrough,
+    subsets_rule,
+    tcp_rule,
+    tls_rule,
+)
+
 NAMESPACE = "shop"
 BACKENDS = ("cart", "stock", "plain")  # `plain` has no proxy
-HTTP_PORT, TCP_PORT = 8000, 9000
+STREAMS = ((TCP_HOST, "tcp", TCP_PORT), (TLS_HOST, "tls", TLS_PORT))
+HTTP_PORT = 8000
+SLOW_MS = 500  # how long the slow path takes
 PATHS = (
     "/",
     "/cart",
@@ -18,7 +33,9 @@ PATHS = (
     "/static/x.css",
     "/a/../cart",
     "/search?q=tea&lang=en",
+    "/status/500",
 )
+SLOW_PATH = f"/sleep/{SLOW_MS}"
 USERS = ("jason", "anna", "")
 GATEWAY_HOST = "shop.example.com"
 OUTSIDE = "outside.example.com"
@@ -26,7 +43,9 @@ OUTSIDE = "outside.example.com"
 
 @dataclass(frozen=True)
 class Probe:
-    """One request or connection: `kind` is http or tcp; `gateway`: it comes from outside, to port 80."""
+    """One request or connection: `kind` is http, tcp or https (the caller's own TLS); `gateway`: from outside, to
+    port 80 or 443.
+    """
 
     kind: str
     host: str
@@ -69,8 +88,7 @@ def case(seed: int, probes: int = 50) -> Case:
         made.objects += _ingress(dice, subsets)
     if dice.random() < 0.5:
         made.objects.append(_peer_authentication(dice))
-    if dice.random() < 0.4:
-        made.objects.append(_tcp_rule(dice))
+    made.objects += _connections(dice)
     if dice.random() < 0.4:
         made.objects.append(_service_entry())
     made.probes = [_probe(dice) for _ in range(probes)]
@@ -87,7 +105,7 @@ def _destination_rule(dice: random.Random, host: str, *, subsets: bool) -> dict[
         spec["subsets"] = [{"name": version, "labels": {"version": version}} for version in ("v1", "v2")]
         if dice.random() < 0.3:
             spec["subsets"].append({"name": "v9", "labels": {"version": "v9"}})  # nobody has it
-    mode = dice.choice(["", "", "", "", "ISTIO_MUTUAL", "DISABLE"])
+    mode = dice.choice(["", "", "", "", "ISTIO_MUTUAL", "DISABLE", "SIMPLE"])
     if mode:
         spec["trafficPolicy"] = {"tls": {"mode": mode}}
     return _object("DestinationRule", f"{host}-rule", spec)
@@ -121,14 +139,18 @@ def _rule(dice: random.Random, host: str, subsets: dict[str, bool], *, last: boo
     if dice.random() < 0.2:
         share = {"value": dice.choice([100, 50])}
         rule["fault"] = {"abort": {"httpStatus": dice.choice([418, 503]), "percentage": share}}
+    if dice.random() < 0.15:
+        share = {"value": dice.choice([100, 100, 50])}
+        rule.setdefault("fault", {})["delay"] = {"fixedDelay": "50ms", "percentage": share}
     if dice.random() < 0.2:
         rule["rewrite"] = dice.choice([{"uri": "/new"}, {"authority": "renamed.example.com"}])
     if dice.random() < 0.2:
-        rule["timeout"] = "5s"
+        rule["timeout"] = dice.choice(["5s", "200ms", "200ms"])
     if dice.random() < 0.2:
-        rule["retries"] = {"attempts": dice.randint(0, 3), "retryOn": "5xx"}
+        rule["retries"] = {"attempts": dice.randint(0, 3), "retryOn": dice.choice(["5xx", "connect-failure"])}
     if dice.random() < 0.15:
         rule["mirror"] = {"host": "stock"}
+        rule["mirrorPercentage"] = {"value": dice.choice([100, 100, 50])}
     if dice.random() < 0.15:
         rule["headers"] = {"request": {"set": {"x-set": "yes"}}}
     return rule
@@ -202,10 +224,19 @@ def _peer_authentication(dice: random.Random) -> dict[str, Any]:
     return _object("PeerAuthentication", "modes", spec, "security.istio.io/v1")
 
 
-def _tcp_rule(dice: random.Random) -> dict[str, Any]:
-    routes = [{"destination": {"host": dice.choice(["lines", "nobody"]), "port": {"number": TCP_PORT}}}]
-    match = [{"port": dice.choice([TCP_PORT, TCP_PORT, 9999])}]
-    return _object("VirtualService", "lines-routes", {"hosts": ["lines"], "tcp": [{"match": match, "route": routes}]})
+def _connections(dice: random.Random) -> list[dict[str, Any]]:
+    """Rules for `lines` and `secure`."""
+    made: list[dict[str, Any]] = []
+    subsets = {host: dice.random() < 0.5 for host in (TCP_HOST, TLS_HOST)}
+    made += [_object("DestinationRule", f"{host}-rule", subsets_rule(host)) for host, has in subsets.items() if has]
+    if dice.random() < 0.5:
+        made.append(_object("VirtualService", "lines-routes", tcp_rule(dice, subsets=subsets[TCP_HOST])))
+    if dice.random() < 0.6:
+        made.append(_object("VirtualService", "secure-routes", tls_rule(dice, subsets=subsets[TLS_HOST])))
+    if dice.random() < 0.6:
+        gateway, routes = passthrough(dice, subsets=subsets[TLS_HOST])
+        made += [_object("Gateway", "passthrough", gateway), _object("VirtualService", "passthrough", routes)]
+    return made
 
 
 def _service_entry() -> dict[str, Any]:
@@ -222,14 +253,20 @@ def _service_entry() -> dict[str, Any]:
 def _probe(dice: random.Random) -> Probe:
     headers = tuple(("end-user", user) for user in [dice.choice(USERS)] if user)
     method = dice.choice(["GET", "GET", "GET", "POST"])
+    path = SLOW_PATH if dice.random() < 0.04 else dice.choice(PATHS)
     kind = dice.random()
-    if kind < 0.1:
-        return Probe("tcp", "lines", TCP_PORT)
-    if kind < 0.35:
+    if kind < 0.08:
+        return Probe("tcp", TCP_HOST, TCP_PORT)
+    if kind < 0.16:
+        return Probe("https", dice.choice(TLS_NAMES), TLS_PORT)
+    if kind < 0.22:
+        host = dice.choice([GATEWAY_TLS_HOST, GATEWAY_TLS_HOST, "other.example.com", "nobody.test"])
+        return Probe("https", host, 0, gateway=True)
+    if kind < 0.42:
         host = dice.choice([GATEWAY_HOST, GATEWAY_HOST, "other.example.com", "nobody.test"])
-        return Probe("http", host, 0, dice.choice(PATHS), method, headers, gateway=True)
+        return Probe("http", host, 0, path, method, headers, gateway=True)
     host = dice.choice(["cart", "cart", "cart", f"cart.{NAMESPACE}", "stock", "stock", "plain"])
-    return Probe("http", host, HTTP_PORT, dice.choice(PATHS), method, headers)
+    return Probe("http", host, HTTP_PORT, path, method, headers)
 
 
 def workloads(python: str, programs: str) -> str:
@@ -243,9 +280,12 @@ def workloads(python: str, programs: str) -> str:
             "data": {"mesh": f'accessLogFile: /dev/stdout\naccessLogFormat: "{LOG_FORMAT}\\n"\n'},
         },
         _deployment("client", "v1", [python, "-m", "meshwright.images.sleep", "infinity"]),
-        _service("lines", "tcp", TCP_PORT),
-        _deployment("lines", "v1", [python, "-m", "meshwright.images.tcpecho", str(TCP_PORT), "line"]),
     ]
+    for name, protocol, port in STREAMS:
+        objects.append(_service(name, protocol, port))
+        for version in ("v1", "v2"):
+            command = [python, "-m", "meshwright.images.tcpecho", str(port), "line"]
+            objects.append(_deployment(name, version, command))
     for name in BACKENDS:
         objects.append(_service(name, "http", HTTP_PORT))
         for version in ("v1", "v2") if name != "plain" else ("v1",):
@@ -254,7 +294,10 @@ def workloads(python: str, programs: str) -> str:
     return yaml.safe_dump_all(objects, sort_keys=False)
 
 
-LOG_FORMAT = "case=%REQ(X-CASE)% remote=%DOWNSTREAM_REMOTE_ADDRESS% cluster=%UPSTREAM_CLUSTER_RAW%"
+LOG_FORMAT = (
+    "at=%START_TIME(%s.%6f)% case=%REQ(X-CASE)% cluster=%UPSTREAM_CLUSTER_RAW% "
+    "upstream=%UPSTREAM_HOST% attempts=%UPSTREAM_REQUEST_ATTEMPT_COUNT% flags=%RESPONSE_FLAGS%"
+)
 
 
 def _service(name: str, protocol: str, port: int) -> dict[str, Any]:

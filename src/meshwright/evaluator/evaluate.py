@@ -17,14 +17,13 @@ from meshwright.envoyapi.google.protobuf.any_pb2 import Any
 from meshwright.evaluator import actions, listeners, routes, words
 from meshwright.evaluator.clusters import PLAIN, Endpoint, endpoints
 from meshwright.evaluator.configuration import Configuration
-from meshwright.evaluator.servers import trouble
+from meshwright.evaluator.servers import HTTP_FILTER, trouble
 from meshwright.evaluator.values import Answer, Application, Call, Destination, MeshView, Outcome, Step, Verdict
 from meshwright.model.names import CLUSTER, ENDPOINTS, LISTENER, ROUTES, ProxyName
 from meshwright.model.origin import Origin
 from meshwright.model.proxy import Interception, Role
 
 M = TypeVar("M", bound=Message)
-HTTP_FILTER = "envoy.filters.network.http_connection_manager"
 TCP_FILTER = "envoy.filters.network.tcp_proxy"
 FAULT_PLACE = f"typed_per_filter_config[{actions.FAULT_FILTER}]"
 OUTBOUND_PORT = 15001

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
-from meshwright.envoyapi.envoy.config.listener.v3.listener_components_pb2 import FilterChain
+from meshwright.envoyapi.envoy.config.listener.v3.listener_components_pb2 import (
+    FilterChain,
+    ListenerFilter,
+    ListenerFilterChainMatchPredicate,
+)
 from meshwright.envoyapi.envoy.config.listener.v3.listener_pb2 import Listener
 from meshwright.evaluator.configuration import Configuration
 
@@ -89,13 +93,32 @@ def choose(listener: Listener, connection: Connection) -> Chosen:
 
 def _inspected(listener: Listener, connection: Connection) -> Connection:
     """What this listener's filters find out; without them nothing is known but the address."""
-    names = {each.name for each in listener.listener_filters}
+    names = {each.name for each in listener.listener_filters if not _is_off(each, connection.port)}
     if connection.is_tls:
         if TLS_INSPECTOR in names:
             return connection
         return Connection(connection.address, connection.port)
     alpn = connection.alpn if HTTP_INSPECTOR in names else ()
     return Connection(connection.address, connection.port, alpn=alpn)
+
+
+def _is_off(inspector: ListenerFilter, port: int) -> bool:
+    """Whether a listener filter does not look at connections to this port."""
+    return inspector.HasField("filter_disabled") and _holds(inspector.filter_disabled, port)
+
+
+def _holds(rule: ListenerFilterChainMatchPredicate, port: int) -> bool:
+    match rule.WhichOneof("rule"):
+        case "destination_port_range":
+            return rule.destination_port_range.start <= port < rule.destination_port_range.end
+        case "or_match":
+            return any(_holds(each, port) for each in rule.or_match.rules)
+        case "and_match":
+            return all(_holds(each, port) for each in rule.and_match.rules)
+        case "not_match":
+            return not _holds(rule.not_match, port)
+        case _:
+            return True
 
 
 Chains = list[tuple[int, FilterChain]]

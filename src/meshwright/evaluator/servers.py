@@ -1,6 +1,9 @@
 """The other end: whether the pod at an endpoint takes what a client sends it."""
 
+from dataclasses import replace
+
 from meshwright.envoyapi.envoy.config.listener.v3.listener_components_pb2 import FilterChain
+from meshwright.envoyapi.envoy.config.listener.v3.listener_pb2 import Listener
 from meshwright.envoyapi.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext
 from meshwright.evaluator.clusters import Encryption, Endpoint
 from meshwright.evaluator.configuration import Configuration
@@ -8,6 +11,7 @@ from meshwright.evaluator.listeners import ANY_ADDRESS, Connection, bound, choos
 from meshwright.evaluator.values import Application, Call, MeshView, PodView
 
 VIRTUAL_INBOUND = "virtualInbound"
+HTTP_FILTER = "envoy.filters.network.http_connection_manager"
 
 
 def trouble(mesh: MeshView, endpoint: Endpoint, call: Call) -> str:
@@ -16,14 +20,27 @@ def trouble(mesh: MeshView, endpoint: Endpoint, call: Call) -> str:
     if not endpoint.known:
         return ""
     if pod is None:
-        virtual = mesh.is_virtual(endpoint.address)
-        return f"{endpoint} is the address of a service, which no machine has" if virtual else ""
+        return _nobody(mesh, endpoint, call)
     encryption = endpoint.encryption
     if not pod.has_proxy or pod.name not in mesh.published.proxies:
         return f"{pod.name} has no proxy and does not speak the mesh's mutual TLS" if encryption.own else ""
     if encryption.names and pod.identity not in encryption.names:
         return f"{pod.name} is {pod.identity}, and the client accepts only {', '.join(encryption.names)}"
     return _refusal(Configuration(mesh.published, pod.name), pod, endpoint, call)
+
+
+def _nobody(mesh: MeshView, endpoint: Endpoint, call: Call) -> str:
+    """What goes to the address of a service past all rules reaches one of its pods, if the service has the port."""
+    ports = mesh.ports_at(endpoint.address)
+    if not ports:
+        return ""
+    if str(endpoint.port) not in ports:
+        return f"the service at {endpoint.address} has no port {endpoint.port}; it has {', '.join(ports)}"
+    behind = [place.rpartition(":") for place in mesh.services[str(endpoint)]]
+    if not behind:
+        return f"the service at {endpoint} has no endpoint that is ready"
+    found = [trouble(mesh, replace(endpoint, address=pod, port=int(port)), call) for pod, _, port in behind]
+    return found[0] if all(found) else ""
 
 
 def _refusal(configuration: Configuration, pod: PodView, endpoint: Endpoint, call: Call) -> str:
@@ -44,9 +61,17 @@ def _refusal(configuration: Configuration, pod: PodView, endpoint: Endpoint, cal
         return f"nothing of {pod.name} listens on port {endpoint.port}"
     chain = choose(listener, connection).chain
     if chain is None:
-        kind = "plain text" if not connection.is_tls else "this TLS"
-        return f"{pod.name} does not take {kind} on port {endpoint.port} (its mutual TLS mode is STRICT)"
+        return f"{pod.name} does not take {_kind(listener, connection)}"
     return _mismatch(chain, encryption, pod, call)
+
+
+def _kind(listener: Listener, connection: Connection) -> str:
+    """What a server that has no filter chain for a connection does not take, and why."""
+    if not connection.is_tls:
+        return f"plain text on port {connection.port} (its mutual TLS mode is STRICT)"
+    plain = choose(listener, replace(connection, is_tls=False, alpn=(Application.HTTP1.value,))).chain
+    why = "its mutual TLS mode is STRICT" if plain is None else "it takes plain text there, and the mesh's own TLS"
+    return f"this TLS on port {connection.port} ({why})"
 
 
 def _alpn(encryption: Encryption, call: Call) -> tuple[str, ...]:
@@ -62,9 +87,11 @@ def _mismatch(chain: FilterChain, encryption: Encryption, pod: PodView, call: Ca
     ends_tls = chain.HasField("transport_socket")
     if encryption.own and not ends_tls:
         return f"{pod.name} does not end the mesh's mutual TLS: its mode is DISABLE"
-    if ends_tls and encryption.is_tls and not encryption.own and _wants_certificate(chain):
+    if encryption.is_tls and not ends_tls and any(each.name == HTTP_FILTER for each in chain.filters):
+        return f"{pod.name} takes this port for plain HTTP and does not end the TLS that its DestinationRule wants"
+    strange = not encryption.own and (encryption.is_tls or call.application is Application.TLS)
+    if ends_tls and strange and _wants_certificate(chain):
         return f"{pod.name} wants a client certificate of the mesh"
-    del call
     return ""
 
 

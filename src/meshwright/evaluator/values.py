@@ -60,9 +60,10 @@ class MeshView:
     pods: Mapping[str, PodView] = field(default_factory=dict[str, PodView])
     services: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
-    def is_virtual(self, address: str) -> bool:
-        """Whether this is the address of a service, which no machine has."""
-        return any(place.startswith(f"{address}:") for place in self.services)
+    def ports_at(self, address: str) -> tuple[str, ...]:
+        """The ports of the service that has this address, which no machine has; none: it is no service's."""
+        places = (place.rpartition(":") for place in self.services)
+        return tuple(sorted((port for found, _, port in places if found == address), key=int))
 
 
 class Verdict(StrEnum):

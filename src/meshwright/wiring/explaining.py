@@ -3,6 +3,7 @@
 The same for a living mesh (what it has published, with the pods as they are) and for documents alone.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -23,7 +24,10 @@ from meshwright.wiring.dns_names import dns_table
 from meshwright.wiring.service_addresses import service_table
 
 OUTSIDE = "outside"
+SHOWN_PODS = 20
 PORTS: Mapping[str, int] = {"http": 80, "https": 443, "grpc": 80}
+ODD = re.compile(r"[\x00-\x20\x7f]")
+METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
 SCHEMES = ("http", "https", "grpc", "tcp", "tls")
 PLACE_PARTS = ("deploy/", "deployment/", "deployments/", "pod/", "pods/", "po/")
 
@@ -59,6 +63,8 @@ def explain(mesh: Explainable, question: Question) -> dict[str, Any]:
     Raises QuestionError.
     """
     target = _target(question.url)
+    if not METHOD.fullmatch(question.method):
+        raise QuestionError(f"{question.method!r} is no method: write for example GET or POST")
     view = _view(mesh)
     if question.caller == OUTSIDE:
         caller, answer = _from_outside(mesh, view, question, target)
@@ -69,6 +75,9 @@ def explain(mesh: Explainable, question: Question) -> dict[str, Any]:
         caller, answer = load.proxy_name, _asked(view, load, call)
         if not address:
             first = _unknown_name(mesh, target.hostname or "", load.meta.namespace)
+        else:
+            first = _unknown_port(mesh.snapshot, address, call.port)
+        if first is not None:
             answer = replace(answer, steps=(first, *answer.steps))
     return {"from": caller, "to": question.url, "method": question.method, **_as_json(answer, mesh.lines)}
 
@@ -90,6 +99,16 @@ def _unknown_name(mesh: Explainable, host: str, namespace: str) -> Step:
     return Step("name", host, Verdict.MISSING if near else Verdict.APPLIED, why)
 
 
+def _unknown_port(snapshot: Snapshot, address: str, port: int) -> Step | None:
+    """A port that the service of this address does not have, which is what a forgotten one becomes (80)."""
+    found = [service for service in snapshot.services if address in service.addresses and service.alias_of is None]
+    ports = sorted({each.number for service in found for each in service.ports})
+    if not ports or port in ports:
+        return None
+    why = f"{found[0].host} has no port {port}; it has {', '.join(map(str, ports))}"
+    return Step("port", str(port), Verdict.MISSING, why, found[0].meta.origin)
+
+
 def _asked(view: MeshView, load: Workload, call: Call) -> Answer:
     return evaluate(view, load.proxy_name if load.proxy_name in view.published.proxies else None, call)
 
@@ -105,6 +124,10 @@ def _target(url: str) -> SplitResult:
         raise QuestionError(f"--to {url}: {error}") from None
     if target.scheme not in SCHEMES or not target.hostname:
         raise QuestionError(f"--to {url} is no URL: write for example http://reviews:9080/path (or https, grpc, tcp)")
+    if ":" in target.hostname:
+        raise QuestionError(f"--to {url}: the mesh does not carry IPv6; write a name or an IPv4 address")
+    if odd := ODD.search(url):
+        raise QuestionError(f"--to {url} has {odd[0]!r} in it, which no URL has: write %{ord(odd[0]):02X} instead")
     if target.scheme in ("tcp", "tls") and port is None:
         raise QuestionError(f"--to {url} lacks a port: write for example {target.scheme}://{target.hostname}:3306")
     return target
@@ -147,11 +170,20 @@ def _workload(workloads: Iterable[Workload], words: str, namespace: str) -> Work
     owned = [each for each in known if (each.owner, each.meta.namespace) == (name, space)]
     found = exact or sorted(owned, key=lambda each: (not each.ready, each.proxy_name))
     if not found:
-        here = ", ".join(sorted(f"{each.owner}.{each.meta.namespace}" for each in known)) or "none"
-        raise QuestionError(
-            f"--from {words}: there is no such pod in namespace {space}; there are {here}, and outside"
-        )
+        raise QuestionError(f"--from {words}: {_no_pod(name, space, known)}")
     return found[0]
+
+
+def _no_pod(name: str, namespace: str, known: Iterable[Workload]) -> str:
+    """What to write instead, of those that are there; not all of a large mesh."""
+    here = {f"{each.owner}.{each.meta.namespace}" for each in known}
+    if not here:
+        return "no pods are known (no Pod, Deployment or StatefulSet was read); only outside can be asked from"
+    near = get_close_matches(f"{name}.{namespace}", here, n=1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    shown = sorted(here)[:SHOWN_PODS]
+    more = f" and {len(here) - len(shown)} more" if len(here) > len(shown) else ""
+    return f"there is no such pod in namespace {namespace}{meant}; there are {', '.join(shown)}{more}, and outside"
 
 
 def _address(mesh: Explainable, host: str, namespace: str) -> str:

@@ -9,12 +9,20 @@ from tests.live.mesh import free_port
 from tools.transcript import PAGES, ROOT, block_of, demo, transcript
 
 REQUEST = re.compile(r"\b[0-9a-f]{8}-…")
-NUMBER = re.compile(r"\d+(?:\.\d+)*")
+# Time of day, address, milliseconds (also in the column before the flags), how many proxies, which change, and which
+# of the two versions that share the requests.
+NUMBER = re.compile(
+    r"\b\d\d:\d\d:\d\d\b|\b\d+\.\d+\.\d+\.\d+\b|\b\d+(?= ms\b)|(?<= )\d+(?= +(?:-|[A-Z]+: .*)$)"
+    r"|\d+/\d+(?= proxies)|(?<=change )\d+|(?<=reviews-v)[23]\b(?!\.)",
+    re.MULTILINE,
+)
 SPACES = re.compile(r" +")
 
 
 def masked(text: str) -> str:
-    """Ids, milliseconds, addresses and counts differ from run to run, and so does the width of their columns."""
+    """Ids, times, addresses and numbers of changes differ from run to run, and so does the width of their columns.
+    Codes, shares and lines do not.
+    """
     return SPACES.sub(" ", NUMBER.sub("#", REQUEST.sub("#", text)))
 
 

@@ -105,6 +105,8 @@ def test_secrets_of_values() -> None:
     assert clean["automountServiceAccountToken"] is False
     assert clean["data"]["app.conf"].startswith("port: 1\n")
     assert scrubber.text("log: pa55word was wrong") == "log: [redacted] was wrong", "what was met is known"
+    assert scrubber.value({"API_TOKEN": "disabled"}) == {"API_TOKEN": "[redacted]"}
+    assert scrubber.text("it is disabled") == "it is disabled", "a mere word stands everywhere"
 
 
 def test_known_secrets_in_every_form() -> None:

@@ -9,10 +9,10 @@ from tests.live.mesh import Mesh, apply
 RULE = """
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
-metadata: {name: told, namespace: live}
-spec: {host: told.example.com}
+metadata: {name: answered, namespace: live}
+spec: {host: answered.example.com}
 """
-NAME = "DestinationRule live/told"
+NAME = "DestinationRule live/answered"
 
 
 def answer(mesh: Mesh, *words: str) -> Any:
@@ -31,7 +31,7 @@ def test_changes_are_told_with_their_receipts(mesh: Mesh) -> None:
     assert undone["objects"] == [{"object": NAME, "action": "deleted"}]
     assert undone["receipt"]["live"]
     made(mesh)
-    deleted = answer(mesh, "delete", "dr/told", "-n", "live")
+    deleted = answer(mesh, "delete", "dr/answered", "-n", "live")
     assert deleted["objects"] == [{"object": NAME, "action": "deleted"}]
     assert deleted["change"] == deleted["receipt"]["change"]
     rolled = answer(mesh, "rollback", str(deleted["change"]), "--dry-run")

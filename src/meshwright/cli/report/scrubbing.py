@@ -126,9 +126,14 @@ class Scrubber:
         if member is None or (isinstance(member, str) and member.lower() in _HARMLESS):
             return member
         self.count += 1
-        if isinstance(member, str) and len(member) >= SHORTEST_MET and member not in {*self._public, *self._known}:
-            self._known.append(member)  # it may stand in a log, too
+        if isinstance(member, str) and len(member) >= SHORTEST_MET and not member.isalpha():
+            self._learn(member)
         return WORD
+
+    def _learn(self, value: str) -> None:
+        """It may stand in a log, too; but a mere word, such as `disabled`, stands everywhere."""
+        if value not in self._public and value not in self._known:
+            self._known.append(value)
 
     def _hide_leaves(self, member: Any) -> Any:
         if isinstance(member, dict):

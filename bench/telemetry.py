@@ -1,9 +1,10 @@
 """What telemetry costs: a pair of sidecars with it against a pair without, and a flood of records.
 
-`python -m bench.telemetry`; both pairs take turns in one run. Two figures say what telemetry costs: the throughput,
-and the CPU time of both proxies for each request, which is the steadier one where others work on the machine. Our own
-processes (the worker that asks the proxies and reads their lines, agent, control plane) are counted apart: their CPU
-time while both sides take turns, per request.
+`python -m bench.telemetry`; both pairs take turns in one run, and the pair without runs twice in each turn: what it
+differs from itself is noise. Two figures say what telemetry costs: the throughput, and the CPU time of both proxies
+for each request, which is the steadier one where others work on the machine. Our own processes (the worker that asks
+the proxies and reads their lines, agent, control plane) are counted apart: their CPU time while both sides take
+turns, per request.
 
 The flood writes lines into a proxy's `requests.log` as a proxy would that has so many requests; meanwhile changes are
 pushed, and the worker's memory, CPU and the file's size are watched.
@@ -36,7 +37,7 @@ WORKER = "telemetry_process"
 SHAPES = (
     Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=1, rounds=40),
     Shape("16 connections, HTTP/1.1 between the proxies", http2=False, connections=16, seconds=1, rounds=40),
-    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=20),
+    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=40),
 )
 OFF: Document = {
     "apiVersion": "v1",
@@ -58,18 +59,19 @@ async def measure() -> None:
                 await answers(side, http2=http2)
         for shape in SHAPES:
             before = [sum(map(cpu_seconds, pids)) for pids in own]
-            with_it, without = await take_turns(sides, shape)
+            with_it, without, again = await take_turns((*sides, sides[1]), shape)
             spent = [sum(map(cpu_seconds, pids)) - start for pids, start in zip(own, before, strict=True)]
             print(f"\n{shape.name}: {shape.rounds} pairs of rounds of {shape.seconds:g} s, medians")
             for what, label in LABELS.items():
                 _print_ratio(what, label, with_it, without)
+            _print_noise(again, without)
             own_on, own_off = (
-                MICROSECONDS * cpu / max(1, side.requests)
-                for cpu, side in zip(spent, (with_it, without), strict=True)
+                MICROSECONDS * cpu / max(1, requests)
+                for cpu, requests in zip(spent, (with_it.requests, without.requests + again.requests), strict=True)
             )
             print(f"  {'our processes':15} on {own_on:9.1f}  off {own_off:9.1f}  CPU us/request")
-            if with_it.failed or without.failed:
-                print(f"  failed requests: on {with_it.failed}, off {without.failed}")
+            if with_it.failed or without.failed or again.failed:
+                print(f"  failed requests: on {with_it.failed}, off {without.failed + again.failed}")
         await _flooded(on)
     print(f"took {time.monotonic() - began:.0f} s")
 
@@ -81,6 +83,15 @@ def _print_ratio(what: str, label: str, with_it: Measured, without: Measured) ->
         f"  quartiles {found.low:.3f} .. {found.high:.3f}"
         + (f"  goal >= {GOAL}: {'reached' if found.median >= GOAL else 'MISSED'}" if what == "rate" else "")
     )
+
+
+def _print_noise(again: Measured, without: Measured) -> None:
+    noise = ", ".join(
+        f"{LABELS[what]} {found.median:.3f} ({found.low:.3f} .. {found.high:.3f})"
+        for what in ("rate", "cpu")
+        for found in [ratio(again, without, what)]
+    )
+    print(f"  noise: off to itself, {noise}")
 
 
 @dataclass(slots=True)

@@ -17,8 +17,9 @@ def counted(mesh: Mesh, pod: str, **wanted: str) -> int:
     """So many requests with these tags a pod's own histogram of durations has counted."""
     text = mesh.one("http://127.0.0.1:15090/stats/prometheus", pod).body
     found = [
-        (metric_tags.parted(dict(TAG.findall(tags))[metric_tags.TAG]), int(value))
-        for tags, value in SERIES.findall(text)
+        (metric_tags.parted(reporter, value), int(count))
+        for tags, count in SERIES.findall(text)
+        for reporter, value in TAG.findall(tags)
     ]
     return sum(value for tags, value in found if wanted.items() <= tags.items())
 

@@ -11,7 +11,7 @@ from meshwright.telemetry.totals import Totals
 from tests.telemetry.test_totals import CART, FACTS, FROM_WEB, WEB, line, moved, received
 
 HISTOGRAM = "".join(
-    f'envoy_istio_request_bytes_{part}{{of="source"{bound}}} {value}\n'
+    f'envoy_istio_request_bytes_{part}{{source="0"{bound}}} {value}\n'
     for part, bound, value in (
         ("bucket", ',le="1"', 0),
         ("bucket", ',le="+Inf"', 2),

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from meshwright.telemetry.sampling import PER_SECOND, RECORDS, SIZES, WHOLE, Sampling
+from meshwright.telemetry.sampling import EXACT, PER_SECOND, RECORDS, SIZES, WHOLE, Sampling
 
 
 @contextlib.asynccontextmanager
@@ -45,13 +45,13 @@ def test_a_share_falls_at_once_and_rises_slowly() -> None:
 
 
 def test_sizes_are_taken_of_more_requests_than_lines_are_written() -> None:
-    much = 10 * PER_SECOND[SIZES]
-    told = asyncio.run(told_at((PER_SECOND[SIZES], much, *(0,) * 12)))
-    assert (
-        told[0]
-        == f"POST /runtime_modify?{RECORDS}={WHOLE * PER_SECOND[RECORDS] // PER_SECOND[SIZES]}&{SIZES}={WHOLE}"
-    )
-    assert told[1] == f"POST /runtime_modify?{RECORDS}={WHOLE * PER_SECOND[RECORDS] // much}&{SIZES}={WHOLE // 10}"
+    """Of all up to a bound, beyond it of few."""
+    bound = EXACT[SIZES]
+    much = 10 * bound
+    told = asyncio.run(told_at((bound, much, *(0,) * 14)))
+    lines, sizes = (WHOLE * PER_SECOND[key] for key in (RECORDS, SIZES))
+    assert told[0] == f"POST /runtime_modify?{RECORDS}={lines // bound}&{SIZES}={WHOLE}"
+    assert told[1] == f"POST /runtime_modify?{RECORDS}={lines // much}&{SIZES}={sizes // much}"
     assert any(each.endswith(f"{SIZES}={WHOLE}") for each in told[2:])
 
 
@@ -62,7 +62,7 @@ def test_a_new_worker_tells_a_proxy_that_has_become_quiet_to_take_everything() -
     async def two_workers() -> list[str]:
         told: list[str] = []
         async with admin(told) as path:
-            await Sampling().adapt("web.shop", "process 1", path, 10 * PER_SECOND[SIZES])
+            await Sampling().adapt("web.shop", "process 1", path, 10 * EXACT[SIZES])
             told.clear()
             second = Sampling()
             for _ in range(3):
@@ -78,8 +78,8 @@ def test_a_proxy_that_starts_anew_is_told_again() -> None:
         async with admin(told) as path:
             sampling = Sampling()
             for process in ("process 1", "process 2", "process 2"):
-                await sampling.adapt("web.shop", process, path, 10 * PER_SECOND[SIZES])
+                await sampling.adapt("web.shop", process, path, 10 * EXACT[SIZES])
         return told
 
     first, second = asyncio.run(two_processes())
-    assert first == second == f"POST /runtime_modify?{RECORDS}={WHOLE // 100}&{SIZES}={WHOLE // 10}"
+    assert first == second == f"POST /runtime_modify?{RECORDS}={WHOLE // 100}&{SIZES}={WHOLE // 40}"

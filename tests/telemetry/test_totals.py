@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from meshwright.model import metric_tags
 from meshwright.telemetry.exposing import exposition
 from meshwright.telemetry.exposition import Sample, samples
@@ -85,19 +88,55 @@ def test_who_shows_no_identity_of_a_mesh_is_not_shown_one() -> None:
     assert (told["destination_principal"], told["connection_security_policy"]) == (UNKNOWN, "none")
 
 
-def test_names_of_routes_may_have_spaces() -> None:
-    told = {"reporter": "source", "cluster": "c", "route": "to the canary", "host": "cart:80"}
-    assert metric_tags.parted(metric_tags.joined(told)) == told
-    assert metric_tags.parted(metric_tags.joined({"reporter": "source"})) == {"reporter": "source"}
+@given(
+    st.fixed_dictionaries(
+        {"reporter": st.just("source"), "response_code": st.one_of(st.just("0"), st.integers(100, 999).map(str))},
+        optional={
+            "response_flags": st.sampled_from(["UH", "UF,URX", "DC"]),
+            "grpc_response_status": st.integers(-1, 16).map(str),
+            "cluster": st.sampled_from(["outbound|8080||cart1.shop", "PassthroughCluster"]),
+            "workload": st.just("cart;shop;cart;v1;Kubernetes"),
+            "destination_principal": st.sampled_from(["spiffe://cluster.local/ns/shop/sa/cart", "URN:1"]),
+            "route": st.sampled_from(["default", "to the canary", "2"]),
+        },
+    ),
+    st.sampled_from(["cart:80", "10.0.0.1", "2"]),
+)
+def test_a_tag_of_a_caller_is_taken_apart_as_it_was_put_together(told: dict[str, str], host: str) -> None:
+    told |= {"host": host}
+    assert metric_tags.parted("source", metric_tags.joined(told)) == told
+
+
+@given(
+    st.fixed_dictionaries(
+        {"reporter": st.just("destination"), "response_code": st.sampled_from(["0", "200", "503"])},
+        optional={
+            "response_flags": st.sampled_from(["UH", "UF,URX", "DC"]),
+            "grpc_response_status": st.integers(-1, 16).map(str),
+            "source_principal": st.sampled_from(["spiffe://cluster.local/ns/shop/sa/cart", "URN:1"]),
+            "cluster": st.sampled_from(["inbound|8080||", "InboundPassthroughCluster"]),
+            "peer": st.just("10.244.0.7"),
+        },
+    ),
+)
+def test_a_tag_of_a_server_is_taken_apart_as_it_was_put_together(told: dict[str, str]) -> None:
+    assert metric_tags.parted("destination", metric_tags.joined(told)) == told
+
+
+def test_what_has_no_code_has_none() -> None:
+    assert metric_tags.joined({"reporter": "source", "response_flags": "-", "cluster": "PassthroughCluster"}) == (
+        "-0PassthroughCluster"
+    )
+    assert metric_tags.parted("source", "no tag of ours") == {"reporter": "source"}
 
 
 def test_requests_are_counted_by_their_durations() -> None:
     metric = "envoy_istio_request_duration_milliseconds"
-    text = f'{metric}_bucket{{of="x",le="1"}} 4\n{metric}_sum{{of="x"}} 2.5\n{metric}_count{{of="x"}} 5\n'
-    text += 'envoy_istio_tcp_connections_opened_total{of="y"} 2\n'
-    tags = (("of", "x"),)
+    text = f'{metric}_bucket{{source="x",le="1"}} 4\n{metric}_sum{{source="x"}} 2.5\n{metric}_count{{source="x"}} 5\n'
+    text += 'envoy_istio_tcp_connections_opened_total{source="y"} 2\n'
+    tags = (("source", "x"),)
     requests = Sample("istio_requests_total", tags, "", 5)
-    opened = Sample("istio_tcp_connections_opened_total", (("of", "y"),), "", 2)
+    opened = Sample("istio_tcp_connections_opened_total", (("source", "y"),), "", 2)
     assert list(samples(text, "istio_", histograms=False)) == [requests, opened]
     durations = [one for one in samples(text, "istio_") if one.metric.startswith("istio_request_duration")]
     assert [one.value for one in durations] == [4, 2.5, 5]

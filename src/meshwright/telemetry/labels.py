@@ -15,7 +15,6 @@ CLUSTER_PARTS = 4  # outbound|9080|v1|reviews.default.svc.cluster.local
 WORKLOAD_PARTS = 5  # workload;namespace;canonical service;revision;cluster
 BLACK_HOLE = "BlackHoleCluster"
 PASSTHROUGH = frozenset({"PassthroughCluster", "InboundPassthroughCluster", BLACK_HOLE})
-NOTHING = frozenset({"", "-"})
 Labels = tuple[tuple[str, str], ...]
 
 REQUEST_LABELS = ("request_protocol", "response_code", "grpc_response_status", "response_flags")
@@ -23,8 +22,9 @@ REQUEST_LABELS = ("request_protocol", "response_code", "grpc_response_status", "
 
 def istio_labels(own: PodFacts, metric: str, tags: Tags, facts: MeshFacts) -> Labels:
     """All labels of a series that the proxy of `own` counts; sorted by name."""
-    told = {name: "" if value in NOTHING else value for name, value in tags}
-    told |= metric_tags.parted(told.pop(metric_tags.TAG, ""))
+    told = {name: "" if value in metric_tags.NOTHING else value for name, value in tags}
+    for reporter in told.keys() & metric_tags.PLACES.keys():
+        told |= metric_tags.parted(reporter, told.pop(reporter))
     source_side = told.get("reporter") == "source"
     labels = _as_source(own, told, facts) if source_side else _as_destination(own, told, facts)
     labels["reporter"] = "source" if source_side else "destination"

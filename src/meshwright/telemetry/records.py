@@ -36,7 +36,7 @@ class RequestRing:
 
 def record_of(own: PodFacts, said: Mapping[str, Any], facts: MeshFacts) -> tuple[str, dict[str, Any]] | None:
     """The edge's id and what is shown of one request; None when the caller's proxy tells the same one."""
-    tags = tuple((name, str(said.get(name) or "")) for name in metric_tags.ORDER)
+    tags = tuple((name, str(said.get(name) or "")) for name in metric_tags.NAMES)
     metric = "istio_requests_total" if said.get("method") else "istio_tcp_connections_closed_total"
     labels = istio_labels(own, metric, tags, facts)
     told = dict(labels)

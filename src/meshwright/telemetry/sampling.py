@@ -16,8 +16,12 @@ from meshwright.telemetry.scraping import scrape
 RECORDS, SIZES = "meshwright.records", "meshwright.sizes"
 """In parts of WHOLE; the compiler's filters have the same."""
 WHOLE = 10_000
-PER_SECOND: Mapping[str, int] = {RECORDS: 20, SIZES: 200}
-"""Enough to look at, and enough for a mean: a line costs a proxy some 7 microseconds, the sizes 3."""
+EXACT: Mapping[str, int] = {RECORDS: 20, SIZES: 200}
+"""Up to so many requests a second a proxy takes all."""
+PER_SECOND: Mapping[str, int] = {RECORDS: 20, SIZES: 50}
+"""It takes so many of more: enough to look at, and enough for a mean. A line costs a proxy some 7 microseconds, the
+sizes 3, and three times as much where its caches are cold (one request at a time).
+"""
 RISE = 2.0  # at most so many times as much as before: a pause between two bursts is no reason to write everything
 CHANGE = 0.25  # a share that would differ by less stays
 
@@ -49,7 +53,8 @@ class Sampling:
 
     def _wanted(self, proxy: str, key: str, rate: float) -> float:
         current = self.share(proxy, key)
-        wanted = min(1.0, PER_SECOND[key] / max(rate, 1.0), current * RISE)
+        fitting = 1.0 if rate <= EXACT[key] else PER_SECOND[key] / rate
+        wanted = min(fitting, current * RISE)
         return current if wanted < 1.0 and abs(wanted - current) < CHANGE * current else wanted
 
     def forget(self, staying: Collection[str]) -> None:

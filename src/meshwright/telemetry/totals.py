@@ -158,7 +158,7 @@ class Totals:
         proxy = self._proxy(own, facts)
         proxy.looks += 1
         for line in lines:
-            tags = tuple((name, str(line.get(name) or "")) for name in metric_tags.ORDER)
+            tags = tuple((name, str(line.get(name) or "")) for name in metric_tags.NAMES)
             if metric_tags.MESSAGES in line:
                 pair = (metric_tags.MESSAGES, str(line[metric_tags.MESSAGES]))
                 self._messages(proxy, own, (*tags, pair), 1, facts)

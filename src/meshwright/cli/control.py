@@ -19,6 +19,7 @@ from meshwright.wiring.local_mesh import LocalMesh
 RESTART_SECONDS = 8.0  # a killed control plane with a thousand objects is back within 5 s on two busy cores
 RETRY_SECONDS = 0.2
 PATIENCE_SECONDS = 2.0  # for a control plane that is there and does not answer
+NAMED = 3  # objects in the line of a receipt; of more it says how many they are
 
 
 def ask(data: Path | None, operation: str, **fields: Any) -> dict[str, Any]:
@@ -101,10 +102,18 @@ def tell(answer: dict[str, Any], *, dry_run: bool = False) -> None:
     for note in answer.get("notes", []):
         click.echo(note, err=True)
     if answer["change"] is not None and not dry_run:
-        click.echo(receipt_line(answer["receipt"], answer["change"]))
+        line = receipt_line(answer["receipt"], answer["change"])
+        click.echo(f"{changed}: {line}" if (changed := _changed(answer["objects"])) else line)
     for sentence in answer.get("withheld", []):
         click.echo(sentence)
     tell_wanted(answer)
+
+
+def _changed(objects: Sequence[dict[str, Any]]) -> str:
+    """Whose receipt it is: the names of what was changed, or how many objects those were."""
+    objects = [each for each in objects if each["action"] != "unchanged"]
+    names = dict.fromkeys(each["object"].rpartition("/")[2].rpartition(" ")[2] for each in objects)
+    return ", ".join(names) if len(names) <= NAMED else f"{len(objects)} objects"
 
 
 def give(answer: dict[str, Any], output: str, *, dry_run: bool = False) -> None:

@@ -156,6 +156,6 @@ def test_while_policies_change_servers_take_what_either_asks_for() -> None:
         policies_of([], [policy(DISABLE)], is_root=False),
         policies_of([], [policy(STRICT)], is_root=False),
     )
-    assert Accepted(before, after).mode(Labels()) is PERMISSIVE
-    assert Accepted(after, after).mode(Labels()) is STRICT
-    assert Accepted(before, before).mode(Labels()) is DISABLE
+    assert Accepted((before, after)).mode(Labels()) is PERMISSIVE
+    assert Accepted((after,)).mode(Labels()) is STRICT
+    assert Accepted((before,)).mode(Labels()) is DISABLE

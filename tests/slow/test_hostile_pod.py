@@ -51,12 +51,6 @@ def mesh() -> Generator[Mesh]:
         yield made
 
 
-@pytest.fixture
-def api(mesh: Mesh) -> Generator[Api]:
-    with contextlib.closing(Api(mesh)) as made:
-        yield made
-
-
 @dataclass(frozen=True)
 class Pod:
     """A pod, and how a process gets into its network namespace."""
@@ -80,10 +74,10 @@ def xds_socket(mesh: Mesh, pod: Pod) -> Path:
 
 
 class Attack:
-    """tests/xds/hostile_program.py inside a pod's network namespace; counts what it has done."""
+    """A program of tests/xds inside a pod's network namespace; counts what it has done."""
 
-    def __init__(self, pod: Pod, path: Path) -> None:
-        words = [*pod.inside, sys.executable, "-m", "tests.xds.hostile_program", str(path)]
+    def __init__(self, pod: Pod, path: Path, program: str) -> None:
+        words = [*pod.inside, sys.executable, "-m", program, str(path)]
         self._process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         self.done = 0
         self._reading = threading.Thread(target=self._count)
@@ -104,8 +98,8 @@ class Attack:
 
 
 @contextmanager
-def attacking(pod: Pod, path: Path) -> Generator[Attack]:
-    attack = Attack(pod, path)
+def attacking(pod: Pod, path: Path, program: str = "tests.xds.hostile_program") -> Generator[Attack]:
+    attack = Attack(pod, path, program)
     try:
         yield attack
     finally:

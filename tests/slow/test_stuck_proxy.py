@@ -53,7 +53,7 @@ def set_mode(api: Api, mode: str) -> None:
 
 
 def receipt(mesh: Mesh) -> Any:
-    """That of the newest change, as `history` tells it; None before the last step is published."""
+    """That of the newest change, as `history` tells it."""
     [newest] = json.loads(mesh.run("history", "--limit", "1", "-o", "json").stdout)
     assert newest["objects"] == ["PeerAuthentication load/default"]
     return newest["receipt"]
@@ -61,7 +61,9 @@ def receipt(mesh: Mesh) -> Any:
 
 def is_live_but_for_the_stuck(mesh: Mesh) -> bool:
     found = receipt(mesh)
-    missing = [] if found is None else [*found["waiting"], *found["absent"]]  # absent: after some seconds of silence
+    if found is None or found["steps"]:
+        return False
+    missing = [*found["waiting"], *found["absent"]]  # absent: after some seconds of silence
     return [name.partition("-")[0] for name in missing] == ["stuck"]
 
 

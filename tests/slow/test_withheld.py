@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.live.mesh import Mesh
-from tests.slow.load.world import NETWORKING, Api, Asker, load, loaded_mesh, traced
+from tests.slow.load.world import NETWORKING, Api, Asker, load, traced
 from tests.slow.victims import kill, ours
 
 pytestmark = pytest.mark.timeout(300)
@@ -19,18 +19,6 @@ DEFINITION = f"{NETWORKING}/destinationrules/backend"
 INSIDE, FRONT = f"{NETWORKING}/virtualservices/backend", f"{NETWORKING}/virtualservices/front"
 RULES = (INSIDE, FRONT)
 ASKED = 50
-
-
-@pytest.fixture(scope="module")
-def mesh() -> Generator[Mesh]:
-    with loaded_mesh() as made:
-        yield made
-
-
-@pytest.fixture
-def api(mesh: Mesh) -> Generator[Api]:
-    with contextlib.closing(Api(mesh)) as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import repeat
@@ -15,7 +15,7 @@ import yaml
 
 from tests.live.mesh import Mesh
 from tests.slow.load.changes import OTHERS, ROUTING, Changes
-from tests.slow.load.world import APPS, NETWORKING, SLOW, Api, Asker, Seen, load, loaded_mesh, traced
+from tests.slow.load.world import APPS, NETWORKING, SLOW, Api, Asker, Seen, load, traced
 
 pytestmark = pytest.mark.timeout(300)
 GATEWAY = "/apis/apps/v1/namespaces/istio-system/deployments/istio-ingressgateway"
@@ -71,15 +71,8 @@ RULES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.fixture(scope="module")
-def mesh() -> Generator[Mesh]:
-    with loaded_mesh(LIFETIMES) as made:
-        yield made
-
-
-@pytest.fixture
-def api(mesh: Mesh) -> Generator[Api]:
-    with contextlib.closing(Api(mesh)) as made:
-        yield made
+def environment() -> Mapping[str, str]:
+    return LIFETIMES
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import yaml
 from meshwright.agent.settings import Rung
 from meshwright.envoyapi.envoy.config.listener.v3.listener_pb2 import Listener
 from meshwright.model import codes
-from meshwright.model.names import ENDPOINTS, LISTENER, ROUTES, ProxyName, ResourceName
+from meshwright.model.names import LISTENER, ROUTES, ProxyName, ResourceName
 from meshwright.model.planned_pod import PodPhase, PodStatus
 from meshwright.model.proxy import Interception
 from meshwright.store.history import whole_meaning
@@ -258,52 +258,6 @@ def test_the_hosts_ports_lead_to_a_gateway_that_is_ready(tmp_path: Path) -> None
         assert target() == "gw-1.istio-system"
 
     living(tmp_path, scenario, (Forward("http", 18080, 8080),))
-
-
-POLICY = """
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: {name: default, namespace: default}
-spec: {mtls: {mode: DISABLE}}
-"""
-
-
-def test_clients_change_their_tls_between_two_changes_of_the_servers(tmp_path: Path) -> None:
-    """What servers take and whether clients encrypt, as published before each acknowledgement and at the end."""
-
-    async def scenario(world: Living) -> None:
-        world.mesh.ready({ONE: READY})
-        seen: list[tuple[str, bool]] = []
-
-        def look() -> None:
-            resources = world.mesh.published.value.resources_of(ONE)
-            assert resources is not None
-            key = world.mesh.published.value.proxies[ONE]
-            members = resources[ENDPOINTS][ResourceName("outbound|9080||reviews.default.svc.cluster.local")].value
-            seen.append((key.inbound[0].mode.value, b"tlsMode" in members))
-
-        async def acknowledged() -> None:
-            look()
-
-        world.follower.acknowledged = acknowledged
-        look()
-        await seed(world.store, [("p", POLICY)], "disable")
-        await world.settled(2)
-        look()
-        await seed(world.store, [("p", POLICY.replace("DISABLE", "STRICT"))], "strict")
-        await world.settled(3)
-        look()
-        assert seen == [
-            ("PERMISSIVE", True),
-            ("PERMISSIVE", True),
-            ("PERMISSIVE", False),
-            ("DISABLE", False),
-            ("PERMISSIVE", False),
-            ("PERMISSIVE", True),
-            ("STRICT", True),
-        ]
-
-    living(tmp_path, scenario)
 
 
 MORE = """

@@ -150,6 +150,9 @@ def receipt_line(receipt: dict[str, Any] | None, change: int) -> str:
         if total == 0:
             return f"no proxy is affected, change {change}"
         return f"live on {reached}/{total} proxies in {receipt['milliseconds']:.0f} ms, change {change}{away}"
+    if receipt["steps"]:
+        missing = f"; waiting for: {', '.join(waiting)}" if waiting else ""
+        return f"not in effect yet, change {change}: {receipt['steps'][0]} first{missing}{away}"
     if receipt["refused"] and not waiting:
         return f"refused by {len(receipt['refused'])}/{total} proxies, change {change}: {names}{away}"
     reached = total - len(waiting) - len(absent)
@@ -163,7 +166,7 @@ def succeed_or_fail(receipt: dict[str, Any] | None, *, wait: bool) -> None:
     if wait and receipt is not None and receipt["withheld"]:
         raise Failure("; ".join(receipt["withheld"]))
     if wait and receipt is not None and not receipt["live"]:
-        raise Failure(f"not live everywhere yet: {', '.join(receipt['waiting'])}")
+        raise Failure(f"not live everywhere yet: {', '.join(receipt['waiting']) or 'TLS modes change in steps'}")
 
 
 def split_name(words: Sequence[str]) -> tuple[str, str]:

@@ -18,8 +18,9 @@ class Snapshot:
     """Objects keep their identity from one snapshot to the next when they did not change: that is what
     the compiler's memo lives on. Order of the tuples has no meaning; the compiler sorts.
 
-    Clients follow `peer_authentications`. While these change, servers go on to take what clients may still send:
-    `also_accepted` are the others that some clients follow; None when there are none.
+    Clients follow `peer_authentications`. While these change, servers take what clients may send before and after:
+    `also_accepted` are the policies that some clients follow instead, those of the root namespace and of each other
+    one by themselves; None when there are none.
     """
 
     settings: MeshSettings = MeshSettings()

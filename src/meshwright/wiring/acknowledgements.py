@@ -7,7 +7,7 @@ stopped, at once, for it does nothing and sends nothing; and one that was late o
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from meshwright.asynctools.latest import Latest
@@ -35,9 +35,9 @@ class Acknowledgements:
     """One for each purpose: `bound` is how many seconds a proxy may be late before the others go on without it."""
 
     def __init__(self, proxies: Proxies, published: Latest[Published], bound: float) -> None:
+        self.bound = bound
         self._proxies = proxies
         self._published = published
-        self._bound = bound
         self._late: set[ProxyName] = set()
         self._stopped: set[ProxyName] = set()  # those of whom it was said
 
@@ -46,36 +46,47 @@ class Acknowledgements:
         """Who is not waited for, because it was late and has not kept up since."""
         return frozenset(self._late)
 
+    @property
+    def moved(self) -> Latest[int]:
+        """Another number whenever anybody may have acknowledged something."""
+        return self._proxies.moved
+
     async def wait(self) -> bool:
         """Until what is published now, or newer, runs on every proxy that answers; False when the bound was reached.
         Not "the newest of everything": while changes follow each other closely there is always something newer.
         """
         change = self._published.value.change
         try:
-            async with asyncio.timeout(self._bound):
+            async with asyncio.timeout(self.bound):
                 while True:
                     seen = self._proxies.moved.value
-                    if not self._waited_for(change):
-                        self._pardon(change)
+                    if not self.missing(change):
+                        self.pardon(change)
                         return True
                     await self._proxies.moved.newer_than(seen)
         except TimeoutError:
-            late = self._waited_for(change)
-            LOG.warning("not waited for any longer, until they keep up: %s", ", ".join(sorted(late)))
-            self._late |= late
+            self.give_up(self.missing(change))
             return False
 
-    def _waited_for(self, change: int) -> set[ProxyName]:
-        behind = {name: each for name, each in self._proxies.progress().items() if each.connected}
-        behind = {name: each for name, each in behind.items() if each.change < change}
-        stopped = {name for name, each in behind.items() if each.stopped}
+    def missing(self, change: int, names: Collection[ProxyName] | None = None) -> set[ProxyName]:
+        """Who is waited for until it runs this publication, of `names` (None: of all)."""
+        progress = self._proxies.progress()
+        chosen = progress.keys() if names is None else progress.keys() & names
+        behind = {name for name in chosen if progress[name].connected and progress[name].change < change}
+        stopped = {name for name in behind if progress[name].stopped}
         for name in sorted(stopped - self._stopped):
             LOG.warning("%s is stopped: nobody waits for it", name)
-        self._stopped = stopped
-        return behind.keys() - stopped - self._late
+        still = {name for name in self._stopped if name in progress and progress[name].stopped}
+        self._stopped = still | stopped
+        return behind - stopped - self._late
 
-    def _pardon(self, change: int) -> None:
-        """Who is not behind the others any more, or has gone, is waited for the next time."""
+    def give_up(self, names: Collection[ProxyName]) -> None:
+        """These were waited for as long as the bound: nobody does so again before they have kept up."""
+        LOG.warning("not waited for any longer, until they keep up: %s", ", ".join(sorted(names)))
+        self._late |= set(names)
+
+    def pardon(self, change: int) -> None:
+        """The others run this publication: who is not behind them any more, or has gone, is waited for again."""
         if self._late:
             progress = self._proxies.progress()
             self._late = {name for name in self._late if name in progress and progress[name].change < change}

@@ -16,7 +16,7 @@ from meshwright.analyzers.table import ordered, steps
 from meshwright.compiler.compile import Compiler
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.origin import ObjectRef
-from meshwright.wiring.live_mesh import AlsoAccepted, LiveMesh
+from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.loading import LoadedMesh
 from meshwright.wiring.snapshot import offline_snapshot
 
@@ -70,7 +70,7 @@ class Analysis:
         self.looks = 0
         self._mesh = mesh
         self._then = then
-        self._seen: tuple[LoadedMesh | None, AlsoAccepted] = (None, None)
+        self._seen: tuple[LoadedMesh | None, int] = (None, 0)
 
     async def run(self) -> None:
         """Until cancelled: look again after each change of objects. The readiness of pods changes nothing here."""
@@ -85,7 +85,7 @@ class Analysis:
         """Look now, unless the objects are those of the last look."""
         if not self._is_new():
             return
-        self._seen = (self._mesh.loaded, self._mesh.also_accepted)
+        self._seen = (self._mesh.loaded, self._mesh.steps.round)
         value = await look(self._mesh)
         self.looks += 1
         if value != self.value:
@@ -93,8 +93,8 @@ class Analysis:
             self._then()
 
     def _is_new(self) -> bool:
-        loaded, also = self._seen
-        return self._mesh.loaded is not loaded or self._mesh.also_accepted is not also
+        loaded, steps = self._seen
+        return self._mesh.loaded is not loaded or self._mesh.steps.round != steps
 
     async def _calm(self) -> None:
         """Wait until nothing was published for a moment, but not for ever."""

@@ -49,6 +49,7 @@ from meshwright.wiring.seeding import AUTHOR, fingerprint, seed
 from meshwright.wiring.source_lines import FILE as SOURCE_TEXTS
 from meshwright.wiring.source_lines import SourceLines
 from meshwright.wiring.status_view import StatusView
+from meshwright.wiring.step_keeper import StepKeeper
 from meshwright.wiring.store_follower import StoreFollower
 
 LOG = logging.getLogger("meshwright")
@@ -90,7 +91,8 @@ class ControlPlane:
         self._rotation = Rotation(self._authority, _now, self._all_acknowledged)
         self._steps = Acknowledgements(self._nodes, self._mesh.published, STEP_BOUND_SECONDS)
         self._drains = Acknowledgements(self._nodes, self._mesh.published, DRAIN_BOUND_SECONDS)
-        self._receipts = Receipts(self._nodes, self._mesh.published, time.monotonic)
+        self._keeper = StepKeeper(self._mesh, self._steps, time.monotonic)
+        self._receipts = Receipts(self._nodes, self._mesh.published, time.monotonic, self._mesh.steps)
         self._analysis = Analysis(self._mesh, lambda: self._status.look_again())  # noqa: PLW0108 - made after it
         view = StatusView(self._mesh, self._follower, lambda: self._analysis.value)
         self._status = MeshStatus(living.store, view, self._nodes, self._receipts, time.monotonic)
@@ -108,7 +110,6 @@ class ControlPlane:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; everything else goes on."""
         self._receipts.start(self._follower.change.value)
-        self._follower.acknowledged = self._steps.wait
         self._follower.heard = self._metrics.stored
         settle()
         async with self._nodes, asyncio.TaskGroup() as tasks:
@@ -117,6 +118,7 @@ class ControlPlane:
             helpers = [
                 tasks.create_task(self._follow_pods()),
                 tasks.create_task(self._follow_changes()),
+                tasks.create_task(self._keeper.run()),
                 tasks.create_task(self._living.controllers.run()),
                 tasks.create_task(self._living.writer.run()),
                 tasks.create_task(self._follower.run()),

@@ -14,7 +14,7 @@ from meshwright.node.progress import ProxyProgress
 from meshwright.processes.messages import Fields
 from meshwright.store.version import Event, EventType
 from meshwright.telemetry.instruments import Counter, Gauge, Histogram
-from meshwright.wiring.receipts import affected
+from meshwright.wiring.affected import affected
 
 SHORT: Mapping[TypeUrl, str] = {CLUSTER: "cds", ENDPOINTS: "eds", LISTENER: "lds", ROUTES: "rds"}
 OTHER = "other"

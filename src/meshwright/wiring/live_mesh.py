@@ -4,7 +4,7 @@ What did not change stays the same object from one round to the next: that is wh
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from meshwright.agent.paths import PodPaths
@@ -13,7 +13,6 @@ from meshwright.asynctools.latest import Latest
 from meshwright.compiler.compile import Compiler
 from meshwright.documents.lines import Lines
 from meshwright.model.names import PortNumber, ProxyName
-from meshwright.model.peer_authentication import PeerAuthentication
 from meshwright.model.planned_pod import DesiredState, HostForward, PlannedPod, PodPhase, PodStatus
 from meshwright.model.pod import Pod
 from meshwright.model.proxy import Interception, Proxy, Role
@@ -33,17 +32,17 @@ from meshwright.wiring.node_documents import DocumentWriter
 from meshwright.wiring.planning import PodDraft, Roles, written
 from meshwright.wiring.service_addresses import service_table
 from meshwright.wiring.snapshot import assembled, needs_address, workload
+from meshwright.wiring.tls_steps import Step, TlsSteps
 from meshwright.wiring.withheld import Withheld
 
 PodFacts = tuple[str, Role | None, str]  # address, role, trust domain
 ProxyFacts = tuple[Role, Interception, str]  # role, interception, folder of the ingress sockets
 INGRESS_LABEL, INGRESS_VALUE = "istio", "ingressgateway"
 
-AlsoAccepted = tuple[PeerAuthentication, ...] | None  # see model/snapshot.py
-
 
 class LiveMesh:
-    """`update` with objects, `ready` with the pods' statuses; read `published`, `desired` and `documents`.
+    """`update` with objects, `ready` with the pods' statuses; read `published`, `desired` and `documents`. What needs
+    an order among proxies takes `open_steps`; who sees that one has ended calls `take_steps`.
 
     All three are set without a pause between them, so whoever follows one of them sees all as of the same moment.
     """
@@ -55,7 +54,7 @@ class LiveMesh:
         self.documents: Latest[Documents] = Latest({})
         self.snapshot = Snapshot()
         self.loaded: LoadedMesh | None = None
-        self.also_accepted: AlsoAccepted = None
+        self.steps = TlsSteps()
         self.withheld = Withheld()
         self._machine = machine
         self._statuses: Mapping[ProxyName, PodStatus] = {}
@@ -75,21 +74,20 @@ class LiveMesh:
         """What its pods run in."""
         return self._machine.rung.value
 
-    def update(self, loaded: LoadedMesh, also: AlsoAccepted = None) -> None:
-        """Take other objects: plan anew, publish anew. Servers take what clients under policies `also` send, too."""
+    def update(self, loaded: LoadedMesh) -> None:
+        """Take other objects: plan anew, publish anew."""
         self.loaded = loaded
-        self.also_accepted = also
         self._publish()
 
-    def steps(self, loaded: LoadedMesh) -> tuple[tuple[LoadedMesh, AlsoAccepted], ...]:
-        """What to `update` with, one after the other, each acknowledged before the next, so that no client and server
-        ever disagree about TLS: servers take both before the first client changes, and until the last one has.
-        """
-        before = self.loaded.objects.peer_authentications if self.loaded is not None else ()
-        after = loaded.objects.peer_authentications
-        if self.loaded is None or before == after:
-            return ((loaded, None),)
-        return ((self.loaded, after), (loaded, before), (loaded, None))
+    @property
+    def open_steps(self) -> tuple[Step, ...]:
+        """What proxies have to acknowledge before something that is stored can be in effect."""
+        return self.steps.open
+
+    def take_steps(self, ended: Collection[Step]) -> None:
+        """Publish what follows on steps that have ended."""
+        if self.steps.go_on(ended):
+            self._publish()
 
     def ready(self, statuses: Mapping[ProxyName, PodStatus]) -> None:
         """Take the pods' statuses; nothing is published when no readiness changed and no pod has ended for good."""
@@ -115,9 +113,10 @@ class LiveMesh:
         )
         services = self._with_addresses(objects.services)
         settings = replace(self.loaded.settings, records=True)
-        in_effect = self.withheld.in_effect(objects)
+        stepped = self.steps.in_effect(objects, settings.root_namespace)
+        in_effect = self.withheld.in_effect(stepped)
         snapshot = assembled(in_effect.objects, settings, services, workloads, proxies)
-        self.snapshot = replace(snapshot, also_accepted=self.also_accepted)
+        self.snapshot = replace(snapshot, also_accepted=self.steps.also)
         for kept in (self._services, self._written, self._pods, self._workloads, self._proxies):
             kept.turn()
         self._number += 1
@@ -130,7 +129,9 @@ class LiveMesh:
             earlier = self.withheld.replaced
             now = (each for each in found if each.origin.object not in earlier)
             found = tuple(dict.fromkeys((*now, *in_effect.findings)))
+        before = self.published.value
         self.published.set(replace(compiled, change=self._number, diagnostics=found))
+        self.steps.published(before, self.published.value)
         desired = self._desired(pods)
         if desired != self.desired.value:
             self.desired.set(desired)

@@ -332,5 +332,6 @@ def _receipt(receipt: Receipt | None) -> dict[str, Any] | None:
         "absent": list(receipt.absent),
         "refused": list(receipt.refused),
         "withheld": list(receipt.withheld),
+        "steps": list(receipt.steps),
         "milliseconds": None if receipt.milliseconds is None else round(receipt.milliseconds, 1),
     }

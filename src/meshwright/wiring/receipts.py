@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -12,6 +12,8 @@ from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.published import Published, Resources
 from meshwright.node.progress import NO_PROGRESS, ProxyProgress
+from meshwright.wiring.affected import affected
+from meshwright.wiring.tls_steps import Effect, Step, TlsSteps
 
 KEPT = 1000
 NO_RESOURCES: Resources = {}
@@ -38,6 +40,8 @@ class Receipt:
     `refused`: they did not take something of it (yet). `milliseconds` from the moment the change was stored until all
     others ran it (or refused); None while `waiting` is not empty.
     `withheld`: what of it was not in effect then, in words.
+    `steps`: what the change still has to go through before it is in effect (see `tls_steps`), in words; until then
+    `waiting` also names those whom such a step waits for.
     """
 
     change: int
@@ -47,6 +51,7 @@ class Receipt:
     milliseconds: float | None
     refused: tuple[ProxyName, ...] = ()
     withheld: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -80,6 +85,12 @@ class _Open:
     @property
     def publication(self) -> int:
         return self.now.change
+
+    def stepped(self, effect: Effect) -> None:
+        """Its last step is published."""
+        self.now = effect.published
+        self.names = tuple(sorted({*self.names, *effect.names}))
+        self.running = -1
 
     def count(self, receipt: Receipt, now: float) -> None:
         """Remember when the last of those who run it came to do so: who is absent is known to be only later."""
@@ -123,10 +134,18 @@ class Receipts:
     """Feed it with `published`; ask for a change with `of` or wait with `wait`.
 
     A change that is refused may be live later: when it was the fault of something else in the same resource, or is
-    tried again. `lets` tells whether nothing of a change is held back now.
+    tried again. `lets` tells whether nothing of a change is held back now. What takes `steps` is live after the last.
     """
 
-    def __init__(self, proxies: Proxies, published: Latest[Published], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        proxies: Proxies,
+        published: Latest[Published],
+        clock: Callable[[], float],
+        steps: TlsSteps | None = None,
+    ) -> None:
+        self._steps = steps or TlsSteps()
+        self._effects: dict[int, int] = {}  # since which publication changes that took steps are in effect
         self._proxies = proxies
         self._latest = published
         self._clock = clock
@@ -150,9 +169,11 @@ class Receipts:
         """
         now = self._latest.value
         there = {name for name, each in self._proxies.progress().items() if each.connected}
-        names = affected(before, now, there)
-        opened = _Open(since, before, now, names, withheld=_withheld(before, now))
-        self._open.update(dict.fromkeys(range(self._newest + 1, change + 1), opened))
+        names, withheld = affected(before, now, there), _withheld(before, now)
+        opened = _Open(since, before, now, names, withheld=withheld)
+        for number in range(self._newest + 1, change + 1):
+            alone = self._steps.takes_steps(number)
+            self._open[number] = _Open(since, before, now, names, withheld=withheld) if alone else opened
         self._newest = max(self._newest, change)
         self._numbers = [*self._numbers[-KEPT:], (now.change, self._newest)]
         self._complete()
@@ -162,15 +183,25 @@ class Receipts:
         done = self._done.get(change)
         if done is not None or change not in self._open:
             return done
-        return _looked_at(change, self._open[change], self._proxies.progress())
+        return _looked_at(change, self._open[change], self._proxies.progress(), self._steps.steps_of(change))
 
     def change_of(self, publication: int) -> int | None:
         """The newest change that a proxy runs whose newest publication this is; None when that is not known."""
         at = bisect_right(self._numbers, publication, key=lambda pair: pair[0])
-        return self._numbers[at - 1][1] if at else None
+        if not at:
+            return None
+        newest = self._numbers[at - 1][1]
+        while newest and (self._steps.in_steps(newest) or self._effects.get(newest, 0) > publication):
+            newest -= 1
+        return newest
 
     def publication_of(self, change: int) -> int | None:
-        """The first known publication that holds a change; None while there is none."""
+        """The first known publication that holds a change; None while there is none, and while it takes steps."""
+        if self._steps.in_steps(change):
+            return None
+        self._step()
+        if change in self._effects:
+            return self._effects[change]
         at = bisect_left(self._numbers, change, key=lambda pair: pair[1])
         return self._numbers[at][0] if at < len(self._numbers) else None
 
@@ -205,18 +236,28 @@ class Receipts:
         doubted = [change for change in self._refused if self.lets(change)]
         if not self._open and not doubted:
             return
+        self._step()
         progress = self._proxies.progress()
         for change, opened in list(self._open.items()):
             opened.note(progress)
-            receipt = _looked_at(change, opened, progress)
+            receipt = _looked_at(change, opened, progress, ())
             opened.count(receipt, self._clock())
-            if not receipt.waiting:
+            if not receipt.waiting and not self._steps.in_steps(change):
                 self._finish(receipt, opened)
         for change in doubted:
             refused = self._refused[change]
             if refused.is_taken(self._latest.value, progress):
                 del self._refused[change]
                 self._note(replace(self._done[change], refused=()), self._clock() - refused.since)
+
+    def _step(self) -> None:
+        """Note which open changes are in effect now whose steps are all taken."""
+        for change, opened in self._open.items():
+            if (effect := self._steps.effect_of(change)) is not None:
+                opened.stepped(effect)
+                self._effects[change] = effect.published.change
+        while len(self._effects) > KEPT:
+            self._effects.pop(next(iter(self._effects)))
 
     def _finish(self, receipt: Receipt, opened: _Open) -> None:
         del self._open[receipt.change]
@@ -249,19 +290,35 @@ def _refuses_still(
     )
 
 
-def _looked_at(change: int, opened: _Open, progress: Mapping[ProxyName, ProxyProgress]) -> Receipt:
-    """A receipt that is not complete, as things stand. Who has gone meanwhile is not affected any more."""
+def _looked_at(
+    change: int, opened: _Open, progress: Mapping[ProxyName, ProxyProgress], steps: tuple[Step, ...]
+) -> Receipt:
+    """A receipt that is not complete, as things stand; `steps` are those that it waits for. Who has gone meanwhile is
+    not affected any more.
+    """
     absent: list[ProxyName] = []
     waiting: list[ProxyName] = []
-    names = tuple(name for name in opened.names if name in progress)
+    behind = _waited_for(steps, progress)
+    names = tuple(name for name in sorted({*opened.names, *behind}) if name in progress)
     for name in names:
         each = progress[name]
         if not each.connected:
             absent.append(name)
-        elif each.change < opened.publication:
+        elif each.change < opened.publication or name in behind:
             waiting.append(name)
     refused = tuple(sorted(opened.refused))
-    return Receipt(change, names, tuple(waiting), tuple(absent), None, refused, opened.withheld)
+    words = tuple(dict.fromkeys(step.stage.value for step in steps))
+    return Receipt(change, names, tuple(waiting), tuple(absent), None, refused, opened.withheld, words)
+
+
+def _waited_for(steps: tuple[Step, ...], progress: Mapping[ProxyName, ProxyProgress]) -> set[ProxyName]:
+    """Who is connected and has not acknowledged what one of these steps needs."""
+    return {
+        name
+        for step in steps
+        for name in (progress if step.names is None else progress.keys() & step.names)
+        if progress[name].connected and progress[name].change < step.since
+    }
 
 
 def _withheld(before: Published, now: Published) -> tuple[str, ...]:
@@ -281,16 +338,3 @@ def _version(published: Published, proxy: ProxyName, url: TypeUrl, name: Resourc
     """Which version of a resource a proxy is to have."""
     resource = (published.resources_of(proxy) or NO_RESOURCES).get(url, {}).get(name)
     return None if resource is None else resource.version
-
-
-def affected(before: Published, after: Published, there: Collection[ProxyName] = ()) -> tuple[ProxyName, ...]:
-    """The proxies that get other bytes, sorted; new and removed ones are not affected by it, they come and go. Those
-    that are `there` (connected) are not new, though they may have come since `before`.
-    """
-    changed = {key for key, resources in after.classes.items() if before.classes.get(key) != resources}
-    names: Iterable[ProxyName] = (
-        name
-        for name, key in after.proxies.items()
-        if (name in before.proxies or name in there) and (key in changed or before.proxies.get(name, key) != key)
-    )
-    return tuple(sorted(names))

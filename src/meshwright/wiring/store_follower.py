@@ -1,14 +1,15 @@
 """The store's events reach the living mesh: objects are read as they change, proxies get what follows."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from meshwright.apiserver.values import dig
 from meshwright.asynctools.latest import Latest
 from meshwright.model.published import Published
 from meshwright.status.sources import Swap
-from meshwright.store.names import Key, Revision
+from meshwright.status.subjects import ref_of
+from meshwright.store.names import Key, Resource, Revision
 from meshwright.store.query import Query, Scope
 from meshwright.store.store import Store
 from meshwright.store.version import Event, EventType, Version
@@ -19,6 +20,8 @@ from meshwright.wiring.withheld import Past
 
 MARK = b'"deletionTimestamp"'
 BOUND = b'"nodeName"'
+POLICIES = Resource("security.istio.io", "peerauthentications")
+RULES = Resource("networking.istio.io", "destinationrules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +34,12 @@ class Begun:
 
 class StoreFollower:
     """`load` once, then `run`. `change` is the number of the newest change that is in what the mesh published,
-    `begun` tells where those began that came since it was last asked; `leaving` are the pods that
-    are marked for deletion, with their uids. `heard` is told each event of more than a status. `acknowledged` waits,
-    for a bounded time, until all proxies run what the mesh published last; changes that need an order among proxies
-    are made in steps of it.
+    `begun` tells where those began that came since it was last asked; `leaving` are the pods that are marked for
+    deletion, with their uids. `heard` is told each event of more than a status. Nothing here waits for a proxy.
     """
 
     def __init__(self, store: Store, mesh: LiveMesh, clock: Callable[[], float]) -> None:
         self.change: Latest[int] = Latest(0)
-        self.acknowledged: Callable[[], Awaitable[object]] = _at_once
         self.heard: Callable[[Event], None] = _unheard
         self.leaving: Latest[Mapping[Key, str]] = Latest({})
         self._store = store
@@ -72,7 +72,7 @@ class StoreFollower:
         """Follow for ever, several events at once when they come fast."""
         watch = await self._store.watch(Scope(), self._revision)
         while True:
-            await self._take(await watch.batch())
+            self._take(await watch.batch())
 
     def begun(self) -> Begun:
         """Where the changes began that `change` has passed since the last call; nowhere when there were none."""
@@ -88,33 +88,38 @@ class StoreFollower:
         for swap in done:
             news |= self._book.remove(swap.key) if swap.after is None else self._book.put(swap.key, swap.after)
         if news:
-            self._mesh.update(self._book.loaded, self._mesh.also_accepted)
+            self._mesh.update(self._book.loaded)
         return frozenset(swap.key for swap in done)
 
-    async def _take(self, events: Iterable[Event]) -> None:
+    def _take(self, events: Iterable[Event]) -> None:
         begun = Begun(self._clock(), self._mesh.published.value)
         news, newest = False, 0
+        stepping: dict[int, list[Key]] = {}
         for event in events:
-            if event.type is EventType.DELETED or _is_other(event):
-                self.heard(event)
-            if event.type is EventType.DELETED:
-                self._leave(event.version.key, None)
-                news |= self._book.remove(event.version.key)
-            elif event.version.key.resource == PODS or _is_other(event):
-                news |= self._put(event.version)
+            is_new = self._follow(event)
+            if is_new and event.change and event.version.key.resource in (POLICIES, RULES):
+                stepping.setdefault(event.change, []).append(event.version.key)
+            news |= is_new
             newest = max(newest, event.change or 0)
         if news:
-            await self._bring_about()
+            self._mesh.update(self._book.loaded)
+        for change, keys in stepping.items():
+            rules = [ref_of(key) for key in keys if key.resource == RULES]
+            self._mesh.steps.carry(change, rules, policies=len(rules) < len(keys))
         if newest:
             self._begun = self._begun or begun
             self.change.set(newest)
 
-    async def _bring_about(self) -> None:
-        *first, (loaded, also) = self._mesh.steps(self._book.loaded)
-        for earlier, accepted in first:
-            self._mesh.update(earlier, accepted)
-            await self.acknowledged()
-        self._mesh.update(loaded, also)
+    def _follow(self, event: Event) -> bool:
+        """Whether the mesh reads something else now."""
+        if event.type is EventType.DELETED or _is_other(event):
+            self.heard(event)
+        if event.type is EventType.DELETED:
+            self._leave(event.version.key, None)
+            return self._book.remove(event.version.key)
+        if event.version.key.resource == PODS or _is_other(event):
+            return self._put(event.version)
+        return False
 
     def _put(self, version: Version) -> bool:
         """A pod that no machine has taken is not to run yet, one that is marked for deletion not any more; other
@@ -140,10 +145,6 @@ class StoreFollower:
 
 def _unheard(event: Event) -> None:
     """Nobody counts them yet."""
-
-
-async def _at_once() -> None:
-    """Nobody listens yet."""
 
 
 def _is_other(event: Event) -> bool:

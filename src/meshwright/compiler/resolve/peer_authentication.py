@@ -46,21 +46,20 @@ class Policies:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What servers of a namespace take while clients pass from `one` set of policies to the `other`: both, where the
-    two differ.
+    """What servers of a namespace take while clients may follow any of `sets` (one at least): both, where these
+    differ.
     """
 
-    one: Policies
-    other: Policies
+    sets: tuple[Policies, ...]
 
     def mode(self, labels: Labels, port: PortNumber | None = None) -> MutualTlsMode:
         """As `Policies.mode`."""
-        modes = {self.one.mode(labels, port), self.other.mode(labels, port)}
+        modes = {each.mode(labels, port) for each in self.sets}
         return modes.pop() if len(modes) == 1 else MutualTlsMode.PERMISSIVE
 
     def special_ports(self, labels: Labels) -> tuple[PortNumber, ...]:
         """As `Policies.special_ports`."""
-        return tuple(sorted({*self.one.special_ports(labels), *self.other.special_ports(labels)}))
+        return tuple(sorted({port for each in self.sets for port in each.special_ports(labels)}))
 
 
 def policies_of(

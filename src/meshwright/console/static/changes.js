@@ -12,6 +12,7 @@ const GRAVE = 5; // so many deleted objects are worth a warning
 export function receiptWords(receipt) {
   if (!receipt) return ""; // of an earlier control plane, or of the start
   if (receipt.withheld?.length) return withheldWords(receipt);
+  if (receipt.steps?.length) return t("receipt.steps", { names: named(receipt.waiting) || "…" });
   if (!receipt.affected) return t("receipt.nobody");
   const absent = receipt.absent.length ? t("joined") + t("receipt.absent", { names: named(receipt.absent) }) : "";
   return progressWords(receipt) + absent;
@@ -39,7 +40,7 @@ function withheldWords(receipt) {
 }
 
 function stateOf(receipt) {
-  if (receipt?.withheld?.length) return "some";
+  if (receipt?.withheld?.length || receipt?.steps?.length) return "some";
   if (!receipt || !receipt.affected) return "quiet";
   if (receipt.refused.length) return "bad";
   return receipt.live ? "good" : "some";

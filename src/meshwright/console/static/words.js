@@ -181,6 +181,10 @@ export const WORDS = {
     "live on {reached}/{total} proxies so far, waiting for: {names}",
     "目前在 {reached}/{total} 个代理上生效，仍在等待：{names}",
   ],
+  "receipt.steps": [
+    "not in effect yet: TLS modes change in steps; waiting for: {names}",
+    "尚未生效：TLS 模式分步变更，仍在等待：{names}",
+  ],
   "receipt.refused": ["refused by {count}/{total} proxies: {names}", "被 {count}/{total} 个代理拒绝：{names}"],
   "receipt.absent": ["not connected: {names}", "未连接：{names}"],
   "login": ["Log in", "登录"],

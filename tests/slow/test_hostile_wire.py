@@ -79,6 +79,7 @@ def test_attacks_without_end(caplog: pytest.LogCaptureFixture) -> None:
     assert not [each for each in caplog.records if each.levelname == "ERROR"], "errors of ours"
 
 
+@pytest.mark.timeout(240)  # nothing but computing: on a machine that others use, too, it takes its time
 @pytest.mark.parametrize("block", range(4))
 @pytest.mark.parametrize("side", ["server", "client"])
 def test_broken_conversations_beside_h2(side: str, block: int) -> None:

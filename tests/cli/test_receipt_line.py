@@ -7,7 +7,7 @@ import pytest
 from meshwright.cli.control import tell
 
 RECEIPT: dict[str, Any] = {
-    "live": True, "affected": 4, "waiting": [], "absent": [], "refused": [], "withheld": [], "milliseconds": 38.2,
+    "live": True, "affected": 4, "waiting": [], "absent": [], "refused": [], "withheld": [], "steps": [], "milliseconds": 38.2,
 }  # fmt: skip
 
 

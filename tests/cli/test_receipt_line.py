@@ -7,8 +7,11 @@ import pytest
 from meshwright.cli.control import tell
 
 RECEIPT: dict[str, Any] = {
-    "live": True, "affected": 4, "waiting": [], "absent": [], "refused": [], "withheld": [], "steps": [], "milliseconds": 38.2,
-}  # fmt: skip
+    "live": True,
+    "affected": 4,
+    "milliseconds": 38.2,
+    **{name: [] for name in ("waiting", "absent", "refused", "withheld", "steps")},
+}
 
 
 def told(capsys: pytest.CaptureFixture[str], *objects: tuple[str, str], **receipt: Any) -> str:

@@ -1,7 +1,7 @@
 """What telemetry costs: a pair of sidecars with it against a pair without, and a flood of records.
 
-`python -m bench.telemetry`; both pairs take turns in one run, and the pair without runs twice in each turn: what it
-differs from itself is noise. Two figures say what telemetry costs: the throughput, and the CPU time of both proxies
+`python -m bench.telemetry`; both pairs take turns in one run, and each of them runs twice in each turn: what it differs
+from itself is noise. Two figures say what telemetry costs: the throughput, and the CPU time of both proxies
 for each request, which is the steadier one where others work on the machine. Our own processes (the worker that asks
 the proxies and reads their lines, agent, control plane) are counted apart: their CPU time while both sides take
 turns, per request.
@@ -26,7 +26,7 @@ from bench._memory import OWN, processes, sizes_of
 from bench._product import Document, Product, pair_documents, product, product_side
 from bench._rounds import MICROSECONDS, Measured, Shape, answers, cpu_seconds, ratio, take_turns
 from bench._running import until_stopped
-from bench._sandbox import HTTP2_HOST
+from bench._sandbox import HTTP2_HOST, Side
 from meshwright.processes.client import connected
 
 GOAL = 0.95
@@ -35,9 +35,9 @@ LINES_PER_SECOND, PAUSE = 50_000, 0.02
 FLOOD_ROUNDS, CHANGES = 6, 5
 WORKER = "telemetry_process"
 SHAPES = (
-    Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=1, rounds=40),
-    Shape("16 connections, HTTP/1.1 between the proxies", http2=False, connections=16, seconds=1, rounds=40),
-    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=40),
+    Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=1, rounds=30),
+    Shape("16 connections, HTTP/1.1 between the proxies", http2=False, connections=16, seconds=1, rounds=30),
+    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=30),
 )
 OFF: Document = {
     "apiVersion": "v1",
@@ -59,21 +59,36 @@ async def measure() -> None:
                 await answers(side, http2=http2)
         for shape in SHAPES:
             before = [sum(map(cpu_seconds, pids)) for pids in own]
-            with_it, without, again = await take_turns((*sides, sides[1]), shape)
+            with_it, without = await _in_turns(sides, shape)
             spent = [sum(map(cpu_seconds, pids)) - start for pids, start in zip(own, before, strict=True)]
-            print(f"\n{shape.name}: {shape.rounds} pairs of rounds of {shape.seconds:g} s, medians")
-            for what, label in LABELS.items():
-                _print_ratio(what, label, with_it, without)
-            _print_noise(again, without)
             own_on, own_off = (
-                MICROSECONDS * cpu / max(1, requests)
-                for cpu, requests in zip(spent, (with_it.requests, without.requests + again.requests), strict=True)
+                MICROSECONDS * cpu / max(1, side.requests)
+                for cpu, side in zip(spent, (with_it, without), strict=True)
             )
             print(f"  {'our processes':15} on {own_on:9.1f}  off {own_off:9.1f}  CPU us/request")
-            if with_it.failed or without.failed or again.failed:
-                print(f"  failed requests: on {with_it.failed}, off {without.failed + again.failed}")
+            if with_it.failed or without.failed:
+                print(f"  failed requests: on {with_it.failed}, off {without.failed}")
         await _flooded(on)
     print(f"took {time.monotonic() - began:.0f} s")
+
+
+async def _in_turns(sides: tuple[Side, Side], shape: Shape) -> tuple[Measured, Measured]:
+    """Each side twice in each turn, never twice in a row within one: that gives two pairs, and what a side differs
+    from itself under the same conditions, which is noise.
+    """
+    on, off, on_again, off_again = await take_turns((*sides, *sides), shape)
+    with_it, without = Measured(on.rounds + on_again.rounds), Measured(off.rounds + off_again.rounds)
+    print(f"\n{shape.name}: {len(with_it.rounds)} pairs of rounds of {shape.seconds:g} s, medians")
+    for what, label in LABELS.items():
+        _print_ratio(what, label, with_it, without)
+    for name, first, second in (("on", on, on_again), ("off", off, off_again)):
+        noise = ", ".join(
+            f"{LABELS[what]} {found.median:.3f} ({found.low:.3f} .. {found.high:.3f})"
+            for what in ("rate", "cpu")
+            for found in [ratio(second, first, what)]
+        )
+        print(f"  noise: {name} to itself, {noise}")
+    return with_it, without
 
 
 def _print_ratio(what: str, label: str, with_it: Measured, without: Measured) -> None:
@@ -83,15 +98,6 @@ def _print_ratio(what: str, label: str, with_it: Measured, without: Measured) ->
         f"  quartiles {found.low:.3f} .. {found.high:.3f}"
         + (f"  goal >= {GOAL}: {'reached' if found.median >= GOAL else 'MISSED'}" if what == "rate" else "")
     )
-
-
-def _print_noise(again: Measured, without: Measured) -> None:
-    noise = ", ".join(
-        f"{LABELS[what]} {found.median:.3f} ({found.low:.3f} .. {found.high:.3f})"
-        for what in ("rate", "cpu")
-        for found in [ratio(again, without, what)]
-    )
-    print(f"  noise: off to itself, {noise}")
 
 
 @dataclass(slots=True)

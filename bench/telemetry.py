@@ -1,7 +1,7 @@
 """What telemetry costs: a pair of sidecars with it against a pair without, and a flood of records.
 
-`python -m bench.telemetry`; both pairs take turns in one run, and each of them runs twice in each turn: what it differs
-from itself is noise. Two figures say what telemetry costs: the throughput, and the CPU time of both proxies
+`python -m bench.telemetry`; both pairs take turns in one run, and each of them runs twice in each turn: what it
+differs from itself is noise. Two figures say what telemetry costs: the throughput, and the CPU time of both proxies
 for each request, which is the steadier one where others work on the machine. Our own processes (the worker that asks
 the proxies and reads their lines, agent, control plane) are counted apart: their CPU time while both sides take
 turns, per request.

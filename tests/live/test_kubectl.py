@@ -261,6 +261,7 @@ def test_no_log_of_ours_has_tokens_or_commands(kubectl: Shop) -> None:
 
 
 def test_logs_of_containers_pods_and_deployments(kubectl: Shop) -> None:
+    kubectl.mesh.eventually(lambda: len(kubectl.get("pods", "-l", "app=shop")["items"]) == 1, "those of before went")
     [pod] = kubectl.pods()
     listening = kubectl("logs", pod)
     assert listening.count("listening") == 1

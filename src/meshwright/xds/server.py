@@ -340,7 +340,7 @@ class XdsServer:
         """As `Published.resources_of`; a class is looked up once, for that costs."""
         if self._of_class_in is not published:
             self._of_class_in = published
-            self._of_class.clear()
+            self._of_class = {id(each): (each, resources) for each, resources in published.classes.items()}
         if proxy_class is None:
             return None
         known = self._of_class.get(id(proxy_class))
@@ -359,8 +359,9 @@ class XdsServer:
             self._forget_soon()
 
     def _refresh(self, served: _Served) -> None:
-        now, speaks = self._clock(), False
-        resources = self._newest(served)
+        now, speaks, resources = self._clock(), False, served.resources
+        if served.published is not self._published.value:
+            resources = self._newest(served)
         for call in served.ads:
             if resources is None or not call.leap(resources, now):
                 self.aim(served, call.stream, now)

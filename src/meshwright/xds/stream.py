@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from typing import Final
-from weakref import WeakValueDictionary, ref
+from weakref import ref
 
 from meshwright.envoyapi.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 from meshwright.model.names import SECRET, ProxyName, ResourceName, TypeUrl, Version
@@ -32,6 +32,7 @@ REMEMBERED = 1.0  # seconds; who comes later works it out again, for clocks run 
 REPLY_REMEMBERED = 0.5  # the bounds of a response begin when it is worked out
 MOST_STEPS = 4_096
 MOST_STRIDES = 1_024
+FEW = 64  # places of rest; so many are not worth a look whether they are left
 MOST_BYTES = 32 << 20  # of responses and requests in what is remembered
 NODE_TAG = b"\x0a"  # of the field `node`, which is the first one of a request that has it
 MORE = 0x80
@@ -126,7 +127,8 @@ class Book:
         self._timing = timing
         self._nonces = count(1)
         self._blank: dict[TypeUrl | None, State] = {}
-        self._settled: WeakValueDictionary[Hashable, State] = WeakValueDictionary()
+        self._settled: dict[Hashable, ref[State]] = {}  # where streams rest; those where none does any more go later
+        self._alive = 0  # of these, when they were last looked through
         self._recent: deque[tuple[ref[State], Hashable, float, int]] = (
             deque()
         )  # where steps begin: which, when, bytes
@@ -219,10 +221,12 @@ class Book:
 
     def _resting(self, before: State, resources: Resources, session: Session, rest: Rest) -> State:
         key = (rest, id(resources), id(before.secrets))
-        state = self._settled.get(key)
+        known = self._settled.get(key)
+        state = known() if known is not None else None
         if state is None:
-            state = self._settled[key] = State(session, resources, before.secrets)
+            state = State(session, resources, before.secrets)
             state.idle_until, state.rest = math.inf, rest
+            self._settled[key] = ref(state)
         return state
 
     def told(self, state: State, request: bytes, now: float) -> Step:
@@ -260,7 +264,12 @@ class Book:
         state.rest = state.session.rest(now)
         if state.rest is None:
             return state
-        return self._settled.setdefault((state.rest, id(state.resources), id(state.secrets)), state)
+        key = (state.rest, id(state.resources), id(state.secrets))
+        known = self._settled.get(key)
+        other = known() if known is not None else None
+        if other is None:
+            self._settled[key] = ref(state)
+        return other or state
 
     def _remember(self, state: State, key: Hashable, step: Step, now: float) -> None:
         size = (len(key) if isinstance(key, bytes) else 0) + (step.said.size if step.said is not None else 0)
@@ -273,6 +282,9 @@ class Book:
         """Nothing is kept longer than it is useful. Most steps are gone by then, with the state where they begin."""
         self._forget_steps(now)
         self._forget_strides(now)
+        if len(self._settled) > 2 * self._alive + FEW:
+            self._settled = {key: known for key, known in self._settled.items() if known() is not None}
+            self._alive = len(self._settled)
 
     def _forget_strides(self, now: float) -> None:
         strides = self._strides

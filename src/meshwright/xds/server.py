@@ -168,14 +168,16 @@ class _DeltaCall:
         return reply
 
     def leap(self, resources: Resources, now: float) -> bool:
-        """The short way from rest to what is said of news; False when there is none, and then nothing has changed."""
+        """The short way from rest to what is said of news; False when there is none, and then nothing has changed.
+        That statuses may be others is for the caller to tell (`XdsServer.tick`).
+        """
         step = self.stream.leap(resources, now)
         if step is None or step.said is None or not self._line.connection.say(self, self._line, step.said):
             return False
-        self.stream.state = step.state
-        self.more = now >= step.state.idle_until
-        if not self.more:
-            self._server.rests_until(step.state.idle_until)
+        state = self.stream.state = step.state
+        self.more = now >= state.idle_until
+        if now < state.idle_until < math.inf:
+            self._server.rests_until(state.idle_until)
         return True
 
     def wake_at(self, now: float) -> float | None:
@@ -352,14 +354,18 @@ class XdsServer:
         seen = news.value
         while True:
             seen = await news.newer_than(seen)
+            now = self._clock()
             for number, served in enumerate(list(self._served.values()), start=1):
-                self._refresh(served)
+                self._refresh(served, now)
                 if number % SLICE == 0:
+                    self.tick()
                     await asyncio.sleep(0)
+                    now = self._clock()
+            self.tick()
             self._forget_soon()
 
-    def _refresh(self, served: _Served) -> None:
-        now, speaks, resources = self._clock(), False, served.resources
+    def _refresh(self, served: _Served, now: float) -> None:
+        speaks, resources = False, served.resources
         if served.published is not self._published.value:
             resources = self._newest(served)
         for call in served.ads:

@@ -365,9 +365,7 @@ class XdsServer:
             self._forget_soon()
 
     def _refresh(self, served: _Served, now: float) -> None:
-        speaks, resources = False, served.resources
-        if served.published is not self._published.value:
-            resources = self._newest(served)
+        speaks, resources = False, self._newest(served)
         for call in served.ads:
             if resources is None or not call.leap(resources, now):
                 self.aim(served, call.stream, now)

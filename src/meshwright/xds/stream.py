@@ -159,16 +159,15 @@ class Book:
         """From a state at rest, when one type has news, at once to where they are said; what follows is worked out
         with it. None: the way leads over `aimed`.
         """
-        rest = state.rest
-        changed = news(state.resources, resources) if rest is not None and state.resources is not None else ()
-        if rest is None or len(changed) != 1 or (at := rest.position(changed[0])) is None:
-            return None
-        place = rest.types[at]
-        taken = self._stride(state.session, place, resources, now)
-        if taken is None or taken.said is None:
+        found = self._next_stride(state, resources, now)
+        return None if found is None else self._leap(state, resources, *found, now)
+
+    def _leap(self, state: State, resources: Resources, at: int, taken: Stride, now: float) -> Step | None:
+        if taken.said is None:
             return None
         settled = self._settled_after(state, at, taken, resources)
-        sent = State.on_the_way(state, resources, partial(state.session.standing, place.url, taken.sent, ON_THE_WAY))
+        url = taken.place.url
+        sent = State.on_the_way(state, resources, partial(state.session.standing, url, taken.sent, ON_THE_WAY))
         sent.idle_until = math.inf
         sent.steps[taken.said.acknowledgement] = Step(settled, now)
         step = Step(sent, taken.at, taken.said)
@@ -179,25 +178,30 @@ class Book:
         """The same as the long way of `aimed`, for a state at rest when at most one type has news. None: the long way
         is to be taken.
         """
-        rest = state.rest
-        if rest is None or state.resources is None:
+        if state.rest is not None and state.resources is not None and not news(state.resources, resources):
+            return self._resting(state, resources, state.session, state.rest)
+        found = self._next_stride(state, resources, now)
+        if found is None:
             return None
-        changed = news(state.resources, resources)
-        if not changed:
-            return self._resting(state, resources, state.session, rest)
-        if len(changed) > 1 or (at := rest.position(changed[0])) is None:
-            return None
-        place = rest.types[at]
-        taken = self._stride(state.session, place, resources, now)
-        if taken is None:
-            return None
-        leap = self.leap(state, resources, now)
+        at, taken = found
+        leap = self._leap(state, resources, at, taken, now)
         if leap is None:
             return self._settled_after(state, at, taken, resources)
-        standing = partial(state.session.standing, place.url, taken.aimed, ON_THE_WAY)
+        standing = partial(state.session.standing, taken.place.url, taken.aimed, ON_THE_WAY)
         aimed = State.on_the_way(state, resources, standing)
         aimed.steps[REPLY] = leap
         return aimed
+
+    def _next_stride(self, state: State, resources: Resources, now: float) -> tuple[int, Stride] | None:
+        """What is taken from a state at rest when one type has news, and the number of that type; None when it is not
+        as simple.
+        """
+        rest = state.rest
+        changed = news(state.resources, resources) if rest is not None and state.resources is not None else ()
+        if rest is None or len(changed) != 1 or (at := rest.position(changed[0])) is None:
+            return None
+        taken = self._stride(state.session, rest.types[at], resources, now)
+        return None if taken is None else (at, taken)
 
     def _settled_after(self, state: State, at: int, taken: Stride, resources: Resources) -> State:
         """At rest again, `taken` having changed where the type number `at` stands."""

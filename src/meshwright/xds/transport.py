@@ -245,8 +245,7 @@ class GrpcConnection(asyncio.Protocol):
         frames = self._http.at_once(line.stream, message)
         if not frames:
             return False
-        if message.acknowledgement:
-            self._expected = (message.answer_frame(line.stream.number), call, line, message.acknowledgement)
+        self._expect(call, line, message)
         try:
             written = os.write(self._fd, frames)
         except OSError:  # it is full, or has ended: the transport's business
@@ -254,6 +253,11 @@ class GrpcConnection(asyncio.Protocol):
         if written < len(frames):
             self._write(frames[written:])
         return True
+
+    def _expect(self, call: Call, line: Line, message: Framed) -> None:
+        """The acknowledgement of what was sent last takes the short way, whichever way that went."""
+        if message.acknowledgement:
+            self._expected = (message.answer_frame(line.stream.number), call, line, message.acknowledgement)
 
     def _gets_free(self) -> bool:
         """Whether nothing waits that would have to be sent first, so that the socket may be written to directly."""
@@ -365,6 +369,7 @@ class GrpcConnection(asyncio.Protocol):
             if self.say(running.call, running.line, message):
                 return
             self._http.send_framed(stream, message)
+            self._expect(running.call, running.line, message)
             size = message.size
         else:
             self._http.send_data(stream, prefix(len(message)) + message)

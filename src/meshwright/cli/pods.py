@@ -11,20 +11,17 @@ from meshwright.processes.client import Disconnected, RemoteError
 from meshwright.wiring.local_mesh import LocalMesh
 
 WAITING_FOR_THE_USER = frozenset({"NoImageEntry", "CreateContainerConfigError", "CrashLoopBackOff"})
-_PODS = ("", "po", "pod", "pods")
+PODS = ("po", "pod", "pods")
+DEPLOYMENTS = ("deploy", "deployment", "deployments", "deployment.apps")
+STATEFUL_SETS = ("sts", "statefulset", "statefulsets", "statefulset.apps")
+_PODS = ("", *PODS)
 _OWNERS = (
-    "deploy",
-    "deployment",
-    "deployments",
-    "deployment.apps",
+    *DEPLOYMENTS,
     "rs",
     "replicaset",
     "replicasets",
     "replicaset.apps",
-    "sts",
-    "statefulset",
-    "statefulsets",
-    "statefulset.apps",
+    *STATEFUL_SETS,
 )
 PROXY_CONTAINER = "istio-proxy"
 

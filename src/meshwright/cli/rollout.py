@@ -7,13 +7,13 @@ from typing import Any
 
 from meshwright.cli.control import ask
 from meshwright.cli.mesh_option import running_mesh
-from meshwright.cli.pods import pods
+from meshwright.cli.pods import DEPLOYMENTS, PODS, STATEFUL_SETS, pods
 
 Json = dict[str, Any]
 PLURALS: Mapping[str, str] = {
-    **dict.fromkeys(("deploy", "deployment", "deployments", "deployment.apps", "deployments.apps"), "deployments"),
-    **dict.fromkeys(("sts", "statefulset", "statefulsets", "statefulset.apps", "statefulsets.apps"), "statefulsets"),
-    **dict.fromkeys(("po", "pod", "pods"), "pods"),
+    **dict.fromkeys((*DEPLOYMENTS, "deployments.apps"), "deployments"),
+    **dict.fromkeys((*STATEFUL_SETS, "statefulsets.apps"), "statefulsets"),
+    **dict.fromkeys(PODS, "pods"),
 }
 """What people call the kinds that are waited for here."""
 REPLICAS = ("updatedReplicas", "readyReplicas", "replicas")

@@ -67,6 +67,16 @@ class DataDirectory:
         return self.upstream / "dns.sock"
 
     @property
+    def store(self) -> Path:
+        """The folder of the objects (`store.sqlite_engine`)."""
+        return self.root / "store"
+
+    @property
+    def console_token(self) -> Path:
+        """What logs in to the console."""
+        return self.root / "console-token"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from meshwright.store.engine import Records
 from meshwright.store.errors import StorageError
+from meshwright.store.sqlite_engine import FILE
 from meshwright.store.sqlite_records import SqliteRecords
 
-FILE = "objects.db"
 BUSY_SECONDS = 5.0
 
 

@@ -28,6 +28,7 @@ T = TypeVar("T")
 READERS = 3
 BUSY_SECONDS = 10
 WAITING = 1_024
+FILE = "objects.db"
 
 
 class SqliteEngine:
@@ -35,7 +36,7 @@ class SqliteEngine:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._path = folder / "objects.db"
+        self._path = folder / FILE
         self._lock = -1
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._local = threading.local()

@@ -204,7 +204,7 @@ async def serve(data_dir: Path) -> None:
     stop = stop_on_signals()
     sources = system_sources()
     fill = cluster_addresses(partial(given_in, data.root / SERVICE_ADDRESSES))
-    store = await Store.open(SqliteEngine(data.root / "store"), sources, Limits(), meaning, fill)
+    store = await Store.open(SqliteEngine(data.store), sources, Limits(), meaning, fill)
     try:
         await seed_once(store, data.root / APPLIED, run)
         mesh = LiveMesh(await machine_of(data, run))

@@ -145,7 +145,7 @@ class LocalMesh:
 
     def console_token(self) -> str:
         """What logs in to the console; "" before its first start."""
-        path = self.data.root / "console-token"
+        path = self.data.console_token
         return path.read_text().strip() if path.exists() else ""
 
     def sweep(self) -> list[str]:

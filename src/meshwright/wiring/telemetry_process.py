@@ -56,7 +56,6 @@ MESH_SOCKET = "mesh.sock"
 ADDRESS = "127.0.0.1"
 HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 FACTS_SECONDS = 1.0
-TOKEN_FILE = "console-token"  # noqa: S105 - the file's name
 ADDRESSES = "telemetry.json"  # in run/: the ports that are really used
 
 
@@ -87,7 +86,7 @@ class TelemetryProcess:
             requests=self._requests,
             news=self._news,
             ask=self.ask,
-            token=keep_token(data.root / TOKEN_FILE),
+            token=keep_token(data.console_token),
             mesh=socket.gethostname(),
             ingress=next((f"http://localhost:{each.host_port}" for each in run.forwards if each.name == "http"), ""),
             version=version("meshwright"),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from meshwright.agent.paths import PodFolder
 from meshwright.cli.report.draft import Draft
 from meshwright.telemetry.scraping import ScrapeError, scrape
 
-ADMIN = "admin.sock"
 AT_ONCE = 4
 
 
@@ -41,9 +41,10 @@ BULK = ("node", "extensions")
 def collect(report: Draft) -> str:
     """A folder for each Envoy."""
     sockets = {
-        path.parent.name: path
-        for path in sorted(report.mesh.data.pods.glob(f"*/{ADMIN}"))
-        if report.selection.pod(*_namespace_and_name(path.parent.name))
+        folder.name: path
+        for folder in sorted(report.mesh.data.pods.glob("*"))
+        if (path := PodFolder(folder).admin_socket).exists()
+        and report.selection.pod(*_namespace_and_name(folder.name))
     }
     if not sockets:
         report.miss("proxies", "there is no Envoy that fits")

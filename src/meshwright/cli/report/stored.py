@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from meshwright.cli.report.draft import Draft, counted
@@ -25,7 +24,7 @@ EVENTS = Resource("", "events")
 def collect(report: Draft) -> str:
     """One file for each kind, and the last changes with what they changed."""
     try:
-        with records_on_disk(folder(report.mesh)) as records:
+        with records_on_disk(report.mesh.data.store) as records:
             head = records.head()
             versions = records.scan(Place(), head.revision, None, MOST_OBJECTS)
             changes = records.changes(ChangeNumber(0), head.change, CHANGES)
@@ -75,15 +74,10 @@ def _warnings(report: Draft, events: Sequence[Json]) -> None:
         report.find(f"event {reason} ({counted[reason]}): {about.get('kind')} {place}: {event.get('message')}")
 
 
-def folder(mesh: LocalMesh) -> Path:
-    """Where the store of this mesh is."""
-    return mesh.data.root / "store"
-
-
 def as_list(mesh: LocalMesh) -> Json | None:
     """All objects, with their secrets, as one List; None when the store cannot be read. Not for a report."""
     try:
-        with records_on_disk(folder(mesh)) as records:
+        with records_on_disk(mesh.data.store) as records:
             versions = records.scan(Place(), records.head().revision, None, MOST_OBJECTS)
     except StorageError:
         return None
@@ -97,7 +91,7 @@ def secret_values(mesh: LocalMesh) -> tuple[list[str], set[str]]:
     import binascii
 
     try:
-        with records_on_disk(folder(mesh)) as records:
+        with records_on_disk(mesh.data.store) as records:
             at = records.head().revision
             versions = records.scan(Place(), at, None, MOST_OBJECTS)
     except StorageError:

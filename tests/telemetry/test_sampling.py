@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from meshwright.telemetry.sampling import EXACT, PER_SECOND, RECORDS, SIZES, WHOLE, Sampling
+from meshwright.telemetry.sampling import EXACT, LOOKS, PER_SECOND, RECORDS, SIZES, WHOLE, Sampling
 
 
 @contextlib.asynccontextmanager
@@ -35,20 +35,37 @@ async def told_at(rates: tuple[float, ...]) -> list[str]:
     return told
 
 
-def test_a_share_falls_at_once_and_rises_slowly() -> None:
+def records_told(rates: tuple[float, ...]) -> list[str]:
+    """The shares of lines that a proxy was told which had these rates one after another."""
+    told = asyncio.run(told_at(rates))
+    parts = [part for each in told for part in each.partition("?")[2].split("&")]
+    return [part.removeprefix(f"{RECORDS}=") for part in parts if part.startswith(RECORDS)]
+
+
+def test_a_share_falls_at_once_and_all_are_taken_again_after_a_while() -> None:
     few = PER_SECOND[RECORDS]
-    told = asyncio.run(told_at((few / 2, few, 10 * few, 11 * few, 0, 0, 0, 0, 0)))
-    shares = (WHOLE, WHOLE // 10, WHOLE // 5, 2 * WHOLE // 5, 4 * WHOLE // 5, WHOLE)
-    assert [part for each in told for part in each.partition("?")[2].split("&") if part.startswith(RECORDS)] == [
-        f"{RECORDS}={share}" for share in shares
-    ]
+    told = records_told((few / 2, few, 10 * few, 11 * few, *(0,) * LOOKS))
+    assert told == [f"{WHOLE}", f"{WHOLE // 10}", f"{WHOLE}"]
+
+
+def test_a_pause_between_two_bursts_changes_nothing() -> None:
+    few = PER_SECOND[RECORDS]
+    pause = (0.0,) * (LOOKS - 1)
+    told = records_told((10 * few, *pause, 10 * few, *pause, 10 * few, *pause, 0))
+    assert told == [f"{WHOLE // 10}", f"{WHOLE}"]
+
+
+def test_the_busiest_look_counts() -> None:
+    few = PER_SECOND[RECORDS]
+    told = records_told((40 * few, *(20 * few,) * (LOOKS - 1), 20 * few, 20 * few, *(0,) * LOOKS))
+    assert told == [f"{WHOLE // 40}", f"{WHOLE // 20}", f"{WHOLE}"]
 
 
 def test_sizes_are_taken_of_more_requests_than_lines_are_written() -> None:
     """Of all up to a bound, beyond it of few."""
     bound = EXACT[SIZES]
     much = 10 * bound
-    told = asyncio.run(told_at((bound, much, *(0,) * 14)))
+    told = asyncio.run(told_at((bound, much, *(0,) * LOOKS)))
     lines, sizes = (WHOLE * PER_SECOND[key] for key in (RECORDS, SIZES))
     assert told[0] == f"POST /runtime_modify?{RECORDS}={lines // bound}&{SIZES}={WHOLE}"
     assert told[1] == f"POST /runtime_modify?{RECORDS}={lines // much}&{SIZES}={sizes // much}"

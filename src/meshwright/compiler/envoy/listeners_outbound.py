@@ -1,7 +1,8 @@
 """What services ask of a sidecar's outbound side becomes its listeners.
 
 Each port of a service makes *claims* on listeners; a listener is built of all claims on its address and port. HTTP
-claims of a port are equal values, so a thousand HTTP services on one port make one listener that never changes.
+claims of a port are equal values, so a thousand HTTP services on one port make one listener that never changes; it
+changes once, when the first of them comes that may speak gRPC, whose messages are counted.
 """
 
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from meshwright.compiler.envoy.access_log import listener_logs
 from meshwright.compiler.envoy.listener_filters import http_inspector, tls_inspector
 from meshwright.compiler.envoy.network_filters import http_manager, tcp_proxy
 from meshwright.compiler.envoy.streams import Stream, chain
+from meshwright.compiler.features.metrics.messages import may_be_grpc
 from meshwright.compiler.names import BLACK_HOLE, HTTP_PROXY, PASSTHROUGH, VIRTUAL_OUTBOUND, outbound_listener
 from meshwright.compiler.proto import address, flag, uint
 from meshwright.compiler.resolve.endpoints import Endpoint
@@ -35,7 +37,7 @@ RAW = "raw_buffer"
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What one service port wants of the listener at `bind`:`port`. `age` decides who came first; HTTP claims on
-    the wildcard address have none, so that they are equal.
+    the wildcard address have none, so that they are equal. `grpc`: its HTTP may be gRPC.
     """
 
     bind: str
@@ -45,25 +47,28 @@ class Claim:
     age: tuple[bool, str, str, str] = (False, "", "", "")
     owner: str = ""
     origin: Origin | None = None
+    grpc: bool = False
 
 
 def claims(
     service: Service, port: ServicePort, endpoints: tuple[Endpoint, ...], streams: tuple[Stream, ...]
 ) -> tuple[Claim, ...]:
     """The listeners that one service port needs. `streams`: its connections' chains (not for plain HTTP)."""
-    routes = routes_name(service, port)
+    routes, grpc = routes_name(service, port), may_be_grpc(port.protocol)
     match shape(service, port):
         case Shape.NONE:
             return ()
         case Shape.HTTP:
-            return (Claim(WILDCARD, port.number, routes),)
+            return (Claim(WILDCARD, port.number, routes, grpc=grpc),)
         case Shape.SNIFFED | Shape.STREAM:
             ranges = tuple(one for one in service.addresses if "/" in one)
             binds = own_addresses(service)
             if service.headless:
                 binds = tuple(sorted({one.address for one in endpoints if ":" not in one.address}))
             who = str(service.meta.ref)
-            made = [Claim(bind, port.number, routes, streams, service.meta.age, who, port.origin) for bind in binds]
+            made = [
+                Claim(bind, port.number, routes, streams, service.meta.age, who, port.origin, grpc) for bind in binds
+            ]
             if ranges or not (binds or service.headless):
                 within = tuple(_within(stream, ranges) for stream in streams)
                 made.append(Claim(WILDCARD, port.number, None, within, service.meta.age, who, port.origin))
@@ -92,7 +97,8 @@ def outbound(claimed: Iterable[Claim], settings: MeshSettings) -> Built:
     listener.continue_on_listener_filters_timeout = True
     routes = next((claim.routes for claim in ordered if claim.routes is not None), None)
     if routes is not None:
-        listener.filter_chains.append(_http_chain(name, routes, settings))
+        grpc = any(claim.grpc for claim in ordered)
+        listener.filter_chains.append(_http_chain(name, routes, settings, grpc=grpc))
     findings, origins = _add_streams(listener, ordered, settings)
     if not listener.HasField("default_filter_chain"):
         listener.default_filter_chain.CopyFrom(fallthrough(settings))
@@ -101,8 +107,8 @@ def outbound(claimed: Iterable[Claim], settings: MeshSettings) -> Built:
     return Built(LISTENER, name, listener, whole + origins, findings=findings)
 
 
-def _http_chain(name: str, routes: ResourceName, settings: MeshSettings) -> FilterChain:
-    manager = http_manager(Direction.OUTBOUND, f"outbound_{name};", routes, settings)
+def _http_chain(name: str, routes: ResourceName, settings: MeshSettings, *, grpc: bool) -> FilterChain:
+    manager = http_manager(Direction.OUTBOUND, f"outbound_{name};", routes, settings, grpc=grpc)
     match = FilterChainMatch(transport_protocol=RAW, application_protocols=PLAIN_HTTP)
     return FilterChain(filter_chain_match=match, filters=[manager])
 

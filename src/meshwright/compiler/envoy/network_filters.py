@@ -19,7 +19,7 @@ from meshwright.envoyapi.envoy.extensions.filters.network.set_filter_state.v3.se
 from meshwright.envoyapi.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from meshwright.envoyapi.envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from meshwright.model.names import Milliseconds, ResourceName
-from meshwright.model.settings import MeshSettings
+from meshwright.model.settings import MeshSettings, OutboundMode
 
 SERVER = "istio-envoy"
 EARLY_BYTES = 65_536
@@ -93,7 +93,8 @@ def _request_logs(
     cluster = routes if direction is Direction.INBOUND else ""
     if not settings.metrics:
         return logs(settings)
-    counted = requests.request_metrics(side, cluster)
+    refusing = side is Side.SOURCE and settings.outbound_mode is OutboundMode.REGISTRY_ONLY
+    counted = requests.request_metrics(side, cluster, refusing=refusing)
     called = messages.message_metrics(side, long=settings.records) if grpc else ()
     recorded = requests.request_records(side) if settings.records else ()
     return (*logs(settings), *counted, *called, *recorded)

@@ -73,14 +73,12 @@ _PLACES: Mapping[Side, Mapping[str, str]] = {
 
 
 @cache
-def request_metrics(side: Side, cluster: str = "") -> tuple[AccessLog, ...]:
+def request_metrics(side: Side, cluster: str = "", *, refusing: bool = False) -> tuple[AccessLog, ...]:
     """For HTTP: the histogram of durations, which counts the requests too, and those of sizes, of a share of them
-    when they are many. `cluster`: the only one that requests of this chain go to, where that is known.
-
-    A sidecar's routes may refuse hosts that nobody knows, which the route's name tells. It is asked for where they
-    do not, too: a change of the mesh's settings would replace the loggers of every sidecar.
+    when they are many. `cluster`: the only one that requests of this chain go to, where that is known. `refusing`:
+    a sidecar's routes refuse hosts that nobody knows, which only the route's name tells.
     """
-    told = tags(side, {**_HTTP, **_ROUTE} if side is Side.SOURCE else _HTTP, cluster)
+    told = tags(side, {**_HTTP, **_ROUTE} if refusing else _HTTP, cluster)
     durations = _histogram("request_duration_milliseconds", told, Config.Histogram.Milliseconds, "%DURATION%")
     sizes = (
         _histogram("request_bytes", told, Config.Histogram.Bytes, "%DOWNSTREAM_WIRE_BYTES_RECEIVED%"),

@@ -112,6 +112,14 @@ async def product_side(mesh: Product) -> Side:
     return Side("meshwright", mesh.data.holder_socket, client, hosts, pids, admins, address)
 
 
+async def all_proxies(mesh: Product) -> tuple[int, ...]:
+    """The Envoy of every pod that has one."""
+    names = [pod["name"] for pod in (await mesh.status())["pods"]]
+    async with HolderClient.session(mesh.data.holder_socket) as holder:
+        here = {pod.pod for pod in (await holder.list()).pods}
+        return tuple([await outside_pid(holder, name, PROXY) for name in names if name in here])
+
+
 def pair_documents() -> list[Document]:
     """A client, a server, and the server's two services: HTTP/2 between the proxies by `h2UpgradePolicy`, and the
     default, which is what the application speaks.

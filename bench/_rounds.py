@@ -4,10 +4,10 @@ import asyncio
 import os
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench._load import Load, load
+from bench._load import Load, Target, load
 from bench._sandbox import Side
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -17,13 +17,21 @@ TINY = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of load. `http2`: what is spoken between the proxies."""
+    """One kind of load. `http2`: what is spoken between the proxies. `url`: what is asked for instead of the server
+    application's page.
+    """
 
     name: str
     http2: bool
     connections: int
     seconds: float
     rounds: int
+    url: str = ""
+
+    def target(self, side: Side) -> Target:
+        """What this load asks of one side."""
+        target = side.target(http2=self.http2)
+        return replace(target, url=self.url) if self.url else target
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ async def take_turns(sides: Sequence[Side], shape: Shape) -> list[Measured]:
     """Every side runs `shape.rounds` rounds; the order turns round each time, so that none is always the first."""
     measured = [Measured() for _ in sides]
     for side in sides:
-        await load(side.target(http2=shape.http2), shape.connections, 1)  # connections of the proxies, caches
+        await load(shape.target(side), shape.connections, 1)  # connections of the proxies, caches
     for number in range(shape.rounds):
         order = range(len(sides)) if number % 2 == 0 else reversed(range(len(sides)))
         for index in order:
@@ -83,7 +91,7 @@ async def take_turns(sides: Sequence[Side], shape: Shape) -> list[Measured]:
 
 async def _round(side: Side, shape: Shape) -> Round:
     before = [cpu_seconds(pid) for pid in side.proxies]
-    result = await load(side.target(http2=shape.http2), shape.connections, shape.seconds)
+    result = await load(shape.target(side), shape.connections, shape.seconds)
     spent = [cpu_seconds(pid) - start for pid, start in zip(side.proxies, before, strict=True)]
     return Round(result, tuple(one * MICROSECONDS / max(1, result.requests) for one in spent))
 
@@ -95,7 +103,13 @@ def cpu_seconds(pid: int) -> float:
 
 
 def ratio(ours: Measured, theirs: Measured, what: str) -> Ratio:
-    pairs = [one / max(other, TINY) for one, other in zip(ours.values(what), theirs.values(what), strict=True)]
+    """Round by round."""
+    return ratio_of(ours.values(what), theirs.values(what))
+
+
+def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+    """Pair by pair."""
+    pairs = [one / max(other, TINY) for one, other in zip(ours, theirs, strict=True)]
     low, middle, high = statistics.quantiles(pairs, n=4, method="inclusive")
     return Ratio(middle, low, high)
 

@@ -1,10 +1,11 @@
 """What telemetry costs: a pair of sidecars with it against a pair without, and a flood of records.
 
-`python -m bench.telemetry`; both pairs take turns in one run, and each of them runs twice in each turn: what it
-differs from itself is noise. Two figures say what telemetry costs: the throughput, and the CPU time of both proxies
-for each request, which is the steadier one where others work on the machine. Our own processes (the worker that asks
-the proxies and reads their lines, agent, control plane) are counted apart: their CPU time while both sides take
-turns, per request.
+`python -m bench.telemetry`; two meshes with it and two without take turns in one run. Each has a pair of sidecars
+with an application that costs next to nothing, which is the worst case, and Bookinfo, whose page takes five requests
+between its services. A turn of four rounds (on, off, off, on) gives one ratio; what meshes with the same setting
+differ from each other is noise. Two figures say what telemetry costs: the throughput, and the CPU time of all proxies
+for each request. Our own processes (the worker that asks the proxies and reads their lines, agent, control plane) are
+counted apart: their CPU time while all take turns, per request.
 
 The flood writes lines into a proxy's `requests.log` as a proxy would that has so many requests; meanwhile changes are
 pushed, and the worker's memory, CPU and the file's size are watched.
@@ -15,16 +16,16 @@ import contextlib
 import statistics
 import sys
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bench._load import generator
 from bench._memory import OWN, processes, sizes_of
-from bench._product import Document, Product, pair_documents, product, product_side
-from bench._rounds import MICROSECONDS, Measured, Shape, answers, cpu_seconds, ratio, take_turns
+from bench._product import Document, Product, all_proxies, pair_documents, product, product_side
+from bench._rounds import MICROSECONDS, Measured, Shape, answers, cpu_seconds, ratio, ratio_of, take_turns
 from bench._running import until_stopped
 from bench._sandbox import HTTP2_HOST, Side
 from meshwright.processes.client import connected
@@ -35,9 +36,9 @@ LINES_PER_SECOND, PAUSE = 50_000, 0.02
 FLOOD_ROUNDS, CHANGES = 6, 5
 WORKER = "telemetry_process"
 SHAPES = (
-    Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=1, rounds=30),
-    Shape("16 connections, HTTP/1.1 between the proxies", http2=False, connections=16, seconds=1, rounds=30),
-    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=30),
+    Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=1, rounds=40),
+    Shape("16 connections, HTTP/1.1 between the proxies", http2=False, connections=16, seconds=1, rounds=40),
+    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=40),
 )
 OFF: Document = {
     "apiVersion": "v1",
@@ -45,59 +46,82 @@ OFF: Document = {
     "metadata": {"name": "istio", "namespace": "istio-system"},
     "data": {"mesh": "defaultProviders: {metrics: []}\n"},
 }
+BOOKINFO = Path(__file__).resolve().parents[1] / "samples/bookinfo/platform/kube/bookinfo.yaml"
+PAGE = Shape(
+    "Bookinfo's page, 16 connections",
+    http2=False,
+    connections=16,
+    seconds=2,
+    rounds=20,
+    url="http://productpage.default.svc.cluster.local:9080/productpage",
+)
+ORDER = (True, False, False, True)
 
 
 async def measure() -> None:
-    """Throughput first, then the flood on the pair that has telemetry."""
+    """Throughput first, then the flood on a pair that has telemetry."""
     began = time.monotonic()
     print(f"load: {generator()}; server application: an Envoy that answers 1 KiB")
-    async with product([], pair_documents()) as on, product([], [*pair_documents(), OFF]) as off:
-        sides = (await product_side(on), await product_side(off))
-        own = tuple([one.pid for one in processes(mesh.data) if one.kind == OWN] for mesh in (on, off))
+    async with AsyncExitStack() as stack:
+        meshes = [
+            await stack.enter_async_context(product([BOOKINFO], [*pair_documents(), *([] if is_on else [OFF])]))
+            for is_on in ORDER
+        ]
+        sides = [await product_side(mesh) for mesh in meshes]
+        own = [[one.pid for one in processes(mesh.data) if one.kind == OWN] for mesh in meshes]
         for side in sides:
             for http2 in (True, False):
                 await answers(side, http2=http2)
         for shape in SHAPES:
-            before = [sum(map(cpu_seconds, pids)) for pids in own]
-            with_it, without = await _in_turns(sides, shape)
-            spent = [sum(map(cpu_seconds, pids)) - start for pids, start in zip(own, before, strict=True)]
-            own_on, own_off = (
-                MICROSECONDS * cpu / max(1, side.requests)
-                for cpu, side in zip(spent, (with_it, without), strict=True)
-            )
-            print(f"  {'our processes':15} on {own_on:9.1f}  off {own_off:9.1f}  CPU us/request")
-            if with_it.failed or without.failed:
-                print(f"  failed requests: on {with_it.failed}, off {without.failed}")
-        await _flooded(on)
+            await _in_turns(sides, shape, own)
+        whole = [replace(side, proxies=await all_proxies(mesh)) for side, mesh in zip(sides, meshes, strict=True)]
+        await _in_turns(whole, PAGE, own)
+        await _flooded(meshes[0])
     print(f"took {time.monotonic() - began:.0f} s")
 
 
-async def _in_turns(sides: tuple[Side, Side], shape: Shape) -> tuple[Measured, Measured]:
-    """Each side twice in each turn, never twice in a row within one: that gives two pairs, and what a side differs
-    from itself under the same conditions, which is noise.
-    """
-    on, off, on_again, off_again = await take_turns((*sides, *sides), shape)
-    with_it, without = Measured(on.rounds + on_again.rounds), Measured(off.rounds + off_again.rounds)
-    print(f"\n{shape.name}: {len(with_it.rounds)} pairs of rounds of {shape.seconds:g} s, medians")
+async def _in_turns(sides: Sequence[Side], shape: Shape, own: Sequence[Sequence[int]]) -> None:
+    """`own`: our own processes of each mesh."""
+    before = [sum(map(cpu_seconds, pids)) for pids in own]
+    measured = await take_turns(sides, shape)
+    spent = [sum(map(cpu_seconds, pids)) - start for pids, start in zip(own, before, strict=True)]
+    _print(shape, measured, spent)
+
+
+def _print(shape: Shape, measured: Sequence[Measured], own: Sequence[float]) -> None:
+    """`own`: CPU seconds of our own processes of each mesh."""
+    with_it, without = (
+        [one for one, is_on in zip(measured, ORDER, strict=True) if is_on is wanted] for wanted in (True, False)
+    )
+    on, off = (Measured([one for side in sides for one in side.rounds]) for sides in (with_it, without))
+    print(f"\n{shape.name}: {shape.rounds} turns of 4 rounds of {shape.seconds:g} s, medians")
     for what, label in LABELS.items():
-        _print_ratio(what, label, with_it, without)
-    for name, first, second in (("on", on, on_again), ("off", off, off_again)):
+        found = ratio_of(_sums(with_it, what), _sums(without, what))
+        print(
+            f"  {label:15} on {on.median(what):9.1f}  off {off.median(what):9.1f}  ratio {found.median:.3f}"
+            f"  quartiles {found.low:.3f} .. {found.high:.3f}"
+            + (f"  goal >= {GOAL}: {'reached' if found.median >= GOAL else 'MISSED'}" if what == "rate" else "")
+        )
+    for name, (first, second) in (("on", with_it), ("off", without)):
         noise = ", ".join(
             f"{LABELS[what]} {found.median:.3f} ({found.low:.3f} .. {found.high:.3f})"
             for what in ("rate", "cpu")
             for found in [ratio(second, first, what)]
         )
-        print(f"  noise: {name} to itself, {noise}")
-    return with_it, without
+        print(f"  noise: {name} to {name}, {noise}")
+    spent = {
+        wanted: MICROSECONDS * sum(cpu for cpu, is_on in zip(own, ORDER, strict=True) if is_on is wanted)
+        for wanted in (True, False)
+    }
+    own_on, own_off = spent[True] / max(1, on.requests), spent[False] / max(1, off.requests)
+    print(f"  {'our processes':15} on {own_on:9.1f}  off {own_off:9.1f}  CPU us/request")
+    if on.failed or off.failed:
+        print(f"  failed requests: on {on.failed}, off {off.failed}")
 
 
-def _print_ratio(what: str, label: str, with_it: Measured, without: Measured) -> None:
-    found = ratio(with_it, without, what)
-    print(
-        f"  {label:15} on {with_it.median(what):9.1f}  off {without.median(what):9.1f}  ratio {found.median:.3f}"
-        f"  quartiles {found.low:.3f} .. {found.high:.3f}"
-        + (f"  goal >= {GOAL}: {'reached' if found.median >= GOAL else 'MISSED'}" if what == "rate" else "")
-    )
+def _sums(sides: Sequence[Measured], what: str) -> list[float]:
+    """Of all sides together, turn by turn."""
+    return [sum(values) for values in zip(*(side.values(what) for side in sides), strict=True)]
 
 
 @dataclass(slots=True)

@@ -7,11 +7,10 @@ import msgspec
 from starlette.responses import Response
 
 from meshwright.apiserver import bodies
-from meshwright.apiserver.admission import check_header, check_uid, sent_revision
+from meshwright.apiserver.admission import check_header
 from meshwright.apiserver.failure import (
     FieldError,
     bad_request,
-    changed_meanwhile,
     invalid,
     method_not_allowed,
     raise_for_store,
@@ -24,7 +23,6 @@ from meshwright.apiserver.schemas import SCALE
 from meshwright.apiserver.simple_patches import merge_patch
 from meshwright.apiserver.values import Json, dig, is_list, is_map, map_of, metadata_of
 from meshwright.apiserver.writing import (
-    ATTEMPTS,
     Change,
     Job,
     as_object,
@@ -33,9 +31,11 @@ from meshwright.apiserver.writing import (
     patch_type,
     read_object,
     respond,
+    written,
 )
-from meshwright.store.errors import ConflictError, StoreError
+from meshwright.store.errors import StoreError
 from meshwright.store.names import Owner
+from meshwright.store.version import Version
 from meshwright.store.writes import UpdateStatus
 
 # ------------------------------------------------------------ status
@@ -45,29 +45,16 @@ async def write_status(job: Job) -> Response:
     """PUT or PATCH of `status`: nothing else of the object changes, and conditions of others stay."""
     change = await _status_change(job)
     target = job.target
-    for attempt in range(ATTEMPTS):
-        try:
-            current = await job.api.store.get(key_of(target))
-            value = change(Renderer.of(target, WHOLE).value(current))
-            named = sent_revision(value)
-            check_uid(value, current.uid, target)
-            if named and named != str(current.revision):
-                raise changed_meanwhile(target.about)
-            status: object = value.get("status", {})
-            if not is_map(status):
-                raise invalid(
-                    target.row.kind, target.about, [FieldError("status", "Invalid value: must be an object")]
-                )
-            _check_conditions(job, status)
-            write = UpdateStatus(current.key, status, Owner(job.options.manager), current.revision, current.uid)
-            version = await commit(job, write)
-            return respond(job, version, [], HTTPStatus.OK, current)
-        except ConflictError as error:
-            if attempt == ATTEMPTS - 1:
-                raise_for_store(error, target.about)
-        except StoreError as error:
-            raise_for_store(error, target.about)
-    raise changed_meanwhile(target.about)
+
+    async def once(current: Version, value: Json) -> Response:
+        status: object = value.get("status", {})
+        if not is_map(status):
+            raise invalid(target.row.kind, target.about, [FieldError("status", "Invalid value: must be an object")])
+        _check_conditions(job, status)
+        write = UpdateStatus(current.key, status, Owner(job.options.manager), current.revision, current.uid)
+        return respond(job, await commit(job, write), [], HTTPStatus.OK, current)
+
+    return await written(job, change, once, WHOLE)
 
 
 async def _status_change(job: Job) -> Change:

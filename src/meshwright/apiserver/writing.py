@@ -1,6 +1,6 @@
 """POST, PUT and PATCH of objects, with optimistic concurrency, dry runs and owners of fields."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +24,7 @@ from meshwright.apiserver.failure import (
     raise_for_store,
 )
 from meshwright.apiserver.managed_fields import Writer, after_update
-from meshwright.apiserver.negotiation import check_body_type, media_type, wanted
+from meshwright.apiserver.negotiation import Wanted, check_body_type, media_type, wanted
 from meshwright.apiserver.options import Strictness, Target, WriteOptions, write_options
 from meshwright.apiserver.reading import key_of
 from meshwright.apiserver.rendering import Renderer
@@ -176,19 +176,31 @@ async def change_object(job: Job, change: Change, twice: list[str] | None = None
 
     `owned`: the change keeps managedFields itself.
     """
+
+    async def once(current: Version, value: Json) -> Response:
+        admitted = _changed(job, value, current, twice or [], owned=owned)
+        version = await commit(job, Update(current.key, admitted.value, current.revision, current.uid))
+        return respond(job, version, admitted.warnings, HTTPStatus.OK, current)
+
+    return await written(job, change, once, wanted(""))
+
+
+async def written(
+    job: Job, change: Change, once: Callable[[Version, Json], Awaitable[Response]], form: Wanted
+) -> Response:
+    """What `once` answers, which writes what `change` made of the object as it is (rendered in this form). It is
+    read and changed again when others wrote in between and the client named no version.
+    """
     target = job.target
     for attempt in range(ATTEMPTS):
         try:
             current = await job.api.store.get(key_of(target))
-            value = change(Renderer.of(target, wanted("")).value(current))
+            value = change(Renderer.of(target, form).value(current))
             named = sent_revision(value)
             check_uid(value, current.uid, target)
             if named and named != str(current.revision):
                 raise changed_meanwhile(target.about)
-            admitted = _changed(job, value, current, twice or [], owned=owned)
-            update = Update(current.key, admitted.value, current.revision, current.uid)
-            version = await commit(job, update)
-            return respond(job, version, admitted.warnings, HTTPStatus.OK, current)
+            return await once(current, value)
         except ConflictError as error:
             if attempt == ATTEMPTS - 1:
                 raise_for_store(error, target.about)

@@ -101,13 +101,7 @@ class Children:
 
     def reap(self) -> None:
         """Collect every process that has ended; call it at SIGCHLD."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in procfs.ended_children():
             self._note(pid, Exit.of(status))
 
     def _note(self, pid: int, ended: Exit) -> None:

@@ -75,6 +75,18 @@ def parent_of(pid: int) -> int | None:
     return None if fields is None else int(fields[1])
 
 
+def ended_children() -> Iterator[tuple[int, int]]:
+    """Collects every child that has ended, with its wait status; to be asked at SIGCHLD."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status
+
+
 def pids() -> Iterator[int]:
     """Every pid that /proc lists now."""
     for name in os.listdir("/proc"):  # noqa: PTH208 - names, cheaply

@@ -80,13 +80,7 @@ class Supervisor:
             self._restart()
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in procfs.ended_children():
             for child in self._children:
                 if child.process is not None and child.process.pid == pid:
                     self._note_end(child, status)

@@ -1,6 +1,7 @@
 """One mesh with Bookinfo and one Chromium for all tests of the page."""
 
 import http.client
+import re
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -122,6 +123,24 @@ def violations(page: Page) -> list[str]:
     return [f"{each['id']}: {node['html']}" for each in found["violations"] for node in each["nodes"]]
 
 
+def english(page: Page) -> list[str]:
+    """Three English words in a row that a page in another language shows or reads out; code does not count."""
+    texts: list[str] = page.evaluate(TEXTS)
+    return [text for text in texts if re.search(r"\b[A-Za-z]?[a-z']+[,:;]? [a-z']+[,:;]? [a-z']+\b", text)]
+
+
+TEXTS = """() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    const here = walker.currentNode.parentElement;
+    if (!here.closest("code, pre, script, [hidden]")) found.push(walker.currentNode.textContent.trim());
+  }
+  for (const each of document.querySelectorAll("[title], [aria-label]")) {
+    if (!each.closest("[hidden]")) found.push(each.getAttribute("title"), each.getAttribute("aria-label"));
+  }
+  return found.filter(Boolean);
+}"""
 HOST = "productpage.default.svc.cluster.local"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import HANG, Console, address_of, new_page, origin_of, violations, visit, wait
+from tests.browser.conftest import HANG, Console, address_of, english, new_page, origin_of, violations, visit, wait
 from tests.live.mesh import Mesh
 
 GATEWAY = "istio-system/istio-ingressgateway"
@@ -235,6 +236,14 @@ def test_chinese(chromium: Browser, bookinfo: Mesh) -> None:
         open_edge(page, PRODUCTPAGE)
         expect(page.locator("#panel")).to_contain_text("最近的请求")
         expect(page.locator("#panel")).to_contain_text("双向 TLS")
+        page.locator("#requests > tr").first.get_by_role("button").click()
+        expect(page.locator(".steps")).to_contain_text("全部条件成立", timeout=HANG)
+        for button in page.locator(".change-list").get_by_role("button", name="差异").all():
+            button.click()
+        expect(page.locator(".diff").first).to_be_visible(timeout=HANG)
+        page.locator(".change-list").get_by_role("button", name="撤销").first.click()
+        assert english(page) == []
+        page.keyboard.press("Escape")
         page.select_option("#language", "en")
         expect(page.locator("#panel")).to_contain_text("Last requests")
         assert made.complaints == []
@@ -295,6 +304,45 @@ def test_a_killed_worker_comes_back_and_the_page_with_it(chromium: Browser, book
         assert alien == []
     finally:
         page.context.close()
+
+
+def test_a_stopped_worker_is_no_live_picture(chromium: Browser, bookinfo: Mesh) -> None:
+    """Stopped, not dead: the connection stays open and nothing comes."""
+    visit(bookinfo, 4)
+    made = new_page(chromium)
+    page = made.page
+    worker = json.loads((bookinfo.data / "run" / "supervisor.json").read_text())["children"]["telemetry"]["pid"]
+    try:
+        page.goto(address_of(bookinfo))
+        page.wait_for_selector(f"[data-label='{PRODUCTPAGE}'] rect")
+        expect(page.locator("#live")).to_have_text("Live")
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            expect(page.locator("#live")).to_have_text("Connection lost", timeout=HANG)
+            expect(page.locator("#notice")).to_contain_text("what you see is from then")
+            expect(page.locator("#work")).to_have_class(re.compile("stale"))
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        expect(page.locator("#live")).to_have_text("Live", timeout=HANG)
+        visit(bookinfo, 5)
+        wait(page, lambda: count_of(page, PRODUCTPAGE) >= 5, "new traffic is shown")
+    finally:
+        page.context.close()
+
+
+def test_a_stopped_control_plane_is_told_and_the_graph_goes_on(console: Console, bookinfo: Mesh) -> None:
+    page = console.page
+    plane = json.loads((bookinfo.data / "run" / "supervisor.json").read_text())["children"]["control-plane"]["pid"]
+    os.kill(plane, signal.SIGSTOP)
+    try:
+        expect(page.locator("#notice")).to_contain_text("The control plane does not answer", timeout=HANG)
+        expect(page.locator("#live")).to_have_text("Live")
+        before = count_of(page, PRODUCTPAGE)
+        visit(bookinfo, 5)
+        wait(page, lambda: count_of(page, PRODUCTPAGE) >= before + 5, "new traffic is shown")
+    finally:
+        os.kill(plane, signal.SIGCONT)
+    expect(page.locator("#notice")).to_be_empty(timeout=HANG)
 
 
 @pytest.mark.parametrize("typed", ["the token", "the whole address"])

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import HANG, Console, new_page, violations, wait
+from meshwright.wiring.sentences import CHANGES, INSTEAD, WITHHELD
+from tests.browser.conftest import HANG, Console, english, new_page, violations, wait
 from tests.browser.values import Json, Values, change, edge, graph, node
 
 GATEWAY = "istio-system/istio-ingressgateway"
@@ -88,7 +89,63 @@ def test_receipts_in_words(small: Console, values: Values) -> None:
     )
     page.locator("[data-change='3']").get_by_role("button", name="Undo").click()
     page.click("#undo-yes")
-    expect(page.locator("#said")).to_contain_text("Change 3 is not undone: change 3 cannot be undone: v3 was changed")
+    why = "cannot undo 3: VirtualService default/v3: spec.http changed since"
+    expect(page.locator("#said")).to_contain_text(f"Change 3 is not undone: {why}")
+
+
+def test_receipts_and_refusals_in_chinese(chromium: Browser, values: Values) -> None:
+    """What the mesh says comes as values: no English sentence is left."""
+    kept = WITHHELD.say("subset-kept", object="v7", subset="v1", host="reviews")
+    instead = INSTEAD.say("instead-own-route")
+    waits = WITHHELD.say("withheld", object="v6", subset="v1", host="reviews", instead=instead)
+    undone = {"message": "undo 3", "said": CHANGES.say("change-undo", change=3).as_json()}
+    held = [{"withheld": [str(each)], "withheld_said": [each.as_json()]} for each in (kept, waits)]
+    values.changes = [
+        {**change(7, live=True, affected=0, milliseconds=1.0, **held[0]), **undone},
+        change(6, milliseconds=1.0, waiting=["b.default"], **held[1]),
+        change(5, waiting=["c.default"], steps=["servers take both"], stages=["opening"]),
+        change(4, steps=["clients follow"], stages=["moving"]),
+        change(3, refused=["a.default"], absent=["d.default"], milliseconds=9.0),
+        change(2, live=True, absent=["d.default"], milliseconds=9.0),
+        change(1, live=True, affected=0, milliseconds=1.0),
+    ]
+    made = new_page(chromium, locale="zh-CN")
+    page = made.page
+    try:
+        page.goto(values.url)
+        expect(page.locator(".receipt")).to_have_text(
+            [
+                "v7：reviews 的子集 v1 已没有定义；只要此路由需要，就保持原样",
+                (
+                    "v6：未生效：reviews 的子集 v1 没有定义；继续使用服务自己的路由；"
+                    "目前在 2/3 个代理上生效，仍在等待：b.default"
+                ),
+                "尚未生效：TLS 模式分步变更，当前：服务端同时接受两种方式；仍在等待：c.default",
+                "尚未生效：TLS 模式分步变更，当前：客户端随后切换",
+                "被 1/3 个代理拒绝：a.default；未连接：d.default",
+                "已在 2/3 个代理上生效，用时 9 ms；未连接：d.default",
+                "没有代理受影响",
+            ],
+            timeout=HANG,
+        )
+        expect(page.locator("[data-change='7']")).to_contain_text("撤销变更 3")
+        page.locator("[data-change='3']").get_by_role("button", name="撤销").click()
+        page.click("#undo-yes")
+        expect(page.locator("#said")).to_contain_text(
+            "变更 3 未能撤销：无法撤销变更 3：VirtualService default/v3 的 spec.http"
+        )
+        assert english(page) == []
+        values.away = True
+        page.locator("[data-change='3']").get_by_role("button", name="差异").click()
+        expect(page.locator("[data-change='3'] .below")).to_have_text("操作失败：控制平面无响应", timeout=HANG)
+        assert english(page) == []
+        assert values.server is not None
+        values.server.should_exit = True
+        expect(page.locator("#live")).to_have_text("连接已断开", timeout=HANG)
+        page.locator("[data-change='2']").get_by_role("button", name="差异").click()
+        expect(page.locator("[data-change='2'] .below")).to_have_text("操作失败：控制台无响应", timeout=HANG)
+    finally:
+        page.context.close()
 
 
 def test_texts_of_others_are_text(small: Console, values: Values) -> None:

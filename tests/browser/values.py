@@ -13,6 +13,7 @@ import uvicorn
 from meshwright.asynctools.latest import Latest
 from meshwright.console.application import application
 from meshwright.console.seams import MeshAwayError, MeshRefusesError, Seams, Wanted
+from meshwright.wiring.sentences import REFUSALS
 
 TOKEN = "t" * 32
 WINDOW = 30
@@ -98,7 +99,9 @@ class Values:
         if self.away:
             raise MeshAwayError("the control plane does not answer")
         if operation == "undo":
-            raise MeshRefusesError(f"change {fields['change']} cannot be undone: v3 was changed since")
+            since = REFUSALS.say("changed-since", object="VirtualService default/v3", paths=("spec.http",))
+            said = REFUSALS.say("undo-conflicts", change=fields["change"], conflicts=(since,))
+            raise MeshRefusesError(str(said), said.as_json())
         if operation == "visitors":
             self.visitors = fields["wanted"] == "on" if fields["wanted"] else self.visitors
             return {"on": self.visitors}

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -29,7 +29,7 @@ HEADERS = {
     "cache-control": "no-store",
 }
 LONGEST_BODY = 64 * 1024
-PING_SECONDS = 10.0
+PING_SECONDS = 2.0  # a page that hears nothing for 5.5 s (api.js) takes this process to be stopped
 MOST_REQUESTS = 200
 MOST_WINDOW = 24 * 3600  # seconds
 Handler = Callable[[Request], Awaitable[Response]]
@@ -56,9 +56,10 @@ def application(seams: Seams) -> Starlette:
     )
 
 
-def problem(status: int, code: str, detail: str) -> Response:
-    """A failure as application/problem+json."""
+def problem(status: int, code: str, detail: str, said: Mapping[str, Any] | None = None) -> Response:
+    """A failure as application/problem+json; `said` is the detail as {key, values} for pages in other languages."""
     body = {"type": "about:blank", "status": status, "code": code, "detail": detail}
+    body |= {} if said is None else {"said": said}
     return JSONResponse(body, status, HEADERS, "application/problem+json")
 
 
@@ -82,7 +83,7 @@ class _Pages:
             except MeshAwayError as error:
                 return problem(503, "mesh-away", str(error))
             except MeshRefusesError as error:
-                return problem(409, "refused", str(error))
+                return problem(409, "refused", str(error), error.said)
 
         return answer
 

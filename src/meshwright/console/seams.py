@@ -1,6 +1,6 @@
 """What the console is handed: where its values come from, and who answers its questions."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,13 @@ class MeshAwayError(Exception):
 
 
 class MeshRefusesError(Exception):
-    """The control plane does not do that; the text says why."""
+    """The control plane does not do that; the text says why, and `said` the same as {key, values} (None: only the
+    text is there).
+    """
+
+    def __init__(self, text: str, said: Mapping[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.said = said
 
 
 @dataclass(frozen=True, slots=True)

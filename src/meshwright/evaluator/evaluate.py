@@ -17,11 +17,13 @@ from meshwright.envoyapi.google.protobuf.any_pb2 import Any
 from meshwright.evaluator import actions, listeners, routes, words
 from meshwright.evaluator.clusters import PLAIN, Endpoint, endpoints
 from meshwright.evaluator.configuration import Configuration
+from meshwright.evaluator.sentences import say
 from meshwright.evaluator.servers import HTTP_FILTER, trouble
 from meshwright.evaluator.values import Answer, Application, Call, Destination, MeshView, Outcome, Step, Verdict
 from meshwright.model.names import CLUSTER, ENDPOINTS, LISTENER, ROUTES, ProxyName
 from meshwright.model.origin import Origin
 from meshwright.model.proxy import Interception, Role
+from meshwright.model.sentence import Sentence
 
 M = TypeVar("M", bound=Message)
 TCP_FILTER = "envoy.filters.network.tcp_proxy"
@@ -67,10 +69,10 @@ class _Walk:
     call: Call
     steps: list[Step] = field(default_factory=list[Step])
 
-    def _say(self, stage: str, name: str, verdict: Verdict, why: str, origin: Origin | None = None) -> None:
+    def _say(self, stage: str, name: str, verdict: Verdict, why: Sentence, origin: Origin | None = None) -> None:
         self.steps.append(Step(stage, name, verdict, why, origin))
 
-    def _fail(self, stage: str, name: str, why: str, status: int | None = None) -> Answer:
+    def _fail(self, stage: str, name: str, why: Sentence, status: int | None = None) -> Answer:
         self._say(stage, name, Verdict.MISSING, why)
         return Answer(Outcome.FAIL, status)
 
@@ -80,11 +82,12 @@ class _Walk:
         """The caller's bytes go as they are to an endpoint of the service, or to the address itself."""
         where = f"{self.call.address}:{self.call.port}"
         found = self.mesh.services.get(where, (where,))
-        self._say("caller", "no proxy", Verdict.APPLIED, "the caller has no proxy: what it sends goes as it is")
+        self._say("caller", "no proxy", Verdict.APPLIED, say("no-proxy"))
         made = Destination("", routes.without_port(self.call.host), "", self.call.port, 100)
         if not found:
-            self._say("service", where, Verdict.MISSING, "it has no endpoint that is ready")
-            return Answer(Outcome.FAIL, destinations=(replace(made, problem="it has no endpoint that is ready"),))
+            why = say("no-endpoint")
+            self._say("service", where, Verdict.MISSING, why)
+            return Answer(Outcome.FAIL, destinations=(replace(made, problem=str(why)),))
         return _sum_up([self._delivered(made, [_plain(each) for each in found])])
 
     # ------------------------------------------------------------ listener
@@ -94,12 +97,12 @@ class _Walk:
         connection = self._connection()
         listener = self._listener(configuration, connection)
         if listener is None:
-            return self._fail("listener", f"port {self.call.port}", "no listener takes this port")
+            return self._fail("listener", f"port {self.call.port}", say("no-listener"))
         chosen = listeners.choose(listener, connection)
         origin = configuration.origin(LISTENER, listener.name, chosen.place)
         self._say("listener", listener.name, Verdict.MATCHED, words.listener(self.call), origin)
         if chosen.chain is None:
-            return self._fail("filter chain", listener.name, "no filter chain takes this connection: it is closed")
+            return self._fail("filter chain", listener.name, say("no-chain"))
         return self._in_chain(configuration, chosen.chain, origin)
 
     def _connection(self) -> listeners.Connection:
@@ -127,7 +130,7 @@ class _Walk:
                 return self._http(configuration, manager, origin)
             if each.name == TCP_FILTER:
                 return self._stream(configuration, chain, _unpacked(each.typed_config, TcpProxy()), origin)
-        return self._fail("filter chain", chain.name, "nothing in this chain forwards")
+        return self._fail("filter chain", chain.name, say("forwards-nothing"))
 
     # ------------------------------------------------------------ connections
 
@@ -146,35 +149,34 @@ class _Walk:
     def _http(self, configuration: Configuration, manager: HttpConnectionManager, opened: Origin | None) -> Answer:
         """`opened`: who wrote the port, for a gateway's."""
         if not self.call.is_http:
-            self._say("protocol", manager.stat_prefix, Verdict.REFUSED, "this port is for HTTP, and this is not HTTP")
+            self._say("protocol", manager.stat_prefix, Verdict.REFUSED, say("not-http"))
             return Answer(Outcome.FAIL)
         if manager.normalize_path.value:
             self.call = replace(self.call, path=routes.normalized(self.call.path))
         name = manager.rds.route_config_name
         known = configuration.routes(name)
         if known is None:
-            return self._fail("routes", name, "the proxy has no routes of this name", NO_ROUTE)
+            return self._fail("routes", name, say("no-routes"), NO_ROUTE)
         return self._in_routes(configuration, known, opened)
 
     def _in_routes(self, configuration: Configuration, known: RouteConfiguration, opened: Origin | None) -> Answer:
         virtual, domain = routes.virtual_host(known, self.call.host)
         if virtual is None:
-            return self._fail("virtual host", known.name, f"no virtual host serves {self.call.host}", NO_ROUTE)
+            return self._fail("virtual host", known.name, say("no-virtual-host", host=self.call.host), NO_ROUTE)
         at = _Place(configuration, known.name, f"virtual_hosts[{virtual.name}]")
         if virtual.require_tls == VirtualHost.ALL and not self.call.encrypted:
-            why = f"plain HTTP is answered with {MOVED}, to the same at https"
+            why = say("to-https", status=MOVED)
             self._say("https redirect", virtual.name, Verdict.APPLIED, why, opened)
             return Answer(Outcome.RESPOND, MOVED)
         self._say("virtual host", virtual.name, Verdict.MATCHED, words.domain(self.call.host, domain), at.origin())
         for each in routes.tried(virtual, self.call):
             name, here = each.route.name or f"rule {each.index}", at.inside(f"routes[{each.index}]")
-            if each.why:
+            if each.why is not None:
                 self._say("route", name, Verdict.SKIPPED, each.why, here.origin())
                 continue
             self._say("route", name, Verdict.MATCHED, words.taken(each.route), here.origin())
             return self._act(configuration, each.route, here)
-        why = "no rule takes this request, and there is none for the rest"
-        return self._fail("route", virtual.name, why, NO_ROUTE)
+        return self._fail("route", virtual.name, say("no-rule"), NO_ROUTE)
 
     def _act(self, configuration: Configuration, route: Route, at: _Place) -> Answer:
         found = actions.faults(route)
@@ -194,14 +196,14 @@ class _Walk:
 
     def _redirect(self, route: Route, at: _Place) -> Answer:
         status = actions.REDIRECT_CODES[route.redirect.response_code]
-        why = f"the answer is {status}, to {actions.location(route, self.call)}"
+        why = say("redirects", status=status, location=actions.location(route, self.call))
         self._say("redirect", str(status), Verdict.APPLIED, why, at.origin("redirect"))
         return Answer(Outcome.RESPOND, status)
 
     def _respond(self, route: Route, at: _Place) -> Answer:
         """A direct response without an author is the mesh's own: nothing may be sent there."""
         status, origin = route.direct_response.status, at.origin("direct_response")
-        self._say("direct response", str(status), Verdict.APPLIED, f"the proxy answers {status}", origin)
+        self._say("direct response", str(status), Verdict.APPLIED, say("answers", status=status), origin)
         return Answer(Outcome.FAIL if origin is None else Outcome.RESPOND, status)
 
     def _forward(self, configuration: Configuration, route: Route, at: _Place) -> Answer:
@@ -211,7 +213,8 @@ class _Walk:
         total = sum(share.weight for share in shares)
         made: list[Destination] = []
         for share in shares:
-            why = f"{share.weight} of {total} requests" if len(shares) > 1 else "all of these requests"
+            is_part = len(shares) > 1
+            why = say("share", weight=share.weight, total=total) if is_part else say("all-requests")
             self._say("destination", share.cluster, Verdict.MATCHED, why, at.origin(share.place))
             made.append(self._to(configuration, share.cluster, share.weight))
         return replace(
@@ -227,17 +230,17 @@ class _Walk:
         action = route.route
         timeout, retries = actions.timeout_ms(action), actions.retries(action)
         if timeout is not None:
-            why = f"the whole answer must come within {timeout} ms"
+            why = say("timeout", milliseconds=timeout)
             self._say("timeout", f"{timeout} ms", Verdict.APPLIED, why, at.author("route.timeout"))
         if retries:
-            why = f"up to {retries} more attempts on {action.retry_policy.retry_on}"
+            why = say("retries", count=retries, conditions=action.retry_policy.retry_on)
             self._say("retries", str(retries), Verdict.APPLIED, why, at.author("route.retry_policy"))
         rewrite = actions.rewritten(route, self.call)
         if rewrite is not None:
             author = at.author("route.prefix_rewrite") or at.origin()
             self._say("rewrite", rewrite.path or rewrite.host, Verdict.APPLIED, words.rewritten(rewrite), author)
         for index, mirror in enumerate(actions.mirrors(action)):
-            why = f"{mirror.percentage:g}% are copied there; answers to copies are thrown away"
+            why = say("mirror", share=f"{mirror.percentage:g}")
             place = f"route.request_mirror_policies[{index}]"
             self._say("mirror", mirror.cluster, Verdict.APPLIED, why, at.origin(place))
 
@@ -251,20 +254,21 @@ class _Walk:
         )
         cluster = configuration.cluster(name)
         if cluster is None:
-            return self._missing(made, f"there is no cluster {name}: the destination does not exist", None)
+            return self._missing(made, say("no-cluster", name=name), None)
         ends = list(endpoints(configuration, cluster, self.call))
         origin = configuration.origin(ENDPOINTS, name) or configuration.origin(CLUSTER, name)
         if not ends:
-            why = "it has no endpoint that is ready" if name.startswith("outbound") else "it leads nowhere"
+            why = say("no-endpoint" if name.startswith("outbound") else "leads-nowhere")
             return self._missing(made, why, origin)
-        shown = ", ".join(map(str, ends[:5]))
-        why = f"one endpoint: {shown}" if len(ends) == 1 else f"{len(ends)} endpoints: {shown}"
+        shown = tuple(map(str, ends[:5]))
+        one = len(ends) == 1
+        why = say("one-endpoint", endpoints=shown) if one else say("endpoints", count=len(ends), endpoints=shown)
         self._say("cluster", name, Verdict.MATCHED, why, origin)
         return self._delivered(made, ends, configuration.author(CLUSTER, name, "transport_socket"))
 
-    def _missing(self, made: Destination, why: str, origin: Origin | None) -> Destination:
+    def _missing(self, made: Destination, why: Sentence, origin: Origin | None) -> Destination:
         self._say("cluster", made.cluster, Verdict.MISSING, why, origin)
-        return replace(made, problem=why, status=NO_UPSTREAM if self.call.is_http else None)
+        return replace(made, problem=str(why), status=NO_UPSTREAM if self.call.is_http else None)
 
     def _delivered(self, made: Destination, ends: list[Endpoint], origin: Origin | None = None) -> Destination:
         """Whether the pods behind the endpoints take it; it fails only where none of them does."""
@@ -275,7 +279,7 @@ class _Walk:
         for why in dict.fromkeys(filter(None, troubles)):
             self._say("server", made.host, Verdict.REFUSED, why)
         if all(troubles):
-            return replace(made, problem=troubles[0], status=NO_UPSTREAM if self.call.is_http else None)
+            return replace(made, problem=str(troubles[0]), status=NO_UPSTREAM if self.call.is_http else None)
         return made
 
 

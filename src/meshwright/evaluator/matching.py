@@ -1,6 +1,5 @@
 """Conditions on texts, headers and query parameters, as Envoy decides them."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import re2
@@ -11,7 +10,9 @@ from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import (
     RouteMatch,
 )
 from meshwright.envoyapi.envoy.type.matcher.v3.string_pb2 import StringMatcher
+from meshwright.evaluator.sentences import say
 from meshwright.evaluator.values import Call
+from meshwright.model.sentence import Sentence
 
 
 class Regex(Protocol):
@@ -54,19 +55,19 @@ def matches_text(matcher: StringMatcher, text: str) -> bool:
             return False
 
 
-def condition_of(matcher: StringMatcher) -> str:
+def condition_of(matcher: StringMatcher) -> Sentence:
     """A StringMatcher in words."""
     match matcher.WhichOneof("match_pattern"):
         case "safe_regex":
-            return f"matches {matcher.safe_regex.regex}"
+            return say("matches", text=matcher.safe_regex.regex)
         case "exact":
-            return f"is {matcher.exact}"
+            return say("is", text=matcher.exact)
         case "prefix":
-            return f"begins with {matcher.prefix}"
+            return say("begins", text=matcher.prefix)
         case "suffix":
-            return f"ends with {matcher.suffix}"
+            return say("ends", text=matcher.suffix)
         case _:
-            return f"contains {matcher.contains}"
+            return say("contains", text=matcher.contains)
 
 
 def header_of(call: Call, name: str) -> str | None:
@@ -120,27 +121,28 @@ def matches_path(match: RouteMatch, path: str) -> bool:
     return path.startswith(wanted) if is_prefix else path == wanted
 
 
-def why_not(match: RouteMatch, call: Call) -> str:
-    """The first condition of a route that a request does not fulfil, in words; "" when it fulfils all of them."""
+def why_not(match: RouteMatch, call: Call) -> Sentence | None:
+    """The first condition of a route that a request does not fulfil; None when it fulfils all of them."""
     path, _, query = call.path.partition("?")
     if not matches_path(match, path):
-        return f"the path {path} {_path_condition(match)}"
+        return _path_words(match, path)
     for header in match.headers:
         if not matches_header(header, call):
             return _header_words(header, call)
     for parameter in match.query_parameters:
         if not matches_query(parameter, query):
-            wanted = condition_of(parameter.string_match) if parameter.HasField("string_match") else "is there"
-            return f"the query parameter {parameter.name} would have to be one that {wanted}"
-    return ""
+            wanted = condition_of(parameter.string_match) if parameter.HasField("string_match") else say("is-there")
+            return say("query-would", name=parameter.name, condition=wanted)
+    return None
 
 
-def conditions(match: RouteMatch) -> Sequence[str]:
+def conditions(match: RouteMatch) -> tuple[Sentence, ...]:
     """What a route asks for, in words; nothing for one that takes every request."""
     kind = match.WhichOneof("path_specifier")
-    found = [] if kind == "prefix" and match.prefix == "/" else [f"path {_wanted_path(match)}"]
-    found += [f"header {each.name}" for each in match.headers]
-    return [*found, *(f"query parameter {each.name}" for each in match.query_parameters)]
+    is_any = kind == "prefix" and match.prefix == "/"
+    path = () if is_any else (say("path-wanted", wanted=_wanted_path(match)),)
+    headers = (say("header-wanted", name=each.name) for each in match.headers)
+    return (*path, *headers, *(say("query-wanted", name=each.name) for each in match.query_parameters))
 
 
 def _wanted_path(match: RouteMatch) -> str:
@@ -153,20 +155,22 @@ def _wanted_path(match: RouteMatch) -> str:
             return f"~ {match.safe_regex.regex}"
 
 
-def _path_condition(match: RouteMatch) -> str:
+def _path_words(match: RouteMatch, path: str) -> Sentence:
     match match.WhichOneof("path_specifier"):
         case "prefix":
-            return f"does not begin with {match.prefix}"
+            return say("path-begins-not", path=path, wanted=match.prefix)
         case "path":
-            return f"is not {match.path}"
+            return say("path-is-not", path=path, wanted=match.path)
         case _:
-            return f"does not match {match.safe_regex.regex}"
+            return say("path-matches-not", path=path, wanted=match.safe_regex.regex)
 
 
-def _header_words(matcher: HeaderMatcher, call: Call) -> str:
+def _header_words(matcher: HeaderMatcher, call: Call) -> Sentence:
     value = header_of(call, matcher.name)
-    has = "is absent" if value is None else f"is {value}"
+    has = say("is-absent") if value is None else say("is", text=value)
     if matcher.WhichOneof("header_match_specifier") != "string_match":
-        return f"the header {matcher.name} {has}, and must {'not ' if matcher.invert_match else ''}be there"
-    turned = "must not be one that" if matcher.invert_match else "would have to be one that"
-    return f"the header {matcher.name} {has}, and {turned} {condition_of(matcher.string_match)}"
+        condition = say("must-not-be-there" if matcher.invert_match else "must-be-there")
+    else:
+        turned = "must-not" if matcher.invert_match else "would"
+        condition = say(turned, condition=condition_of(matcher.string_match))
+    return say("header-fails", name=matcher.name, has=has, condition=condition)

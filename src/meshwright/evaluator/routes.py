@@ -7,15 +7,16 @@ from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import Route
 from meshwright.envoyapi.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from meshwright.evaluator.matching import why_not
 from meshwright.evaluator.values import Call
+from meshwright.model.sentence import Sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A route that was looked at; `why` is the condition that failed, "" for the one that is taken."""
+    """A route that was looked at; `why` is the condition that failed, None for the one that is taken."""
 
     index: int
     route: Route
-    why: str
+    why: Sentence | None
 
 
 def virtual_host(configuration: RouteConfiguration, host: str) -> tuple[VirtualHost | None, str]:
@@ -59,7 +60,7 @@ def tried(virtual: VirtualHost, call: Call) -> list[Tried]:
     for index, route in enumerate(virtual.routes):
         why = why_not(route.match, call)
         found.append(Tried(index, route, why))
-        if not why:
+        if why is None:
             break
     return found
 

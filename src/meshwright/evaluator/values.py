@@ -7,6 +7,7 @@ from enum import StrEnum
 from meshwright.model.names import PortNumber, ProxyName
 from meshwright.model.origin import Origin
 from meshwright.model.published import Published
+from meshwright.model.sentence import Sentence
 
 
 class Application(StrEnum):
@@ -83,7 +84,7 @@ class Step:
     stage: str
     name: str
     verdict: Verdict
-    why: str
+    why: Sentence
     origin: Origin | None = None
 
 

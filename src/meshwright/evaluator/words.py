@@ -4,59 +4,59 @@ from meshwright.envoyapi.envoy.config.route.v3.route_components_pb2 import Route
 from meshwright.evaluator.clusters import Endpoint
 from meshwright.evaluator.matching import conditions
 from meshwright.evaluator.routes import without_port
+from meshwright.evaluator.sentences import say
 from meshwright.evaluator.values import Application, Call, InjectedFault, Rewritten
 from meshwright.model.origin import Origin
+from meshwright.model.sentence import Sentence
 
 
-def listener(call: Call) -> str:
+def listener(call: Call) -> Sentence:
     """Why this listener."""
-    return f"it takes {call.application.value} to {call.address or without_port(call.host)}:{call.port}"
+    place = f"{call.address or without_port(call.host)}:{call.port}"
+    return say("takes", application=call.application.value, place=place)
 
 
-def domain(host: str, matched: str) -> str:
+def domain(host: str, matched: str) -> Sentence:
     """Why this virtual host."""
     if matched == "*":
-        return f"nothing else serves {host}, and this takes every host"
-    return f"{host} fits {matched}" if "*" in matched else f"it serves {matched}"
+        return say("every-host", host=host)
+    return say("fits", host=host, domain=matched) if "*" in matched else say("serves", domain=matched)
 
 
-def taken(route: Route) -> str:
+def taken(route: Route) -> Sentence:
     """Why this route."""
     asked = conditions(route.match)
-    return f"all of its conditions hold: {', '.join(asked)}" if asked else "it takes every request"
+    return say("conditions-hold", conditions=asked) if asked else say("every-request")
 
 
-def fault(found: InjectedFault) -> str:
+def fault(found: InjectedFault) -> Sentence:
     """What a fault does to requests."""
-    share = f"{found.percentage:g}% of the requests"
+    share = f"{found.percentage:g}"
     if found.type == "delay":
-        return f"{share} wait {found.delay_ms} ms first"
-    what = f"status {found.status}" if found.status is not None else f"gRPC status {found.grpc_status}"
-    return f"{share} are answered with {what}, and go nowhere"
+        return say("delay", share=share, milliseconds=found.delay_ms or 0)
+    if found.status is not None:
+        return say("abort", share=share, status=found.status)
+    return say("abort-grpc", share=share, status=found.grpc_status or 0)
 
 
-def rewritten(found: Rewritten) -> str:
+def rewritten(found: Rewritten) -> Sentence:
     """What of a request is another at the destination."""
-    parts = [f"the path becomes {found.path}"] if found.path else []
-    return " and ".join([*parts, f"the host becomes {found.host}"] if found.host else parts)
+    if found.path and found.host:
+        return say("both-become", path=found.path, host=found.host)
+    return say("path-becomes", path=found.path) if found.path else say("host-becomes", host=found.host)
 
 
-def stream(call: Call, author: Origin | None) -> str:
+def stream(call: Call, author: Origin | None) -> Sentence:
     """How a connection is forwarded, and by whose word."""
-    seen = ": only its server name is seen" if call.application is Application.TLS else ""
-    ruled = author is not None and author.object.kind == "VirtualService"
-    goes = "its rule says where the connection goes" if ruled else "no rule: the connection goes on as it is"
-    return f"{goes}{seen}"
+    is_ruled = author is not None and author.object.kind == "VirtualService"
+    return say(("stream-ruled" if is_ruled else "stream") + ("-tls" if call.application is Application.TLS else ""))
 
 
-def encryption(ends: list[Endpoint], author: Origin | None) -> str:
+def encryption(ends: list[Endpoint], author: Origin | None) -> Sentence:
     """How endpoints are spoken to, and by whose word."""
     own = sum(end.encryption.own for end in ends)
     if own == len(ends):
-        by = ", as its DestinationRule says" if author is not None else ""
-        return f"the mesh's mutual TLS, with the caller's own certificate{by}"
+        return say("mesh-tls" if author is None else "mesh-tls-ruled")
     if own:
-        return f"the mesh's mutual TLS to the {own} of {len(ends)} endpoints with a proxy; plain text to the others"
-    if any(end.encryption.is_tls for end in ends):
-        return "TLS as its DestinationRule says"
-    return "plain text"
+        return say("mesh-tls-some", own=own, count=len(ends))
+    return say("rule-tls" if any(end.encryption.is_tls for end in ends) else "plain-text")

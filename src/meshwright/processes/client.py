@@ -22,11 +22,14 @@ LIFE_SECONDS = 10.0  # without any answer, after which a process is taken to be 
 
 
 class RemoteError(Exception):
-    """The other side refused a request; `code` is for programs, the text says why."""
+    """The other side refused a request; `code` is for programs, the text says why, and `said` the same as {key,
+    values} where the other side has it so.
+    """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, said: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.said = said
 
 
 class Disconnected(Exception):  # noqa: N818 - a state of the connection more than an error
@@ -147,7 +150,8 @@ class Client:
                 os.close(descriptor)
         elif error is not None:
             details = fields.object("error")
-            answer.set_exception(RemoteError(details.text("code", "internal"), details.text("message", "")))
+            code, message = details.text("code", "internal"), details.text("message", "")
+            answer.set_exception(RemoteError(code, message, details.object("said").values or None))
         else:
             answer.set_result((result, carried))
 

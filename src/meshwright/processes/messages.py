@@ -1,7 +1,7 @@
 """What travels over the holder's socket: requests as values, and their form as JSON objects.
 
 A line is one JSON object. A request has `id`, `op` and the fields of that operation; its answer has the same `id`
-and either `result` or `error` {code, message}. Events have `event` instead of `id`. Decoding checks every field
+and either `result` or `error` {code, message, said}. Events have `event` instead of `id`. Decoding checks every field
 and raises BadRequest with the field's name; it never trusts the other side.
 """
 
@@ -25,11 +25,14 @@ _DOMAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 
 
 class BadRequest(Exception):  # noqa: N818 - it names the answer
-    """The request cannot be carried out as it is; `code` is for programs, the text for people."""
+    """The request cannot be carried out as it is; `code` is for programs, the text for people, and `said` the same as
+    {key, values} for those who have words of their own (None: only the text is there).
+    """
 
-    def __init__(self, message: str, code: str = "bad-request") -> None:
+    def __init__(self, message: str, code: str = "bad-request", said: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.said = said
 
 
 @dataclass(frozen=True, slots=True)

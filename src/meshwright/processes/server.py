@@ -183,7 +183,10 @@ class Server:
             result, descriptors = await self._handler(connection, fields.text("op"), fields)
             await connection.send({"id": number, "result": result}, descriptors)
         except BadRequest as error:
-            await connection.send({"id": number, "error": {"code": error.code, "message": str(error)}})
+            told = {"code": error.code, "message": str(error)}
+            await connection.send(
+                {"id": number, "error": told if error.said is None else {**told, "said": error.said}}
+            )
         except Exception as error:  # noqa: BLE001 - one request must not end the process that carries all traffic
             log(f"request failed: {type(error).__name__}: {error}")
             message = f"{type(error).__name__}: {error}"

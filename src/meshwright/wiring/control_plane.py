@@ -46,6 +46,7 @@ from meshwright.wiring.process_main import run_process, stop_on_signals
 from meshwright.wiring.receipts import Receipts
 from meshwright.wiring.run_file import RunFile
 from meshwright.wiring.seeding import AUTHOR, fingerprint, seed
+from meshwright.wiring.sentences import CHANGES
 from meshwright.wiring.source_lines import FILE as SOURCE_TEXTS
 from meshwright.wiring.source_lines import SourceLines
 from meshwright.wiring.status_view import StatusView
@@ -225,7 +226,7 @@ async def seed_once(store: Store, record: Path, run: RunFile) -> None:
     if record.exists() and record.read_text() == wanted:
         await show_host_ports(store, run.forwards, AUTHOR)
         return
-    await seed(store, texts, f"up, profile {run.profile}", run.forwards)
+    await seed(store, texts, str(CHANGES.say("change-up", profile=run.profile)), run.forwards)
     await SourceLines(record.with_name(SOURCE_TEXTS), store).remember(texts)
     record.write_text(wanted)
 

@@ -30,7 +30,8 @@ def explain_operation(
                 asked = _question(fields)
             found = explain(explainable, asked)
         except QuestionError as error:
-            raise BadRequest(str(error), "usage") from None
+            said = None if error.said is None else error.said.as_json()
+            raise BadRequest(str(error), "usage", said) from None
         await _add_lines([step["origin"] for step in found["steps"] if step["origin"] is not None], find_lines)
         return {**found, "change": receipts.change_of(mesh.published.value.change)}
 

@@ -13,14 +13,17 @@ from urllib.parse import SplitResult, urlsplit
 
 from meshwright.documents.lines import Lines
 from meshwright.evaluator.evaluate import evaluate
+from meshwright.evaluator.sentences import say
 from meshwright.evaluator.values import Answer, Application, Call, MeshView, Outcome, PodView, Step, Verdict
 from meshwright.model.names import PortNumber, ProxyName
 from meshwright.model.origin import Origin
 from meshwright.model.proxy import Proxy, Role
 from meshwright.model.published import Published
+from meshwright.model.sentence import Sentence
 from meshwright.model.snapshot import Snapshot
 from meshwright.model.workload import Identity, Workload
 from meshwright.wiring.dns_names import dns_table
+from meshwright.wiring.sentences import REFUSALS
 from meshwright.wiring.service_addresses import service_table
 
 OUTSIDE = "outside"
@@ -33,7 +36,13 @@ PLACE_PARTS = ("deploy/", "deployment/", "deployments/", "pod/", "pods/", "po/")
 
 
 class QuestionError(ValueError):
-    """The question cannot be asked as it is; the text says what to write instead."""
+    """The question cannot be asked as it is; the text says what to write instead. `said`: the same as a sentence, of
+    those that a page may meet.
+    """
+
+    def __init__(self, words: Sentence | str) -> None:
+        super().__init__(str(words))
+        self.said = words if isinstance(words, Sentence) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,7 @@ def explain(mesh: Explainable, question: Question) -> dict[str, Any]:
     """
     target = _target(question.url)
     if not METHOD.fullmatch(question.method):
-        raise QuestionError(f"{question.method!r} is no method: write for example GET or POST")
+        raise QuestionError(REFUSALS.say("no-method", method=repr(question.method)))
     view = _view(mesh)
     if question.caller == OUTSIDE:
         caller, answer = _from_outside(mesh, view, question, target)
@@ -90,12 +99,11 @@ def _unknown_name(mesh: Explainable, host: str, namespace: str) -> Step:
     forms = {f"{host.rstrip('.').lower()}{end}" for end in ("", f".{namespace}.svc.{domain}", f".svc.{domain}")}
     alias = next((each for each in mesh.snapshot.services if each.alias_of and each.host in forms), None)
     if alias is not None:
-        why = f"it stands for {alias.alias_of}, which is no service of the mesh: that is looked up outside"
+        why = say("alias", host=str(alias.alias_of))
         return Step("name", host, Verdict.APPLIED, why, alias.meta.origin)
     names = {service.meta.name: service.host for service in mesh.snapshot.services}
     near = get_close_matches(host.partition(".")[0], names, n=1)
-    meant = f" (did you mean {near[0]}?)" if near else ""
-    why = f"no service of the mesh has this name{meant}: it is looked up outside"
+    why = say("unknown-name-near", near=near[0]) if near else say("unknown-name")
     return Step("name", host, Verdict.MISSING if near else Verdict.APPLIED, why)
 
 
@@ -105,7 +113,7 @@ def _unknown_port(snapshot: Snapshot, address: str, port: int) -> Step | None:
     ports = sorted({each.number for service in found for each in service.ports})
     if not ports or port in ports:
         return None
-    why = f"{found[0].host} has no port {port}; it has {', '.join(map(str, ports))}"
+    why = say("unknown-port", host=found[0].host, port=port, ports=tuple(map(str, ports)))
     return Step("port", str(port), Verdict.MISSING, why, found[0].meta.origin)
 
 
@@ -123,11 +131,12 @@ def _target(url: str) -> SplitResult:
     except ValueError as error:
         raise QuestionError(f"--to {url}: {error}") from None
     if target.scheme not in SCHEMES or not target.hostname:
-        raise QuestionError(f"--to {url} is no URL: write for example http://reviews:9080/path (or https, grpc, tcp)")
+        raise QuestionError(REFUSALS.say("no-url", url=url))
     if ":" in target.hostname:
-        raise QuestionError(f"--to {url}: the mesh does not carry IPv6; write a name or an IPv4 address")
+        raise QuestionError(REFUSALS.say("no-ipv6", url=url))
     if odd := ODD.search(url):
-        raise QuestionError(f"--to {url} has {odd[0]!r} in it, which no URL has: write %{ord(odd[0]):02X} instead")
+        instead = f"%{ord(odd[0]):02X}"
+        raise QuestionError(REFUSALS.say("odd-in-url", url=url, odd=repr(odd[0]), instead=instead))
     if target.scheme in ("tcp", "tls") and port is None:
         raise QuestionError(f"--to {url} lacks a port: write for example {target.scheme}://{target.hostname}:3306")
     return target
@@ -223,7 +232,7 @@ def _from_outside(
     port = target.port or PORTS.get(target.scheme, 0)
     gateways = [proxy for proxy in mesh.snapshot.proxies if proxy.role is Role.ROUTER]
     if not gateways:
-        raise QuestionError("--from outside: the mesh has no gateway")
+        raise QuestionError(REFUSALS.say("no-gateway"))
     answers: list[tuple[ProxyName, Answer]] = []
     for proxy in sorted(gateways, key=lambda each: (not each.workload.ready, each.name)):
         listener = _listener_port(mesh, proxy, port)
@@ -307,7 +316,8 @@ def _step(step: Step, lines: Lines) -> dict[str, Any]:
         "stage": step.stage,
         "name": step.name,
         "verdict": step.verdict.value,
-        "why": step.why,
+        "why": str(step.why),
+        "said": step.why.as_json(),
         "origin": None if step.origin is None else _origin(step.origin, lines),
     }
 

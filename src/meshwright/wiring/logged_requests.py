@@ -8,6 +8,7 @@ from typing import Any
 
 from meshwright.model.snapshot import Snapshot
 from meshwright.wiring.explaining import OUTSIDE, Question, QuestionError
+from meshwright.wiring.sentences import REFUSALS
 
 GRPC = "grpc"
 
@@ -16,10 +17,10 @@ def question_of(snapshot: Snapshot, record: Mapping[str, Any]) -> Question:
     """`record` as `meshwright requests -o json` prints it. Raises QuestionError when it does not tell enough."""
     method, path = _text(record, "method"), _text(record, "path")
     if not method or not path:
-        raise QuestionError("only requests can be asked again: this is a connection, or no record of a request")
+        raise QuestionError(REFUSALS.say("only-requests"))
     namespace, slash, name = _text(record, "source").partition("/")
     if not slash:
-        raise QuestionError("who sent this request is not known; ask with a caller and an address (--from, --to)")
+        raise QuestionError(REFUSALS.say("unknown-sender"))
     address = _text(record, "authority") or _text(record, "service")
     caller, scheme = _caller(snapshot, namespace, name), "http"
     if caller == OUTSIDE:
@@ -37,7 +38,7 @@ def _caller(snapshot: Snapshot, namespace: str, name: str) -> str:
         if load.meta.namespace == namespace and name in (load.owner, load.meta.name)
     ]
     if not loads:
-        raise QuestionError(f"{namespace}/{name}, which sent this request, does not run any more")
+        raise QuestionError(REFUSALS.say("sender-gone", sender=f"{namespace}/{name}"))
     if any(load.is_gateway for load in loads):
         return OUTSIDE
     return f"{'deploy/' if loads[0].owner == name else ''}{name}.{namespace}"

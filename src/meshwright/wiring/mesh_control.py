@@ -15,6 +15,7 @@ from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.objects import MeshObjects
 from meshwright.model.origin import ObjectRef
+from meshwright.model.sentence import Sentence
 from meshwright.node.server import NodeServer
 from meshwright.processes.messages import BadRequest, Fields
 from meshwright.processes.server import Answer, Connection, Server
@@ -38,7 +39,9 @@ from meshwright.wiring.proxy_origins import origins_answer
 from meshwright.wiring.receipts import Receipt, Receipts, in_words
 from meshwright.wiring.remedies import remedies
 from meshwright.wiring.seeding import objects_of
+from meshwright.wiring.sentences import CHANGES, REFUSALS, of_store_error
 from meshwright.wiring.source_lines import FILE, SourceLines
+from meshwright.wiring.tls_steps import Stage
 from meshwright.wiring.topology import topology_operation
 from meshwright.wiring.undoing import last_of_a_person, newest_of_people
 from meshwright.wiring.visitors_operation import visitors_operation
@@ -111,7 +114,8 @@ class MeshControl:
         try:
             return await handler(fields), []
         except StoreError as error:
-            raise BadRequest(str(error), "refused") from None
+            said = of_store_error(error)
+            raise BadRequest(str(error), "refused", None if said is None else said.as_json()) from None
 
     # ------------------------------------------------------------ writing
 
@@ -157,23 +161,28 @@ class MeshControl:
 
     async def _undo(self, fields: Fields) -> dict[str, Any]:
         number = fields.integer("change", 0) or await last_of_a_person(self._store)
-        return await self._take_back(lambda: self._store.revert([ChangeNumber(number)]), f"undo {number}", fields)
+        return await self._take_back(lambda: self._store.revert([ChangeNumber(number)]), "undo", number, fields)
 
     async def _rollback(self, fields: Fields) -> dict[str, Any]:
         number = fields.integer("change")
         wanted = ChangeNumber(number)
-        return await self._take_back(lambda: self._store.rollback(wanted), f"rollback to {number}", fields)
+        return await self._take_back(lambda: self._store.rollback(wanted), "rollback", number, fields)
 
     async def _take_back(
-        self, revert: Callable[[], Awaitable[Revert]], message: str, fields: Fields
+        self, revert: Callable[[], Awaitable[Revert]], how: str, number: int, fields: Fields
     ) -> dict[str, Any]:
+        """`how`: undo or rollback."""
         dry_run = fields.flag("dry_run", default=False)
+        message = str(CHANGES.say(f"change-{how}", change=number))
 
         async def attempt() -> Outcome:
             back = await revert()
-            told = [f"{key}: {', '.join(paths)} changed since" for key, paths in back.conflicts]
+            told = tuple(
+                REFUSALS.say("changed-since", object=_shown(key), paths=tuple(paths)) for key, paths in back.conflicts
+            )
             if told:
-                raise BadRequest(f"cannot {message}: {'; '.join(told)}", "refused")
+                said = REFUSALS.say(f"{how}-conflicts", change=number, conflicts=told)
+                raise BadRequest(str(said), "refused", said.as_json())
             return await applying.take_back(self._store, back.writes, _author(fields), message, dry_run=dry_run)
 
         return await self._told(await applying.until_alone(attempt), fields, dry_run=dry_run)
@@ -183,7 +192,8 @@ class MeshControl:
         objects = [{"object": _shown(key), "action": action} for key, action in done.actions]
         if dry_run or done.change is None:
             withheld = [] if dry_run else self._withheld({key for key, _ in done.actions})
-            return {"objects": objects, "change": done.change, "receipt": None, "notes": [], "withheld": withheld}
+            answer = {"objects": objects, "change": done.change, "receipt": None, "notes": []}
+            return {**answer, **_withheld_values(withheld)}
         receipt = await self._receipts.wait(done.change, min(fields.integer("wait", 5), LONGEST_WAIT_SECONDS))
         keys = [key for key, _ in done.actions]
         notes = await self._notes(set(keys))
@@ -192,7 +202,7 @@ class MeshControl:
             notes += told_of
         told = _receipt(receipt)
         if told is not None and (withheld := self._withheld(set(keys))):
-            told |= {"withheld": withheld, "live": False}
+            told |= {**_withheld_values(withheld), "live": False}
         return {"objects": objects, "change": done.change, "receipt": told, "notes": notes}
 
     async def _blamed(self, receipt: Receipt, keys: Sequence[Key]) -> tuple[Receipt, list[str]]:
@@ -206,7 +216,7 @@ class MeshControl:
             return receipt, found
         return await self._receipts.taken(receipt.change, max(end - clock(), 0.0)) or receipt, []
 
-    def _withheld(self, keys: set[Key]) -> list[str]:
+    def _withheld(self, keys: set[Key]) -> list[Sentence]:
         """Which of these are not in effect, and why, one line each."""
         found = (each for each in self._mesh.published.value.diagnostics if each.code == codes.ROUTE_WITHHELD)
         mine = [each for each in found if key_of(each.origin.object) in keys]
@@ -276,6 +286,7 @@ class MeshControl:
             "time": change.time,
             "author": change.author,
             "message": change.message,
+            "said": None if (said := CHANGES.read(change.message)) is None else said.as_json(),
             "objects": [_shown(each.key) for each in change.differences],
             "receipt": _receipt(self._receipts.of(change.number)),
         }
@@ -321,6 +332,12 @@ def _shown(key: Key) -> str:
     return f"{kind} {key.namespace}/{key.name}" if key.namespace else f"{kind} {key.name}"
 
 
+def _withheld_values(withheld: Iterable[Sentence]) -> dict[str, Any]:
+    """In English, and beside it for those who say it in another language."""
+    listed = list(withheld)
+    return {"withheld": [str(each) for each in listed], "withheld_said": [each.as_json() for each in listed]}
+
+
 def _receipt(receipt: Receipt | None) -> dict[str, Any] | None:
     if receipt is None:
         return None
@@ -331,7 +348,8 @@ def _receipt(receipt: Receipt | None) -> dict[str, Any] | None:
         "waiting": list(receipt.waiting),
         "absent": list(receipt.absent),
         "refused": list(receipt.refused),
-        "withheld": list(receipt.withheld),
+        **_withheld_values(receipt.withheld),
         "steps": list(receipt.steps),
+        "stages": [Stage(each).name.lower() for each in receipt.steps],
         "milliseconds": None if receipt.milliseconds is None else round(receipt.milliseconds, 1),
     }

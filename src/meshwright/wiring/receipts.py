@@ -11,8 +11,10 @@ from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.published import Published, Resources
+from meshwright.model.sentence import Sentence
 from meshwright.node.progress import NO_PROGRESS, ProxyProgress
 from meshwright.wiring.affected import affected
+from meshwright.wiring.sentences import INSTEAD, WITHHELD
 from meshwright.wiring.tls_steps import Effect, Step, TlsSteps
 
 KEPT = 1000
@@ -39,7 +41,7 @@ class Receipt:
 
     `refused`: they did not take something of it (yet). `milliseconds` from the moment the change was stored until all
     others ran it (or refused); None while `waiting` is not empty.
-    `withheld`: what of it was not in effect then, in words.
+    `withheld`: what of it was not in effect then.
     `steps`: what the change still has to go through before it is in effect (see `tls_steps`), in words; until then
     `waiting` also names those whom such a step waits for.
     """
@@ -50,7 +52,7 @@ class Receipt:
     absent: tuple[ProxyName, ...]
     milliseconds: float | None
     refused: tuple[ProxyName, ...] = ()
-    withheld: tuple[str, ...] = ()
+    withheld: tuple[Sentence, ...] = ()
     steps: tuple[str, ...] = ()
 
     @property
@@ -78,7 +80,7 @@ class _Open:
     now: Published
     names: tuple[ProxyName, ...]
     refused: Rows = field(default_factory=Rows)
-    withheld: tuple[str, ...] = ()
+    withheld: tuple[Sentence, ...] = ()
     running: int = -1
     ran: float = 0.0
 
@@ -321,7 +323,7 @@ def _waited_for(steps: tuple[Step, ...], progress: Mapping[ProxyName, ProxyProgr
     }
 
 
-def _withheld(before: Published, now: Published) -> tuple[str, ...]:
+def _withheld(before: Published, now: Published) -> tuple[Sentence, ...]:
     """What is not in effect since then as it is stored, and why."""
     if now.diagnostics is before.diagnostics:
         return ()
@@ -329,9 +331,15 @@ def _withheld(before: Published, now: Published) -> tuple[str, ...]:
     return tuple(in_words(each) for each in now.diagnostics if each in news and each.code in _NOT_AS_STORED)
 
 
-def in_words(withheld: Diagnostic) -> str:
+def in_words(withheld: Diagnostic) -> Sentence:
     """reviews: not in effect: subset v1 of reviews is not defined; the route before it goes on."""
-    return f"{withheld.origin.object.name}: {withheld.message}"
+    name = withheld.origin.object.name
+    subset, host, *rest = withheld.args
+    if not rest:
+        return WITHHELD.say("subset-kept", object=name, subset=subset, host=host)
+    instead = INSTEAD.read(rest[0])
+    assert instead is not None, "withheld.py says one of these"
+    return WITHHELD.say("withheld", object=name, subset=subset, host=host, instead=instead)
 
 
 def _version(published: Published, proxy: ProxyName, url: TypeUrl, name: ResourceName) -> Version | None:

@@ -175,7 +175,7 @@ async def ask_mesh(
     try:
         result, _ = await answer_of(path, operation, fields, patience)
     except RemoteError as error:
-        raise MeshRefusesError(str(error)) from None
+        raise MeshRefusesError(str(error), error.said) from None
     except (Disconnected, OSError) as error:
         raise MeshAwayError(f"the control plane does not answer: {error}") from None
     return result.values

@@ -7,6 +7,7 @@ from meshwright.processes.messages import BadRequest, Fields
 from meshwright.store.names import Author, Key, Resource
 from meshwright.store.store import Store
 from meshwright.store.writes import Update
+from meshwright.wiring.sentences import CHANGES, REFUSALS
 
 DEPLOYMENT = Key(Resource("apps", "deployments"), "visitors", "visitors")
 
@@ -19,13 +20,15 @@ def visitors_operation(store: Store) -> Callable[[Fields], Awaitable[dict[str, A
         found = await store.find(DEPLOYMENT)
         if found is None:
             if wanted:
-                raise BadRequest("this mesh has no visitors: they come with the demo profile", "refused")
+                said = REFUSALS.say("no-visitors")
+                raise BadRequest(str(said), "refused", said.as_json())
             return {"on": None}
         value = found.value()
         if wanted:
             value = {**value, "spec": {**value["spec"], "replicas": 1 if wanted == "on" else 0}}
             author = Author(fields.text("author", "meshwright"))
-            await store.transact([Update(DEPLOYMENT, value, found.revision)], author, f"visitors {wanted}")
+            message = str(CHANGES.say("change-visitors-on" if wanted == "on" else "change-visitors-off"))
+            await store.transact([Update(DEPLOYMENT, value, found.revision)], author, message)
         return {"on": bool(value["spec"].get("replicas", 1))}
 
     return answer

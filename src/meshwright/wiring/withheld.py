@@ -22,13 +22,11 @@ from meshwright.model.origin import ObjectRef
 from meshwright.model.service import Service
 from meshwright.model.virtual_service import MESH_GATEWAY, VirtualService
 from meshwright.wiring.references import destinations
+from meshwright.wiring.sentences import INSTEAD
 
 Subset = tuple[str, str]  # host and name
 _BEFORE, _SUBSETS, _NONE, _GATEWAYS = (
-    "the route before it goes on",
-    "the subset as it was goes on",
-    "the service's own route goes on",
-    "only gateways take it",
+    INSTEAD.texts[f"instead-{key}"] for key in ("route-before", "subset-before", "own-route", "gateways-only")
 )
 _IN_EFFECT = (_BEFORE, _SUBSETS)
 

@@ -9,15 +9,17 @@ const TOKEN = "meshwright-token"; // of this tab
 const SESSION = "meshwright-session"; // of all tabs
 const SHORTEST = 400;
 const LONGEST = 8000;
-const SILENCE = 25000; // pings come every 10 s
+const SILENCE = 5500; // something comes every 2 s; after so long without anything the other end is stopped or gone
+const PATIENCE = 30000; // an undo waits for its receipt
 const HIDDEN = 10000; // a tab that nobody sees for so long gives its connection back: browsers have six for a host
 
-/** The API refused; `status` and `code` as in the problem. */
+/** The API refused; `status`, `code` and `said` as in the problem. */
 export class Refused extends Error {
-  constructor(status, code, detail) {
+  constructor(status, code, detail, said = null) {
     super(detail);
     this.status = status;
     this.code = code;
+    this.said = said;
   }
 }
 
@@ -38,25 +40,25 @@ export function useToken(typed) {
 }
 
 /** Exchange the token for a session. Throws Refused when there is none or it is wrong. */
-async function logIn() {
+async function logIn(signal) {
   const token = sessionStorage.getItem(TOKEN);
   if (!token) throw new Refused(401, localStorage.getItem(SESSION) ? "gone" : "no-token", "");
-  const { session } = await answered(await ask("POST", "/api/v1/session", { token }));
+  const { session } = await answered(await ask("POST", "/api/v1/session", { token }, signal));
   localStorage.setItem(SESSION, session);
 }
 
 /** One request in this session; logs in again when the session is gone (the worker was restarted). */
 async function inside(method, path, body, signal) {
-  if (!localStorage.getItem(SESSION)) await logIn();
+  if (!localStorage.getItem(SESSION)) await logIn(signal);
   const response = await ask(method, path, body, signal);
   if (response.status !== 401) return response;
-  await logIn();
+  await logIn(signal);
   return ask(method, path, body, signal);
 }
 
-/** One call; its value. Throws Refused, or what `fetch` throws. */
+/** One call; its value. Throws Refused, or what `fetch` throws: also when nothing comes for too long. */
 export async function call(method, path, body) {
-  return answered(await inside(method, path, body));
+  return answered(await inside(method, path, body, AbortSignal.timeout(PATIENCE)));
 }
 
 /**
@@ -146,6 +148,6 @@ function ask(method, path, body, signal) {
 async function answered(response) {
   if (response.status === 204) return null;
   const value = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refused(response.status, value.code ?? "", value.detail ?? response.statusText);
+  if (!response.ok) throw new Refused(response.status, value.code ?? "no-answer", value.detail ?? response.statusText, value.said);
   return value;
 }

@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { differences } from "./difference.js";
 import { at, el, keyed, say, set } from "./dom.js";
-import { clock, fullTime, ms, t } from "./i18n.js";
+import { clock, fullTime, ms, reasonOf, sentence, t } from "./i18n.js";
 
 const SHOWN_OBJECTS = 3;
 const SHOWN_NAMES = 4;
@@ -12,7 +12,7 @@ const GRAVE = 5; // so many deleted objects are worth a warning
 export function receiptWords(receipt) {
   if (!receipt) return ""; // of an earlier control plane, or of the start
   if (receipt.withheld?.length) return withheldWords(receipt);
-  if (receipt.steps?.length) return t("receipt.steps", { names: named(receipt.waiting) || "…" });
+  if (receipt.steps?.length) return stepWords(receipt);
   if (!receipt.affected) return t("receipt.nobody");
   const absent = receipt.absent.length ? t("joined") + t("receipt.absent", { names: named(receipt.absent) }) : "";
   return progressWords(receipt) + absent;
@@ -36,7 +36,14 @@ function progressWords(receipt) {
 /** Sentences of the mesh about objects that wait for others, then how far the rest is. */
 function withheldWords(receipt) {
   const rest = receipt.affected ? [receiptWords({ ...receipt, withheld: [] })] : [];
-  return [...receipt.withheld, ...rest].join(t("joined"));
+  const held = receipt.withheld.map((each, index) => sentence(receipt.withheld_said?.[index], each));
+  return [...held, ...rest].join(t("joined"));
+}
+
+/** Which step of TLS modes is on its way, and whom it waits for. */
+function stepWords({ stages, waiting }) {
+  const step = stages?.length ? t(`step.${stages[0]}`) : "…";
+  return waiting.length ? t("receipt.steps.waiting", { step, names: named(waiting) }) : t("receipt.steps", { step });
 }
 
 function stateOf(receipt) {
@@ -84,9 +91,10 @@ export class Changes {
     const undo = el("button", { type: "button", class: "small", "aria-label": t("undo.of", change), click: () => this.ask(change) }, t("undo"));
     const objects = change.objects.slice(0, SHOWN_OBJECTS).join(", ");
     const more = change.objects.length > SHOWN_OBJECTS ? ` ${t("change.more", { count: change.objects.length - SHOWN_OBJECTS })}` : "";
-    const many = more && change.message; // a message like "up, profile demo" says more than the first of 25 names
-    const [title, rest] = many ? [change.message, objects + more] : [objects + more, ""];
-    const author = t("change.by", change) + (many || !change.message ? "" : ` · ${change.message}`);
+    const message = sentence(change.said, change.message);
+    const many = more && message; // a message like "up, profile demo" says more than the first of 25 names
+    const [title, rest] = many ? [message, t("change.objects", { count: change.objects.length, objects })] : [objects + more, ""];
+    const author = t("change.by", change) + (many || !message ? "" : ` · ${message}`);
     const when = new Date(change.time);
     const time = el("time", { datetime: when.toISOString(), title: fullTime(change.time) }, clock(change.time));
     const item = el(
@@ -96,7 +104,7 @@ export class Changes {
       el("div", { class: "what" },
         el("p", { class: "short", title: change.objects.join(", ") }, el("strong", {}, title)),
         rest ? el("p", { class: "short" }, rest) : null,
-        el("p", { class: "muted short", title: change.message }, time, ` · ${author}`),
+        el("p", { class: "muted short", title: message }, time, ` · ${author}`),
         el("p", { class: "receipt" }, el("span", { class: "dot", "aria-hidden": "true" }), el("span"))),
       el("div", { class: "buttons" }, diff, undo),
     );
@@ -119,7 +127,7 @@ export class Changes {
     try {
       place.append(differences(await call("GET", `/api/v1/changes/${change.number}/diff`)));
     } catch (error) {
-      place.append(el("p", { class: "bad" }, t("failed", { reason: error.message })));
+      place.append(el("p", { class: "bad" }, t("failed", { reason: reasonOf(error) })));
     }
   }
 
@@ -151,7 +159,7 @@ export class Changes {
       this.tell(t("undo.done", { number, new: done.change, receipt: receiptWords(done.receipt) }), "good");
       this.take((await call("GET", "/api/v1/changes")).changes);
     } catch (error) {
-      this.tell(t("undo.failed", { number, reason: error.message }), "bad");
+      this.tell(t("undo.failed", { number, reason: reasonOf(error) }), "bad");
     }
   }
 }

@@ -43,7 +43,12 @@ function one({ object, before, after }) {
 
 function row([path, before, after], kind) {
   const sides = [kind === "created" ? null : value(before, "old", "−"), kind === "deleted" ? null : value(after, "new", "+")];
-  return el("tr", {}, el("th", { scope: "row" }, el("code", {}, path)), ...sides);
+  return el("tr", {}, el("th", { scope: "row" }, el("code", {}, ...breakable(path))), ...sides);
+}
+
+/** A path that goes on in the next line behind one of its dots, not within a word. */
+function breakable(path) {
+  return path.split(/(?<=\.)/).flatMap((part, index) => (index ? [el("wbr"), part] : [part]));
 }
 
 function value(text, kind, sign) {

@@ -1,6 +1,6 @@
 /** An answer of `explain` as a list of steps, each with the object and field behind it. */
 import { el } from "./dom.js";
-import { t, tOr } from "./i18n.js";
+import { hasWords, sentence, t, tOr } from "./i18n.js";
 
 /** @returns {Node} */
 export function explanation(answer) {
@@ -22,7 +22,7 @@ function step(each) {
     el("span", { class: "stage" }, tOr(`stage.${each.stage}`, each.stage)),
     " ",
     el("span", { class: "verdict" }, tOr(`verdict.${each.verdict}`, each.verdict)),
-    el("span", { class: "reason", lang: "en" }, each.why),
+    el("span", { class: "reason", lang: hasWords(each.said) ? null : "en" }, sentence(each.said, each.why)),
     el("code", { class: "origin" }, each.origin ? originWords(each.origin) : t("why.default")),
   );
 }

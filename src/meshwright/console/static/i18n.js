@@ -1,5 +1,6 @@
 /** The page's words in the chosen language. */
 import { FLAGS } from "./flags.js";
+import { SENTENCES } from "./sentences.js";
 import { WORDS } from "./words.js";
 
 const KEPT = "meshwright-language";
@@ -28,7 +29,34 @@ export function choose(name) {
 export function t(key, values = {}) {
   const pair = WORDS[key];
   if (!pair) throw new Error(`no words for ${key}`);
-  return pair[LANGUAGES.indexOf(language)].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+  return filled(pair[LANGUAGES.indexOf(language)], (name) => String(values[name]));
+}
+
+function filled(text, value) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => value(name));
+}
+
+/** Whether the page has a sentence of the mesh in its language. */
+export function hasWords(said) {
+  return language === "en" || Boolean(said && SENTENCES[said.key]);
+}
+
+/** A sentence of the mesh: `english` is finished, `said` has the key and values for another language. */
+export function sentence(said, english) {
+  return language === "en" || !hasWords(said) ? english : translated(said);
+}
+
+function translated(value) {
+  if (Array.isArray(value)) return value.map(translated).join(t(value.some((each) => each.key) ? "joined" : "listed"));
+  return value?.key ? filled(SENTENCES[value.key] ?? value.key, (name) => translated(value.values[name])) : String(value);
+}
+
+/** Why a call did not work, for people. What only the mesh can say in its own words is put behind ours. */
+export function reasonOf(error) {
+  if (!error.code) return t(error.name === "TimeoutError" ? "problem.late" : "problem.unreachable");
+  if (hasWords(error.said)) return sentence(error.said, error.message);
+  const key = `problem.${error.code}`;
+  return WORDS[key] ? t(key, error) : t("problem.other", { code: error.code, detail: error.message });
 }
 
 /** A text by its key if there is one, else `other`. */

@@ -4,7 +4,7 @@ import { Changes } from "./changes.js";
 import { at, el, say, set } from "./dom.js";
 import { drawEmpty } from "./empty.js";
 import { Graph } from "./graph.js";
-import { choose, chosen, clock, rate, t, writeFixed } from "./i18n.js";
+import { choose, chosen, clock, rate, reasonOf, t, writeFixed } from "./i18n.js";
 import { drawLegend } from "./legend.js";
 import { Seen } from "./model.js";
 import { Panel } from "./panel.js";
@@ -204,7 +204,7 @@ document.addEventListener("keydown", (event) => {
   for (const each of [panel, service]) if (!each.holder.hidden) each.close();
 });
 
-onFailure((error) => tell(t("failed", { reason: error.message }), "bad"));
+onFailure((error) => tell(t("failed", { reason: reasonOf(error) }), "bad"));
 takeToken();
 window.addEventListener("hashchange", () => {
   if (takeToken() && !at("login").hidden) start();

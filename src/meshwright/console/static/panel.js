@@ -3,7 +3,7 @@ import { call } from "./api.js";
 import { el, keyed, say, set } from "./dom.js";
 import { explanation } from "./explanation.js";
 import { tlsWords } from "./edges.js";
-import { clock, flagWords, fullTime, ms, percent, rate, t } from "./i18n.js";
+import { clock, flagWords, fullTime, ms, percent, rate, reasonOf, t } from "./i18n.js";
 
 const MOST = 50;
 
@@ -174,7 +174,7 @@ export class Panel {
     try {
       element.replaceChildren(explanation(await call("POST", "/api/v1/explain", { record: request })));
     } catch (error) {
-      element.replaceChildren(el("p", { class: "bad" }, t("failed", { reason: error.message })));
+      element.replaceChildren(el("p", { class: "bad" }, t("failed", { reason: reasonOf(error) })));
     }
   }
 }

@@ -15,6 +15,11 @@ HEAD = """# The command line
 Exit codes: 0 fine, 1 findings or refused, 2 usage, 3 mesh not reachable, 141 the reader of our output went away
 (`| head`); those of `exec` are the command's, 127 and 126 as in a shell. POD is a pod's name, POD.NAMESPACE, or
 `deploy/NAME`, `sts/NAME`; a Deployment's name alone will do.
+
+With `-o json` standard output holds one JSON document (`logs`: one per line); what people are told on the way goes to
+standard error. When there is no answer, the document is `{"error": "...", "exit_code": N}`. Without `-o json` are
+only `exec`, which passes on what its command writes, and `completion`, whose output is a script. `up`, `install` and
+`status` have the same names for addresses; `up` adds `ports`, `ready`, `findings`, `warnings` and `errors`.
 """
 
 

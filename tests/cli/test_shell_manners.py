@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from meshwright.cli.addresses import enforces
 from meshwright.cli.pods import ContainerLine, PodLine
 from meshwright.cli.starting import Patience
-from meshwright.cli.status import enforces
 from meshwright.processes.preflight import RANGE, free_range
 from tests.cli.runner import MESHWRIGHT, run
 
@@ -89,7 +89,7 @@ def test_doctor_knows_whose_ports_they_are(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         port = process.stdout.readline().strip()
-        words = ("doctor", "--http-port", port, "--https-port", "0", "-o", "json")
+        words = ("doctor", "--http-port", port, "--https-port", "0", "--api-port", "0", "-o", "json")
         own = run(*words, "--data", str(tmp_path / "own"))
         other = run(*words, "--data", str(tmp_path / "other"))
         process.terminate()

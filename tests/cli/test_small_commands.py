@@ -49,7 +49,9 @@ def test_down_without_a_mesh_is_fine(tmp_path: Path) -> None:
 
 
 def test_doctor_names_the_rung() -> None:
-    answer = json.loads(run("doctor", "--http-port", "0", "--https-port", "0", "-o", "json").stdout)
+    answer = json.loads(
+        run("doctor", "--http-port", "0", "--https-port", "0", "--api-port", "0", "-o", "json").stdout
+    )
     assert answer["rung"] in {"root", "user", "loopback"}
     assert answer["reasons"]
 

@@ -4,7 +4,7 @@ import json
 import sys
 from typing import Any
 
-from tests.live.mesh import Mesh, apply
+from tests.live.mesh import Mesh, apply, own_mesh
 
 RULE = """
 apiVersion: networking.istio.io/v1
@@ -70,7 +70,9 @@ spec:
   selector: {matchLabels: {app: ends}}
   template:
     metadata: {labels: {app: ends}}
-    spec: {containers: [{name: main, image: python, command: ["false"]}]}
+    spec:
+      containers:  # never ready, not even for the moment until it ends
+      - {name: main, image: python, command: ["false"], readinessProbe: {exec: {command: ["false"]}}}
 """
 
 
@@ -92,3 +94,38 @@ def test_pods_are_waited_for(mesh: Mesh) -> None:
         mesh.run("delete", "deploy/ends", "-n", "live")
     gone = mesh.run("wait", "deploy/nobody", "-n", "live", check=False)
     assert (gone.returncode, gone.stderr.strip()) == (1, "meshwright: deployments.apps/live/nobody is not there")
+
+
+def test_logs_are_told_line_by_line(mesh: Mesh) -> None:
+    mesh.one("http://echo:8000/told-in-json")
+    told = [
+        json.loads(line)
+        for line in mesh.run("logs", "deploy/client.live", "-c", "proxy", "-o", "json").stdout.splitlines()
+    ]
+    [line, *_] = [each for each in told if "/told-in-json" in each["line"]]
+    assert (line["namespace"], line["container"], line["pod"][:7]) == ("live", "istio-proxy", "client-")
+    times = [each["time"] for each in told]
+    assert times == sorted(times)
+    last = json.loads(mesh.run("logs", "deploy/client.live", "-c", "proxy", "--tail", "1", "-o", "json").stdout)
+    assert last["pod"] == line["pod"]
+
+
+def test_a_mesh_comes_and_goes_for_programs() -> None:
+    with own_mesh() as own:
+        words = ["--detach", "--http-port", str(own.host_port), "--https-port", str(own.host_tls_port)]
+        words += ["--api-port", str(own.api_port)]
+        first, second = (answer(own, "up", *words) for _ in range(2))
+        status = own.status()
+        other = own.run("up", *words, "--profile", "minimal", "-o", "json", check=False)
+        ended, again = (answer(own, "down") for _ in range(2))
+    assert (first["already_running"], second["already_running"], status["profile"]) == (False, True, "default")
+    for told in (first, second):
+        assert {name: told[name] for name in status.keys() & told.keys() - {"pods"}} == {
+            name: value for name, value in status.items() if name in told and name != "pods"
+        }
+        assert (told["ready"], told["errors"], [pod["ready"] for pod in told["pods"]]) == (True, [], [True])
+        assert (told["ports"]["http"], told["ports"]["api"]) == (own.host_port, own.api_port)
+        assert told["console"] == f"http://localhost:{told['ports']['console']}", "without the token"
+    assert json.loads(other.stdout)["error"].startswith("a mesh with other configuration runs in")
+    assert (ended["ran"], len(ended["ended"]), ended["removed"]) == (True, 1, [])
+    assert again == {"data": str(own.data), "ran": False, "ended": [], "removed": []}

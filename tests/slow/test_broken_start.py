@@ -10,10 +10,12 @@ from tests.slow.bookinfo import bookinfo_mesh, marked, mesh_id
 
 
 @pytest.mark.timeout(240)
-def test_interrupted_before_the_pods_are_ready() -> None:
+@pytest.mark.parametrize("detached", [["--detach"], []])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_before_the_pods_are_ready(detached: list[str], number: signal.Signals) -> None:
     with bookinfo_mesh() as mesh:
         words = ["up", "--profile", "demo", "--data", str(mesh.data), "--http-port", str(mesh.host_port)]
-        words += ["--https-port", str(mesh.host_tls_port), "--api-port", str(mesh.api_port)]
+        words += ["--https-port", str(mesh.host_tls_port), "--api-port", str(mesh.api_port), *detached]
         heard = ["env", "--default-signal=INT"]  # a shell's background jobs, and so this test, may ignore it
         with subprocess.Popen([*heard, *mesh.program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as up:
             assert up.stdout is not None
@@ -21,7 +23,7 @@ def test_interrupted_before_the_pods_are_ready() -> None:
             while b"processes started" not in (line := up.stdout.readline()):
                 assert line, "up ended before its time"
             identity = mesh_id(mesh)
-            up.send_signal(signal.SIGINT)
+            up.send_signal(number)
             assert up.wait() == 1
             assert b"the mesh is stopped" in up.stderr.read()
         assert marked(identity) == []

@@ -1,11 +1,11 @@
 """`meshwright apply`."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from meshwright.cli.answer import give_json
 from meshwright.cli.control import ask, author, findings, give, succeed_or_fail
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option
@@ -65,6 +65,6 @@ def _mended(texts: Sequence[Text], output: str, *, fix: bool) -> list[Text]:
     if meant and not fix:
         if output == "json":
             known = [{"file": text.file, "text": found} for text, found in meant.items()]
-            click.echo(json.dumps({"mended": known, "refused": len(known), "objects": [], "change": None}))
+            give_json({"mended": known, "refused": len(known), "objects": [], "change": None})
         raise Failure("nothing was written; if that is what you mean, `meshwright apply --fix` applies it")
     return [Text(text.file, meant.get(text, text.text)) for text in texts]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from meshwright.cli.answer import give_json
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option, insist_on_access, local_mesh
 from meshwright.cli.progress import step
@@ -75,7 +76,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
         ) from None
     if output == "json":
         answer = {"path": str(target), "bytes": size, **json.loads(pages.listing(draft, ""))}
-        click.echo(json.dumps({name: member for name, member in answer.items() if name != "created"}))
+        give_json({name: member for name, member in answer.items() if name != "created"})
         return
     _tell_findings(draft.found, [f"{each.what}: {each.why}" for each in draft.missing])
     click.echo(f"{target} ({_size(size)}, {len(archive.files)} files; begin with index.html or summary.txt in it)")
@@ -105,7 +106,7 @@ def _say_what_would_be(target: Path, output: str) -> None:
 
     if output == "json":
         parts = [{"name": part.name, "about": part.about} for part in PARTS]
-        click.echo(json.dumps({"path": str(target), "parts": parts}))
+        give_json({"path": str(target), "parts": parts})
         return
     for part in PARTS:
         click.echo(f"  {part.name:9} {part.about}")

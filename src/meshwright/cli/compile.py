@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from meshwright.cli.answer import give_text
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.sources import read_texts
 
@@ -57,9 +58,9 @@ def command(  # noqa: PLR0913 - one parameter per option
         ask = f"there is no proxy {proxy}" if proxy else "name a proxy with --proxy POD.NS"
         raise UsageFailure(f"{ask}; there are: {here}")
     if explain_class:
-        click.echo(mesh.explain_class(meant))
+        give_text(mesh.explain_class(meant))
     else:
-        click.echo(_form(mesh.bootstrap(meant) if bootstrap else mesh.resources(meant, kind), output))
+        give_text(_form(mesh.bootstrap(meant) if bootstrap else mesh.resources(meant, kind), output))
     if loaded.refused:
         raise Failure(f"{len(loaded.refused)} findings left something out; see above")
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import getpass
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from meshwright.cli.answer import give_json
 from meshwright.cli.failure import Failure, UnreachableFailure, UsageFailure
 from meshwright.cli.mesh_option import running_mesh
 from meshwright.processes.client import Disconnected, NobodyThere, RemoteError, Unanswered, answer_of
@@ -119,7 +119,7 @@ def _changed(objects: Sequence[dict[str, Any]]) -> str:
 def give(answer: dict[str, Any], output: str, *, dry_run: bool = False) -> None:
     """What a change has come to, in the form that was asked for."""
     if output == "json":
-        click.echo(json.dumps(answer))
+        give_json(answer)
     else:
         tell(answer, dry_run=dry_run)
 

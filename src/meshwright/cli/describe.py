@@ -1,11 +1,11 @@
 """`meshwright describe KIND [NAME]`."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from meshwright.cli.answer import give_json
 from meshwright.cli.control import ask, split_name
 from meshwright.cli.failure import UsageFailure
 from meshwright.cli.mesh_option import data_option
@@ -31,7 +31,7 @@ def command(data: Path | None, words: Sequence[str], namespace: str, output: str
     asked = {"kind": kind, "name": name, "namespace": namespace, "all_namespaces": all_namespaces}
     found = ask(data, "describe", **asked)["objects"]
     if output == "json":
-        click.echo(json.dumps(found[0] if name else found, indent=2))
+        give_json(found[0] if name else found, indent=2)
         return
     from meshwright.cli.describe_text import described
 

@@ -1,12 +1,12 @@
 """`meshwright diff C1 [C2]`."""
 
 import difflib
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from meshwright.cli.answer import give_json
 from meshwright.cli.control import ask
 from meshwright.cli.mesh_option import data_option
 
@@ -23,7 +23,7 @@ def command(data: Path | None, old: int, new: int | None, output: str) -> None:
     """Print what is different after change NEW (default: now) from after change OLD."""
     differences = ask(data, "diff", old=old, new=new or 0)["differences"]
     if output == "json":
-        click.echo(json.dumps(differences))
+        give_json(differences)
         return
     for each in differences:
         before, after = _lines(each["before"]), _lines(each["after"])

@@ -4,20 +4,32 @@ from pathlib import Path
 
 import click
 
-from meshwright.cli.mesh_option import data_option, insist_on_access, local_mesh
+from meshwright.cli.answer import JSON, give_json
+from meshwright.cli.mesh_option import data_option, insist_on_access, insist_on_place, local_mesh
 from meshwright.cli.progress import step
+from meshwright.processes.sweep import REMOVED
 
 
 @click.command("down")
 @data_option
 @click.option("--purge", is_flag=True, help="Remove the data directory too: keys, logs, configuration.")
-def command(data: Path | None, *, purge: bool) -> None:
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
+def command(data: Path | None, output: str, *, purge: bool) -> None:
     """Stop the mesh: every pod, proxy, namespace, rule and socket goes. Safe to call when nothing runs."""
     mesh = local_mesh(data)
     insist_on_access(mesh)
-    if mesh.supervisor() is None and not mesh.data.root.exists():
-        click.echo(f"nothing runs in {mesh.data.root}")
-        return
-    with step("stopped") as current:
-        done = mesh.stop(purge=purge)
-        current.outcome = "; ".join(done) if done else f"nothing ran in {mesh.data.root}"
+    if purge:
+        insist_on_place(mesh)
+    ran = mesh.supervisor() is not None
+    done: list[str] = []
+    if not ran and not mesh.data.root.exists():
+        if output != JSON:
+            click.echo(f"nothing runs in {mesh.data.root}")
+    else:
+        with step("stopped", err=output == JSON) as current:
+            done = mesh.stop(purge=purge)
+            current.outcome = "; ".join(done) if done else f"nothing ran in {mesh.data.root}"
+    if output == JSON:
+        removed = [each.removeprefix(REMOVED) for each in done if each.startswith(REMOVED)]
+        ended = [each for each in done if not each.startswith(REMOVED)]
+        give_json({"data": str(mesh.data.root), "ran": ran, "ended": ended, "removed": removed})

@@ -21,17 +21,30 @@ from meshwright.wiring.commands import DEFAULT_PATH, resolved
 from meshwright.wiring.local_mesh import LocalMesh
 
 
-@click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command("exec", context_settings={"allow_interspersed_args": False})
 @data_option
 @click.option("-n", "--namespace", default="default", show_default=True)
 @click.option("-t", "--tty", is_flag=True, help="Give the command a terminal.")
+@click.option("-i", "--stdin", "stdin", is_flag=True, help="As kubectl has it: standard input is always passed on.")
+@click.option("-o", "--output", hidden=True)
 @click.argument("pod")
 @click.argument("words", nargs=-1, required=True, metavar="-- CMD...")
-def command(data: Path | None, namespace: str, pod: str, words: Sequence[str], *, tty: bool) -> None:
+def command(  # noqa: PLR0913 - one parameter per option
+    data: Path | None, namespace: str, output: str | None, pod: str, words: Sequence[str], *, tty: bool, stdin: bool
+) -> None:
     """Run CMD inside POD (a pod, POD.NAMESPACE, or deploy/NAME), as its application would; its exit code is ours.
 
-    As in a shell, 127 says that there is no such program, and 126 that it cannot be started.
+    As in a shell, 127 says that there is no such program, and 126 that it cannot be started. There is no -o: what CMD
+    writes is passed on byte by byte, as it comes.
     """
+    del stdin
+    if output is not None:
+        raise UsageFailure(
+            f"exec has no -o {output}: it passes on what the command writes, byte by byte, and ends with its exit "
+            "code; an -o of the command itself goes after --"
+        )
+    if words[0].startswith("-") and words[0] != "--":
+        raise UsageFailure(f"{words[0]}: options of exec go before {pod}, and the command after --")
     mesh = running_mesh(data)
     meant = find_pod(mesh, pod, namespace)
     argv = tuple(words[1:] if words[0] == "--" else words)

@@ -1,12 +1,12 @@
 """`meshwright history`."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from meshwright.cli.answer import give_json
 from meshwright.cli.control import ask, receipt_line, split_name
 from meshwright.cli.failure import Failure
 from meshwright.cli.mesh_option import data_option
@@ -30,7 +30,7 @@ def command(
     asked = {"kind": kind, "name": name, "namespace": namespace, "limit": limit, "everything": everything}
     changes = ask(data, "changes", **asked)["changes"]
     if output == "json":
-        click.echo(json.dumps(changes))
+        give_json(changes)
         return
     if not changes:
         concerned = f" of {kind}/{name} in namespace {namespace}" if name else f" of {kind}" if kind else ""

@@ -1,19 +1,23 @@
 """`meshwright install`: istioctl's verb, and samples by name."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
-from meshwright.cli.control import ask, author, tell
+from meshwright.cli.answer import JSON, give_json
+from meshwright.cli.control import ask, author, give
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option, local_mesh
 from meshwright.cli.samples import DEFAULT, SAMPLES, Sample, texts_of
-from meshwright.cli.starting import Ports, begin, console_address, start_options
+from meshwright.cli.start_notes import Notes
+from meshwright.cli.start_options import Ports, start_options
+from meshwright.cli.started import started
+from meshwright.cli.starting import begin, console_address
 from meshwright.cli.tables import table
 from meshwright.processes.sandbox import Rung
 from meshwright.wiring.local_mesh import PROFILES, LocalMesh, profile_texts
+from meshwright.wiring.run_file import RunFile
 
 DONE = "✔"
 PROFILE = "profile"
@@ -27,7 +31,7 @@ LIVE_SECONDS = 30
 @click.option("-y", "--skip-confirmation", "sure", is_flag=True, help="Do not ask.")
 @click.option("-n", "--namespace", default=DEFAULT, show_default=True, help="Of a sample's objects.")
 @click.option("--list", "listed", is_flag=True, help="Print the samples and add-ons.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the list.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
 @start_options
 def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     data: Path | None,
@@ -54,16 +58,25 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     if listed:
         _list(output)
     elif name is not None:
-        _put(data, name, _sample(name, settings), namespace)
+        _put(data, name, _sample(name, settings), namespace, output)
     else:
         ports = Ports(port_base, http_port, https_port, api_port, console_port, metrics_port)
-        _install(local_mesh(data), profile_of(settings), ports, rung, sure=sure, single_uid=single_uid)
+        profile = profile_of(settings)
+        run = ports.run_file(rung, profile, profile_texts(profile))
+        mesh, notes = local_mesh(data), Notes(beside=output == JSON)
+        _confirm(mesh, profile, notes, sure=sure)
+        begun = begin(mesh, run, rung, notes, single_uid=single_uid)
+        if output == JSON:
+            give_json(started(mesh, begun, notes, bookinfo=False))
+        else:
+            _summary(mesh, run)
+        begun.insist()
 
 
 def _list(output: str) -> None:
     rows = [(name, sample.what) for name, sample in SAMPLES.items()]
     if output == "json":
-        click.echo(json.dumps([{"name": name, "what": what} for name, what in rows]))
+        give_json([{"name": name, "what": what} for name, what in rows])
     else:
         click.echo(table(("NAME", "WHAT"), rows))
 
@@ -88,20 +101,20 @@ def profile_of(settings: Iterable[str]) -> str:
     return profile
 
 
-def _install(mesh: LocalMesh, profile: str, ports: Ports, rung: Rung | None, *, sure: bool, single_uid: bool) -> None:
+def _confirm(mesh: LocalMesh, profile: str, notes: Notes, *, sure: bool) -> None:
     question = f"This will install the {profile!r} profile into {mesh.data.root}. Proceed?"
-    if not sure and mesh.supervisor() is None and not click.confirm(question):
+    if not sure and mesh.supervisor() is None and not click.confirm(question, err=notes.beside):
         raise Failure("nothing was installed")
-    run = ports.run_file(rung, profile, profile_texts(profile))
-    begun = begin(mesh, run, rung, single_uid=single_uid, detach=True)
+
+
+def _summary(mesh: LocalMesh, run: RunFile) -> None:
     click.echo(f"{DONE} Control plane installed: object API https://127.0.0.1:{run.api_port}")
-    if profile != "minimal":
+    if run.profile != "minimal":
         click.echo(f"{DONE} Ingress gateway installed: http://localhost:{run.forwards[0].host_port}")
     click.echo(f"{DONE} Console installed: {console_address(mesh)}")
     click.echo(f"{DONE} Installation complete")
     click.echo("kubectl and every other client of Kubernetes find it with:")
     click.echo(f"  export KUBECONFIG={mesh.data.root / 'kubeconfig'}")
-    begun.insist()
 
 
 def _sample(name: str, settings: Sequence[str]) -> Sample:
@@ -113,14 +126,14 @@ def _sample(name: str, settings: Sequence[str]) -> Sample:
     return sample
 
 
-def _put(data: Path | None, name: str, sample: Sample, namespace: str) -> None:
+def _put(data: Path | None, name: str, sample: Sample, namespace: str, output: str) -> None:
     texts = texts_of(sample, namespace)
     if not sample.fixed:
         texts = [*_namespace(data, namespace), *texts]
     answer = ask(data, "apply", texts=texts, author=author(), dry_run=False, wait=LIVE_SECONDS)
     for finding in answer["findings"]:
         click.echo(finding, err=True)
-    tell(answer)
+    give(answer, output)
     if answer["refused"]:
         raise Failure(f"{name} was not installed: its objects are refused (above)")
 

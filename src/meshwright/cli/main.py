@@ -10,6 +10,8 @@ from difflib import get_close_matches
 
 import click
 
+from meshwright.cli.answer import asked_for_json, give_failure, is_given
+
 COMPLETION = ("_MESHWRIGHT_COMPLETE", "_MW_COMPLETE")
 READER_GONE = 141  # as a shell tells it of a program that SIGPIPE has ended
 
@@ -124,6 +126,7 @@ def _command() -> int:
     for variable in COMPLETION:
         if variable in os.environ:
             cli.main(prog_name="meshwright", complete_var=variable)
+    context: click.Context | None = None
     try:
         # Not `main`, which would hide that a pipe was closed.
         with cli.make_context("meshwright", sys.argv[1:]) as context:
@@ -132,11 +135,18 @@ def _command() -> int:
         return end.exit_code
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        return _failed(context, error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("aborted", err=True)
-        return 1
+        return _failed(context, "aborted", 1)
     return 0
+
+
+def _failed(context: click.Context | None, message: str, code: int) -> int:
+    """The exit code; programs that wait for an answer are told why there is none."""
+    if asked_for_json(sys.argv[1:]) and not (context is not None and is_given(context)):
+        give_failure(message, code)
+    return code
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from meshwright.cli.failure import UnreachableFailure
+from meshwright.cli.failure import UnreachableFailure, UsageFailure
 from meshwright.wiring.local_mesh import LocalMesh, default_data_dir
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -39,6 +39,17 @@ def insist_on_access(mesh: LocalMesh) -> None:
         raise UnreachableFailure(
             f"the mesh in {root} belongs to {_owner(root)}: run the command as that user, or name another mesh "
             "with --data or $MESHWRIGHT_DATA"
+        )
+
+
+def insist_on_place(mesh: LocalMesh) -> None:
+    """As `insist_on_access`, and raises UsageFailure for a folder with other people's files: with --purge all of it
+    would go.
+    """
+    insist_on_access(mesh)
+    if mesh.data.is_of_others():
+        raise UsageFailure(
+            f"{mesh.data.root} holds files that are no mesh's: name an empty or a new folder with --data"
         )
 
 

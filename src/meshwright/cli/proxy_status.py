@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from meshwright.cli.answer import give_text
 from meshwright.cli.envoy import Envoy
 from meshwright.cli.failure import Failure
 from meshwright.cli.mesh_option import data_option, running_mesh
@@ -101,7 +102,7 @@ def _one(envoy: Envoy, output: str) -> None:
             **_shown(facts),
             "differences": [{**asdict(each), "lines": list(each.lines)} for each in differences],
         }
-        click.echo(form(value, output))
+        give_text(form(value, output))
     else:
         for kind in compared:
             if not kind.differences:

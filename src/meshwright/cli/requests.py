@@ -1,10 +1,10 @@
 """`meshwright requests`: the last requests, as the proxies wrote them down."""
 
-import json
 from pathlib import Path
 
 import click
 
+from meshwright.cli.answer import give_json
 from meshwright.cli.logged import MOST, last_requests
 from meshwright.cli.logged_text import listing
 from meshwright.cli.mesh_option import data_option, running_mesh
@@ -25,7 +25,7 @@ def command(data: Path | None, request: str, limit: int, output: str, *, failed:
     """
     found = last_requests(running_mesh(data), limit, request=request, failed=failed)
     if output == "json":
-        click.echo(json.dumps(found, indent=2))
+        give_json(found, indent=2)
     elif found:
         click.echo(listing(found))
     else:

@@ -1,7 +1,6 @@
 """`meshwright run`: a program of the user's own becomes a workload of the mesh, with one command."""
 
 import asyncio
-import json
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ import click
 import yaml
 
 from meshwright.agent import control_client
+from meshwright.cli.answer import give_json
 from meshwright.cli.control import ask, author, receipt_line
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option, running_mesh
@@ -107,7 +107,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
         raise Failure("nothing was written: the objects above are refused")
     if dry_run:
         if output == "json":
-            click.echo(json.dumps({"objects": own, "address": None, "change": None, "receipt": None}))
+            give_json({"objects": own, "address": None, "change": None, "receipt": None})
         return
     changed = any(each["object"].startswith("Deployment ") for each in answer["objects"] if each["action"] != SAME)
     _wait(data, Awaited(f"{name}-{version}", namespace, earlier if changed else frozenset()))
@@ -117,7 +117,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     behind = _behind(data)
     address = f"http://{name}.{namespace}:{port}"
     if output == "json":
-        click.echo(json.dumps({"objects": own, "address": address, **last}))
+        give_json({"objects": own, "address": address, **last})
     if behind:
         raise Failure(f"{name} {version} is ready, but not every proxy knows it yet: {', '.join(behind)}")
     if output == "text":

@@ -3,101 +3,40 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import click
 
-from meshwright.ca.times import CertificateTimes
 from meshwright.cli.control import planned_pods
-from meshwright.cli.failure import Failure, UsageFailure
+from meshwright.cli.failure import Failure
+from meshwright.cli.mesh_option import insist_on_place
 from meshwright.cli.pods import PodLine, pods, proxies, refusals
-from meshwright.cli.progress import step
+from meshwright.cli.start_notes import Notes
+from meshwright.cli.start_options import PORTS_OF_BASE
 from meshwright.processes import preflight
 from meshwright.processes.sandbox import Rung
-from meshwright.wiring.certificate_settings import CertificateSettingError, times_from
 from meshwright.wiring.local_mesh import CannotStartError, LocalMesh
-from meshwright.wiring.run_file import CONSOLE_PORT, METRICS_PORT, Forward, RunFile, texts_of
+from meshwright.wiring.run_file import RunFile
 
-F = TypeVar("F", bound=Callable[..., object])
 READY_SECONDS = 120.0
 CONSOLE_SECONDS, POLL_SECONDS = 10.0, 0.05
 SILENT_SECONDS, SAID_AGAIN_SECONDS = 5.0, 5.0
-HTTP_LISTENER, HTTPS_LISTENER = 8080, 8443
-API_PORT = 16443
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Ports on 127.0.0.1, as asked for on the command line; None: after `base`, or the usual one."""
-
-    base: int | None = None
-    http: int | None = None
-    https: int | None = None
-    api: int | None = None
-    console: int | None = None
-    metrics: int | None = None
-
-    def forwards(self) -> tuple[Forward, ...]:
-        """The two of the ingress. Raises UsageFailure when they are the same."""
-        http, https = self.http or self.base or 8080, self.https or self._after(1) or 8443
-        if http == https:
-            raise UsageFailure(f"the ingress cannot take port {http} twice")
-        return (Forward("http", http, HTTP_LISTENER), Forward("https", https, HTTPS_LISTENER))
-
-    def run_file(self, rung: Rung | None, profile: str, texts: Sequence[tuple[str, str]]) -> RunFile:
-        """What is asked for. Raises UsageFailure."""
-        return RunFile(
-            rung or "",
-            profile,
-            self.forwards(),
-            texts_of(texts),
-            self.api or self._after(2) or API_PORT,
-            _certificate_times(),
-            self.console or self._after(3) or CONSOLE_PORT,
-            self.metrics or self._after(4) or METRICS_PORT,
-        )
-
-    def _after(self, offset: int) -> int | None:
-        return self.base + offset if self.base else None
-
-
-def start_options(function: F) -> F:
-    """Adds the options for ports and rung; the command gets `port_base`, `http_port` ..., `rung`, `single_uid`."""
-    port = click.IntRange(1, 65535)
-    for option in reversed(
-        (
-            click.option(
-                "--port-base",
-                type=click.IntRange(1024, 65000),
-                help="Ports: N, N+1 of the ingress (HTTP, HTTPS), N+2 of the API, N+3 of the console, N+4: /metrics.",
-            ),
-            click.option("--http-port", type=port, help="Port of the ingress on 127.0.0.1. [default: 8080]"),
-            click.option("--https-port", type=port, help="The same for TLS. [default: 8443]"),
-            click.option("--api-port", type=port, help="Port of the object API (kubectl). [default: 16443]"),
-            click.option("--console-port", type=port, help="Port of the console. [default: 20001]"),
-            click.option("--metrics-port", type=port, help="Port of /metrics. [default: 15014]"),
-            click.option(
-                "--rung", type=click.Choice(["root", "user", "loopback"]), help="Use this rung and no better one."
-            ),
-            click.option(
-                "--single-uid", is_flag=True, help="Rung user: make do with one uid even where there are more."
-            ),
-        )
-    ):
-        function = option(function)
-    return function
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """How a start went: whether every pod is ready, how many findings left something out, what Envoy refused."""
+    """How a start went: whether every pod is ready, how many findings left something out, what Envoy refused.
+    `earlier`: the mesh ran already. `seconds` until all that was there.
+    """
 
     ready: bool
     left_out: int
     refused: tuple[str, ...]
     seconds: float
+    earlier: bool
 
     def insist(self) -> None:
         """Raises Failure for what is not as it should be; the mesh goes on."""
@@ -109,50 +48,81 @@ class Begun:
             raise Failure("some configuration was refused by Envoy and has no effect (above); the rest serves")
 
 
-def begin(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool, detach: bool) -> Begun:
-    """Start the mesh, or find that it runs as asked, and wait for its pods; says what it does. Raises Failure."""
+def begin(mesh: LocalMesh, run: RunFile, rung: Rung | None, notes: Notes, *, single_uid: bool) -> Begun:
+    """Start the mesh, or find that it runs as asked, and wait for its pods and its console; says what it does.
+
+    Raises Failure. When it is interrupted, by ^C or TERM, nothing is left of what it has started.
+    """
+    insist_on_place(mesh)
     began, left_out = time.monotonic(), 0
+    earlier = mesh.supervisor() is not None
     try:
-        if mesh.supervisor() is None:
-            left_out = _start(mesh, run, rung, single_uid=single_uid)
-        else:
-            _insist_on_same(mesh, run)
-        ready = _wait(mesh)
+        with _ended_as_by_interrupt():
+            if earlier:
+                _insist_on_same(mesh, run, notes)
+            else:
+                left_out = _start(mesh, run, rung, notes, single_uid=single_uid)
+            ready = _wait(mesh, notes)
+            seconds = time.monotonic() - began
+            _wait_for_console(mesh)
     except KeyboardInterrupt:
-        if detach:
-            raise Failure("interrupted; what was started goes on: `meshwright down` stops it") from None
-        mesh.stop(purge=False)
+        if earlier:
+            raise Failure("interrupted; the mesh ran before and goes on: `meshwright down` stops it") from None
+        _stop_undisturbed(mesh)
         raise Failure("interrupted; the mesh is stopped") from None
     refused = refusals(proxies(mesh))
-    for sentence in refused:
-        click.echo(f"           {sentence}", err=True)
-    return Begun(ready, left_out, tuple(refused), time.monotonic() - began)
+    notes.trouble(refused)
+    return Begun(ready, left_out, tuple(refused), seconds, earlier)
 
 
-def _certificate_times() -> CertificateTimes:
+@contextmanager
+def _ended_as_by_interrupt() -> Generator[None]:
+    """TERM and the terminal's end are as ^C inside; who has them ignored (`nohup`) goes on."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
     try:
-        return times_from(os.environ)
-    except CertificateSettingError as error:
-        raise UsageFailure(str(error)) from None
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool) -> int:
+def _stop_undisturbed(mesh: LocalMesh) -> None:
+    """Whoever is impatient and presses ^C again does not get half a mesh."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # the question that was interrupted
+    click.echo("interrupted: the mesh is being stopped", err=True)
+    mesh.stop(purge=False)
+
+
+def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, notes: Notes, *, single_uid: bool) -> int:
     """Check and start; how many findings leave something out of the configuration."""
     swept = mesh.sweep()
     if swept:
-        click.echo(f"           an earlier mesh had lost its supervisor: {len(swept)} leftovers swept")
-    with step("machine checked") as current:
+        notes.hint(f"an earlier mesh had lost its supervisor: {len(swept)} leftovers swept")
+    with notes.step("machine checked") as current:
         report = preflight.check(
             [*(each.host_port for each in run.forwards), run.api_port], rung, single_uid=single_uid
         )
         if report.rung is None or report.busy_ports:
-            raise Failure(f"this machine cannot start the mesh as it is:\n{report}")
+            told = replace(report, fixes=(*report.fixes, *port_fixes(report.busy_ports)))
+            raise Failure(f"this machine cannot start the mesh as it is:\n{told}")
         current.outcome = f"machine checked: {report.reasons[-1]}"
     for fix in report.fixes:
-        click.echo(f"           for a better rung: {fix}")
-    with step("configuration read") as current:
-        current.outcome, left_out = _check(replace(run, rung=report.rung))
-    with step("processes started"):
+        notes.hint(f"for a better rung: {fix}")
+    for busy in preflight.busy_ports([run.console_port, run.metrics_port]):
+        what, option = ("the console", "console") if busy.port == run.console_port else ("/metrics", "metrics")
+        notes.hint(f"{busy}: {what} takes another one (--{option}-port chooses)")
+    with notes.step("configuration read") as current:
+        current.outcome, left_out = _check(replace(run, rung=report.rung), notes)
+    with notes.step("processes started"):
         decided = replace(run, rung=report.rung)
         try:
             mesh.start(decided, report.rung, single_uid=report.single_uid)
@@ -161,9 +131,20 @@ def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, *, single_uid: bool
     return left_out
 
 
-def _check(run: RunFile) -> tuple[str, int]:
+def port_fixes(busy: Sequence[preflight.BusyPort]) -> tuple[str, ...]:
+    """How to get by ports that are taken; nothing when none is."""
+    owners = sorted({each.data_dir for each in busy if each.data_dir})
+    fixes = [f"`meshwright down --data {owner}` stops that mesh" for owner in owners]
+    base = preflight.free_base(PORTS_OF_BASE) if busy else None
+    if base is not None:
+        last = base + PORTS_OF_BASE - 1
+        fixes.append(f"take other ports: --port-base {base} ({base} to {last} are free)")
+    return tuple(fixes)
+
+
+def _check(run: RunFile, notes: Notes) -> tuple[str, int]:
     """Print what is wrong with the documents; the rest of the mesh starts all the same."""
-    from meshwright.documents.render import render
+    from meshwright.documents.render import as_json, render
     from meshwright.wiring.image_findings import image_findings
     from meshwright.wiring.loading import load
     from meshwright.wiring.volume_findings import volume_findings
@@ -171,14 +152,16 @@ def _check(run: RunFile) -> tuple[str, int]:
     loaded = load((text.file, text.text) for text in run.texts)
     missing = (*image_findings(loaded.objects, loaded.catalogue), *volume_findings(loaded.objects, run.rung))
     for found in (*loaded.diagnostics, *missing):
+        notes.findings.append(as_json(found, loaded.lines))
         click.echo(render(found, loaded.lines), err=True)
     for sentence in loaded.catalogue_errors:
+        notes.warnings.append(f"image catalogue: {sentence}")
         click.echo(f"image catalogue: {sentence}", err=True)
     left_out = f", {len(loaded.refused)} findings leave something out (above)" if loaded.refused else ""
     return f"configuration read: {loaded.objects.count} objects{left_out}", len(loaded.refused)
 
 
-def _insist_on_same(mesh: LocalMesh, run: RunFile) -> None:
+def _insist_on_same(mesh: LocalMesh, run: RunFile, notes: Notes) -> None:
     """A mesh that runs already is fine when it is the one that is asked for."""
     kept = mesh.run_file()
     if kept is None or not kept.same_configuration(run):
@@ -186,7 +169,7 @@ def _insist_on_same(mesh: LocalMesh, run: RunFile) -> None:
             f"a mesh with other configuration runs in {mesh.data.root}; "
             "stop it with `meshwright down`, or choose another --data and --port-base"
         )
-    click.echo(f"the mesh already runs in {mesh.data.root}")
+    notes.say(f"the mesh already runs in {mesh.data.root}")
 
 
 class Patience:
@@ -209,9 +192,9 @@ class Patience:
         self._told = first + more
 
 
-def _wait(mesh: LocalMesh) -> bool:
+def _wait(mesh: LocalMesh, notes: Notes) -> bool:
     """Wait until every pod is ready; False when some are not after a while or cannot become so."""
-    with step("pods ready") as current:
+    with notes.step("pods ready") as current:
         end = time.monotonic() + READY_SECONDS
         patience = Patience(time.monotonic() + SILENT_SECONDS)
         seen: list[PodLine] = []
@@ -225,27 +208,28 @@ def _wait(mesh: LocalMesh) -> bool:
             time.sleep(POLL_SECONDS)
         ready = sum(pod.fine for pod in seen)
         current.outcome = f"{ready} of {len(seen)} pods ready"
-    for pod in seen:
-        if not pod.fine:
-            click.echo(f"           {pod.name}: {pod.why}", err=True)
+    notes.trouble([f"{pod.name}: {pod.why}" for pod in seen if not pod.fine])
     return ready == len(seen) and (bool(seen) or planned_pods(mesh) == 0)
 
 
-def console_address(mesh: LocalMesh) -> str:
-    """Where the console is, and how one logs in. It may be about to start; its port may be another than asked for."""
+def _wait_for_console(mesh: LocalMesh) -> None:
+    """It may be about to start."""
     end = time.monotonic() + CONSOLE_SECONDS
-    while "console" not in mesh.telemetry_ports():
-        if time.monotonic() > end:
-            return "not up yet (meshwright status)"
+    while "console" not in mesh.telemetry_ports() and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
-    return (
-        f"http://localhost:{mesh.telemetry_ports()['console']} (meshwright dashboard prints the address that logs in)"
-    )
 
 
-def stay(mesh: LocalMesh) -> None:
+def console_address(mesh: LocalMesh) -> str:
+    """Where the console is, and how one logs in; its port may be another than asked for."""
+    port = mesh.telemetry_ports().get("console")
+    if port is None:
+        return "not up yet (meshwright status)"
+    return f"http://localhost:{port} (meshwright dashboard prints the address that logs in)"
+
+
+def stay(mesh: LocalMesh, notes: Notes) -> None:
     """Hold the terminal until ^C, TERM, or the end of the mesh; then nothing is left."""
-    click.echo("^C stops the mesh")
+    notes.say("^C stops the mesh")
     stopping = False
 
     def note(*_: object) -> None:
@@ -253,10 +237,11 @@ def stay(mesh: LocalMesh) -> None:
         stopping = True
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, note)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, note)
     while not stopping and mesh.supervisor() is not None:
         time.sleep(0.2)
-    with step("stopped"):
+    with notes.step("stopped"):
         mesh.stop(purge=False)
     if os.isatty(1):
-        click.echo("")
+        notes.say("")

@@ -6,18 +6,11 @@ from typing import Any
 
 import click
 
+from meshwright.cli.addresses import addresses, pod_json
 from meshwright.cli.control import proxies_as_compiled
 from meshwright.cli.mesh_option import data_option, running_mesh
-from meshwright.cli.pods import PodLine, insist_on_pods, proxies, refusals
+from meshwright.cli.pods import insist_on_pods, proxies, refusals
 from meshwright.wiring.local_mesh import LocalMesh
-
-ENFORCES = {
-    "root": "network namespaces, one uid per pod: interception and identities are enforced",
-    "user": "network namespaces in a user namespace, one uid per pod: interception and identities are enforced",
-    "user, one uid": "network namespaces in a user namespace: interception is enforced; with one uid for all, pods "
-    "are not a security boundary to each other",
-    "loopback": "demo, not enforcing: loopback addresses and http_proxy",
-}
 
 
 @click.command("status")
@@ -31,26 +24,11 @@ def command(data: Path | None, output: str) -> None:
 
 
 def _answer(mesh: LocalMesh) -> dict[str, Any]:
-    run = mesh.run_file()
-    ports = {each.name: each.host_port for each in run.forwards} if run else {}
     memory = mesh.memory()
-    served = mesh.telemetry_ports()
     known = proxies_as_compiled(mesh)
     return {
-        "rung": run.rung if run else "",
-        "enforces": enforces(run.rung if run else "", single_uid=mesh.single_uid()),
-        "single_uid": mesh.single_uid(),
-        "profile": run.profile if run else "",
-        "data": str(mesh.data.root),
-        "ingress": {
-            "http": f"http://localhost:{ports['http']}" if "http" in ports else None,
-            "https": f"https://localhost:{ports['https']}" if "https" in ports else None,
-        },
-        "console": f"http://localhost:{served['console']}" if "console" in served else None,
-        "api": f"https://localhost:{run.api_port}" if run else None,
-        "xds": None,
-        "prometheus": f"http://localhost:{served['metrics']}/metrics" if "metrics" in served else None,
-        "pods": [_pod(pod) for pod in insist_on_pods(mesh)],
+        **addresses(mesh),
+        "pods": [pod_json(pod) for pod in insist_on_pods(mesh)],
         "control_plane": "away" if known is None else "running",
         "proxies": [_proxy(each, known) for each in proxies(mesh)],
         "footprint": {
@@ -61,19 +39,10 @@ def _answer(mesh: LocalMesh) -> dict[str, Any]:
     }
 
 
-def enforces(rung: str, *, single_uid: bool) -> str:
-    """What the mesh of this rung keeps apart, in words."""
-    return ENFORCES.get("user, one uid" if rung == "user" and single_uid else rung, "")
-
-
 def _proxy(told: dict[str, Any], known: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
     """A proxy as its machine tells it. Without the control plane nobody knows whether something newer is there."""
     newest = (known or {}).get(told["name"], {"synced": known is None, "change": None})
     return {**told, "synced": told["synced"] and newest["synced"], "change": newest["change"]}
-
-
-def _pod(pod: PodLine) -> dict[str, Any]:
-    return {"name": pod.name, "phase": pod.phase, "ready": pod.ready, "restarts": pod.restarts, "why": pod.why}
 
 
 def _text(answer: dict[str, Any]) -> str:

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import click
 
+from meshwright.cli.answer import JSON, give_json
 from meshwright.cli.mesh_option import data_option, local_mesh
 from meshwright.cli.sources import read_texts
-from meshwright.cli.starting import Ports, begin, console_address, start_options, stay
+from meshwright.cli.start_notes import Notes
+from meshwright.cli.start_options import Ports, start_options
+from meshwright.cli.started import started
+from meshwright.cli.starting import begin, console_address, stay
 from meshwright.processes.sandbox import Rung
 from meshwright.wiring.local_mesh import DEMO_SAMPLES, PROFILES, VISITORS, LocalMesh, profile_texts, sample_texts
 from meshwright.wiring.run_file import Forward
@@ -24,6 +28,13 @@ DEMO = "demo"
 )
 @click.argument("more", nargs=-1, metavar="[PATH]...")
 @click.option("--no-visitors", "alone", is_flag=True, help="Profile demo: without the visitors.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Form of the answer, given when it is up.",
+)
 @start_options
 def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     data: Path | None,
@@ -37,6 +48,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     console_port: int | None,
     metrics_port: int | None,
     rung: Rung | None,
+    output: str,
     *,
     detach: bool,
     alone: bool,
@@ -46,14 +58,18 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     The profile demo without a PATH starts the Bookinfo sample, and visitors who call it.
     """
-    mesh = local_mesh(data)
+    mesh, notes = local_mesh(data), Notes(beside=output == JSON)
     texts = _texts(profile, [*names, *more], visitors=not alone)
     ports = Ports(port_base, http_port, https_port, api_port, console_port, metrics_port)
     run = ports.run_file(rung, profile, texts)
-    begun = begin(mesh, run, rung, single_uid=single_uid, detach=detach)
-    _summary(mesh, run.forwards, profile, bookinfo=_is_demo(profile, [*names, *more]), seconds=begun.seconds)
+    begun = begin(mesh, run, rung, notes, single_uid=single_uid)
+    bookinfo = _is_demo(profile, [*names, *more])
+    if output == JSON:
+        give_json(started(mesh, begun, notes, bookinfo=bookinfo))
+    else:
+        _summary(mesh, run.forwards, profile, bookinfo=bookinfo, seconds=begun.seconds)
     if not detach:
-        stay(mesh)
+        stay(mesh, notes)
     begun.insist()
 
 

@@ -1,6 +1,5 @@
 """`meshwright wait`."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import click
 
+from meshwright.cli.answer import give_json
 from meshwright.cli.control import ask, split_name
 from meshwright.cli.failure import Failure, UsageFailure
 from meshwright.cli.mesh_option import data_option
@@ -37,7 +37,7 @@ def command(data: Path | None, words: Sequence[str], namespace: str, timeout: st
         raise UsageFailure("name an object: KIND/NAME")
     answer = _answer(data, kind, name, namespace, milliseconds(timeout))
     if output == "json":
-        click.echo(json.dumps(answer))
+        give_json(answer)
     elif answer["live"]:
         click.echo(f"{answer['object']}: {answer['message']}")
     if not answer["live"]:

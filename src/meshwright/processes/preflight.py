@@ -19,6 +19,7 @@ from meshwright.processes import procfs
 from meshwright.processes.sandbox import RUNGS, Rung
 
 _TRIAL_SECONDS = 10
+FIRST_BASE, LAST_BASE = 9080, 60_080
 FIRST_SUBORDINATE, RANGE = 100_000, 65_536
 _PLACES = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
@@ -26,7 +27,7 @@ _PLACES = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 @dataclass(frozen=True, slots=True)
 class BusyPort:
     """A host port that is wanted and taken; pid 0 when we may not see by whom. `data_dir`: it is the mesh of that
-    directory, whose process it is; "" for everybody else.
+    directory, whose process it is; "" for everybody else. `forbidden`: why nobody has it, and we may not, either.
     """
 
     host: str
@@ -34,8 +35,11 @@ class BusyPort:
     pid: int
     command: str
     data_dir: str = ""
+    forbidden: str = ""
 
     def __str__(self) -> str:
+        if self.forbidden:
+            return f"port {self.port} on {self.host} cannot be listened on: {self.forbidden}"
         if self.data_dir:
             return f"port {self.port} on {self.host} is taken by the mesh in {self.data_dir}"
         if self.pid:
@@ -59,8 +63,8 @@ class Report:
 
     def __str__(self) -> str:
         lines = [f"rung: {self.rung or 'none'}", *(f"  why: {reason}" for reason in self.reasons)]
-        lines += [f"  fix: {fix}" for fix in self.fixes]
         lines += [f"  busy: {busy}" for busy in self.busy_ports]
+        lines += [f"  fix: {fix}" for fix in self.fixes]
         return "\n".join(lines)
 
 
@@ -76,8 +80,7 @@ def check(
         reason = f"meshwright runs its mesh on Linux only, and this is {platform}"
         fix = "start it in a Linux machine (a virtual one, WSL 2 or a container will do); offline commands work here"
         return Report(None, single_uid=False, reasons=(reason,), fixes=(fix,), busy_ports=())
-    wanted = [("127.0.0.1", item) if isinstance(item, int) else item for item in port_requests]
-    busy = tuple(taken for host, port in wanted if (taken := _busy(host, port)) is not None)
+    busy = busy_ports(port_requests)
     reasons: list[str] = []
     fixes: list[str] = []
     for rung, single in _candidates(wanted_rung, single_uid=single_uid):
@@ -94,6 +97,18 @@ def check(
         if not (rung == "user" and not single):
             fixes += [fix for fix in _fixes(refusal) if fix not in fixes]
     return Report(None, single_uid=False, reasons=tuple(reasons), fixes=tuple(fixes), busy_ports=busy)
+
+
+def busy_ports(port_requests: Sequence[int | tuple[str, int]]) -> tuple[BusyPort, ...]:
+    """Those of the ports that are taken (on 127.0.0.1 if only a number)."""
+    wanted = [("127.0.0.1", item) if isinstance(item, int) else item for item in port_requests]
+    return tuple(taken for host, port in wanted if (taken := _busy(host, port)) is not None)
+
+
+def free_base(count: int, first: int = FIRST_BASE, last: int = LAST_BASE) -> int | None:
+    """The first of `first`, `first` + 1000 ... that begins `count` ports in a row of which none is taken."""
+    bases = range(first, last + 1, 1000)
+    return next((base for base in bases if not busy_ports([base + offset for offset in range(count)])), None)
 
 
 def _candidates(wanted: Rung | None, *, single_uid: bool) -> list[tuple[Rung, bool]]:
@@ -225,7 +240,7 @@ def _busy(host: str, port: int) -> BusyPort | None:
         try:
             trial.bind((host, port))
         except PermissionError:
-            return BusyPort(host, port, os.getpid(), f"nobody; ports below 1024 are not for uid {os.geteuid()}")
+            return BusyPort(host, port, 0, "", forbidden=f"ports below 1024 are not for uid {os.geteuid()}")
         except OSError:
             owner = procfs.owner_of_port(port)
             if owner is None:

@@ -17,6 +17,10 @@ MARKER = "MESHWRIGHT_RUN"
 POD_MARKER = "MESHWRIGHT_POD"
 
 
+_FOLDERS = frozenset({"run", "logs", "pods"})
+_FILES = frozenset({"id", "lock", "run.json"})
+
+
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
     """Paths below one data directory."""
@@ -95,11 +99,20 @@ class DataDirectory:
         return self.pods / pod
 
     def prepare(self) -> None:
-        """Make the folders, readable by the owner only."""
+        """Make the folders, readable by the owner only, and the id, by which the directory is known as a mesh's."""
+        self.mesh_id()
         for folder in (self.root, self.run, self.upstream, self.logs, self.pods):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The DNS server reaches it under another uid, by a mount that skips the folders above.
         self.upstream.chmod(0o711)
+
+    def is_of_others(self) -> bool:
+        """Whether the directory holds something and no mesh has ever been in it. Raises OSError."""
+        try:
+            names = {path.name for path in self.root.iterdir()}
+        except FileNotFoundError:
+            return False
+        return not names & _FILES and not names <= _FOLDERS
 
     def mesh_id(self) -> str:
         """The id of this mesh, made at the first call."""
@@ -109,11 +122,14 @@ class DataDirectory:
         except FileNotFoundError:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = secrets.token_hex(16)
+        temporary = path.with_name(f".id.{os.getpid()}")
         try:
-            with path.open("x", encoding="ascii") as file:
-                file.write(fresh + "\n")
+            temporary.write_text(fresh + "\n", encoding="ascii")
+            os.link(temporary, path)  # whole or not at all: a disk may be full
         except FileExistsError:
             return path.read_text(encoding="ascii").strip()
+        finally:
+            temporary.unlink(missing_ok=True)
         return fresh
 
 

@@ -18,6 +18,8 @@ from typing import Any, cast
 from meshwright.processes import procfs, state
 from meshwright.processes.procfs import ProcessId
 
+REMOVED = "removed "
+"""How sentences about files begin; the others are about processes."""
 _ROUNDS = 20
 _PATIENCE_SECONDS = 10.0
 
@@ -127,7 +129,7 @@ def _remove_files(data: state.DataDirectory) -> list[str]:
         while folder.exists() and time.monotonic() < deadline:
             state.remove_tree(folder)
         if present:
-            done.append(f"removed {folder}")
+            done.append(f"{REMOVED}{folder}")
     with suppress(OSError):
         data.run_file.unlink()
     return done

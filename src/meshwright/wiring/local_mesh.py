@@ -159,7 +159,10 @@ class LocalMesh:
         done = sweep.stop(self.data.root)
         if purge:
             shutil.rmtree(self.data.root, ignore_errors=True)
-            done.append(f"removed {self.data.root}")
+            left = self.data.root.exists()
+            done.append(
+                f"{self.data.root} could not be removed whole" if left else f"{sweep.REMOVED}{self.data.root}"
+            )
         return done
 
     def memory(self) -> Mapping[str, float]:

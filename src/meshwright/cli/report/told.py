@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from meshwright.cli.answer import is_failure
+
 SECONDS = 60.0
 
 
@@ -36,11 +38,12 @@ class Told:
         return (self.err.strip() or f"exit code {self.code}").splitlines()[-1].removeprefix("meshwright: ")
 
     def json(self) -> Any:
-        """Its answer; None where it gave none."""
+        """Its answer; None where it gave none, or only said why."""
         try:
-            return json.loads(self.out)
+            answer: Any = json.loads(self.out)
         except ValueError:
             return None
+        return None if is_failure(answer) else answer
 
 
 def ask(data: Path, words: Sequence[str], stdin: str = "") -> Told:

@@ -1,7 +1,7 @@
 """Istio's counters of gRPC messages, counted by Envoy's own grpc_stats filter.
 
-The filter stands in every chain, switched off: on plain HTTP it costs nothing. Routes to ports that may speak gRPC
-switch it on. What it counted stands in the stream's filter state as "<requests>,<responses>", which no operator of
+The filter stands, switched off, in every chain through which gRPC may come; plain HTTP costs nothing. Routes to ports
+that may speak gRPC switch it on. What it counted stands in the stream's filter state as "<requests>,<responses>", which no operator of
 Envoy takes apart. So a finished call counts one under a tag that holds both numbers, and telemetry multiplies; a call
 with many messages (a stream) writes a line instead, as it would make a series of its own.
 """
@@ -36,7 +36,7 @@ def may_be_grpc(protocol: Protocol) -> bool:
 
 
 def counting() -> HttpFilter:
-    """For every chain; off where no route switches it on."""
+    """For every chain that may have gRPC; off where no route switches it on."""
     config = FilterConfig(emit_filter_state=True, stats_for_all_methods=flag(value=False))
     return HttpFilter(name=FILTER, typed_config=pack(config), disabled=True)
 

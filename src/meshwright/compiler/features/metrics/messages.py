@@ -1,9 +1,9 @@
 """Istio's counters of gRPC messages, counted by Envoy's own grpc_stats filter.
 
 The filter stands, switched off, in every chain through which gRPC may come; plain HTTP costs nothing. Routes to ports
-that may speak gRPC switch it on. What it counted stands in the stream's filter state as "<requests>,<responses>", which no operator of
-Envoy takes apart. So a finished call counts one under a tag that holds both numbers, and telemetry multiplies; a call
-with many messages (a stream) writes a line instead, as it would make a series of its own.
+that may speak gRPC switch it on. What it counted stands in the stream's filter state as "<requests>,<responses>",
+which no operator of Envoy takes apart. So a finished call counts one under a tag that holds both numbers, and
+telemetry multiplies; a call with many messages (a stream) writes a line, as it would make a series of its own.
 """
 
 from functools import cache

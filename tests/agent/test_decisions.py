@@ -13,13 +13,14 @@ from meshwright.agent.admin import active_requests, client_connections
 from meshwright.agent.back_off import Restarts
 from meshwright.agent.expansion import expand
 from meshwright.agent.http_client import HttpAnswer, HttpError, HttpRequest, exchange
+from meshwright.agent.occurrences import Occurrences
 from meshwright.agent.pod_memory import Memories, PodMemory
 from meshwright.agent.pod_spec import AnnotationError, applications, pod_spec
 from meshwright.agent.probes import ProbeCount
 from meshwright.agent.replacement import fingerprint, steps
 from meshwright.agent.settings import BackOff, Rung
 from meshwright.model.names import Milliseconds, ProxyName
-from meshwright.model.pod import Probe, ProbeType
+from meshwright.model.pod import Hook, Probe, ProbeType
 from meshwright.model.proxy import Role
 from meshwright.processes.interception import Interception
 from tests.agent.mesh import origin, pod, settings, web
@@ -75,6 +76,23 @@ def test_a_probe_changes_its_mind_only_after_as_many_answers_in_a_row(
             assert answers[number - other : number] != [answer] * other or before.streak < other
 
 
+def test_what_happens_again_and_again_is_said_every_ten_seconds_and_counted_each_time() -> None:
+    now = [1_000_000]
+    occurrences = Occurrences(lambda: Milliseconds(now[0]))
+    said: list[int] = []
+    for second in range(60):
+        now[0] = 1_000_000 + second * 1000
+        if occurrences.add("Unhealthy", "readiness", f"number {second}" + "x" * 1000):
+            said += [each.count for each in occurrences.take()]
+    assert said == [1, 11, 21, 31, 41, 51]
+    assert occurrences.add("Unhealthy", "liveness", "another one")
+    readiness, liveness = occurrences.take()
+    assert (readiness.count, readiness.first, readiness.last) == (60, 1_000_000, 1_059_000)
+    assert (readiness.message[:10], len(readiness.message), liveness.count) == ("number 59x", 300, 1)
+    now[0] = 0
+    assert occurrences.add("Unhealthy", "liveness", "the clock was set back")
+
+
 def test_only_what_needs_a_restart_changes_the_fingerprint() -> None:
     one = pod("a", 2)
     assert fingerprint(pod("a", 2, labels={"x": "y"})) == fingerprint(one)
@@ -90,6 +108,8 @@ def test_only_what_needs_a_restart_changes_the_fingerprint() -> None:
         pod("a", 2, annotations={"traffic.sidecar.istio.io/excludeInboundPorts": "1"}),
     )
     assert fingerprint(one) not in {fingerprint(other) for other in others}
+    hooks = [pod("a", 2, web(post_start=Hook())), pod("a", 2, web(pre_stop=Hook())), one]
+    assert len({fingerprint(each) for each in hooks}) == len(hooks)
 
 
 def test_which_pods_start_stay_and_leave() -> None:

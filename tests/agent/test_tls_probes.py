@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from meshwright.agent.hooks import carry_out
 from meshwright.agent.probes import Prober, Verdict
 from meshwright.model.names import Milliseconds
-from meshwright.model.pod import Probe, ProbeType
+from meshwright.model.pod import Hook, Probe, ProbeType
 from tests.agent.mesh import web
 
 
@@ -61,6 +62,14 @@ async def server(tls: ssl.SSLContext | None) -> AsyncGenerator[int]:
 
 
 async def verdict(port: int, path: str) -> Verdict:
+    return await prober().ask(probe(port, path), web())
+
+
+def probe(port: int, path: str) -> Probe:
+    return Probe(ProbeType.HTTP, port, path, scheme="HTTPS", timeout=Milliseconds(10_000))
+
+
+def prober() -> Prober:
     async def open_socket() -> socket.socket:
         made = socket.socket()
         made.settimeout(0)
@@ -69,8 +78,7 @@ async def verdict(port: int, path: str) -> Verdict:
     async def run(command: tuple[str, ...]) -> tuple[int, str]:
         raise AssertionError(command)
 
-    probe = Probe(ProbeType.HTTP, port, path, scheme="HTTPS", timeout=Milliseconds(10_000))
-    return await Prober("127.0.0.1", open_socket, run).ask(probe, web())
+    return Prober("127.0.0.1", open_socket, run)
 
 
 def test_a_certificate_is_not_judged(tmp_path: Path) -> None:
@@ -78,6 +86,16 @@ def test_a_certificate_is_not_judged(tmp_path: Path) -> None:
         async with server(context(tmp_path)) as port:
             assert (await verdict(port, "/good")).success
             assert await verdict(port, "/bad") == Verdict(success=False, message="HTTP status 500")
+
+    uvloop.run(scenario())
+
+
+def test_a_hook_takes_any_answer_but_needs_one(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with server(context(tmp_path)) as port:
+            assert (await carry_out(Hook(probe(port, "/bad")), prober(), web())).success
+        refused = await carry_out(Hook(probe(port, "/good")), prober(), web())
+        assert refused == Verdict(success=False, message="Connection refused")
 
     uvloop.run(scenario())
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from meshwright.controllers.pod_status import Report
 from meshwright.controllers.resources import EVENTS, NODES, PODS
-from meshwright.model.planned_pod import ContainerStatus, PodPhase, PodStatus
-from meshwright.store.names import Json, Key, Owner, is_of_controller
-from tests.controllers.cluster import Cluster, reasons, scenario, template
+from meshwright.controllers.values import timestamp
+from meshwright.model.names import Milliseconds
+from meshwright.model.planned_pod import ContainerStatus, Occurrence, PodPhase, PodStatus
+from meshwright.store.names import EpochMilliseconds, Json, Key, Owner, is_of_controller
+from tests.controllers.cluster import START, Cluster, reasons, scenario, template
 
 LONE = Key(PODS, "default", "lone")
 RUNNING = ContainerStatus("app", ready=True, restarts=0, reason="Running", pid=7)
@@ -78,7 +80,7 @@ async def test_a_status_has_what_people_look_for_and_times_move_only_when_someth
     status = await say(world, replace(RUNNING, ready=False, message="probe failed"))
     assert since(status, "Ready") == ("False", "08:00:40")
     assert "Live" in {each["type"] for each in status["conditions"]}, "conditions of others stay"
-    assert await reasons(world, "lone") == {"Scheduled", "Failed", "Started", "Unhealthy"}
+    assert await reasons(world, "lone") == {"Scheduled", "Failed", "Started"}
 
 
 @scenario("memory")
@@ -123,6 +125,81 @@ async def test_a_pod_ends_once_and_another_one_with_its_name_is_not_touched(worl
     assert (await world.there(LONE)).value == again
 
 
+# ------------------------------------------------------------ what the machine counts
+
+
+def unhealthy(world: Cluster, count: int, why: str, began: int = 0) -> tuple[Occurrence, ...]:
+    """Failures of a readiness probe up to now, counted since `began` seconds after the test's start."""
+    now = Milliseconds(world.clock.now)
+    first = Milliseconds(START + began * 1000)
+    return (Occurrence("Unhealthy", "readiness", f"Readiness probe failed: {why}", True, count, first, now),)  # noqa: FBT003
+
+
+@scenario()
+async def test_what_a_probe_says_again_and_again_is_one_event_with_a_count(world: Cluster) -> None:
+    """Also when it says something else each time."""
+    await lone(world)
+    await say(world, RUNNING)
+
+    async def told() -> list[tuple[str, int, str, str]]:
+        events = [event.value for event in await world.all(EVENTS) if event.value["reason"] == "Unhealthy"]
+        return [(each["type"], each["count"], each["message"], each["firstTimestamp"]) for each in events]
+
+    for count in (1, 7):
+        status = replace(RUNNING, ready=False, told=unhealthy(world, count, f"number {count}"))
+        await say(world, status)
+        message = f"Readiness probe failed: number {count}"
+        assert await told() == [("Warning", count, message, timestamp(EpochMilliseconds(START)))]
+        [event] = [each for each in await world.all(EVENTS) if each.value["reason"] == "Unhealthy"]
+        assert event.value["involvedObject"]["fieldPath"] == "spec.containers{app}"
+        head = (await world.store.head()).revision
+        await say(world, status)
+        assert (await world.store.head()).revision == head, "nothing is written where nothing moved"
+    again = unhealthy(world, 1, "an agent that counts anew", began=60)
+    await say(world, replace(RUNNING, ready=False, told=again))
+    assert sorted(count for _, count, _, _ in await told()) == [1, 7]
+
+
+@scenario("memory")
+async def test_an_event_that_was_forgotten_does_not_come_back_with_the_next_status(world: Cluster) -> None:
+    await lone(world)
+    old = unhealthy(world, 3, "long ago")
+    await say(world, replace(RUNNING, ready=False, told=old))
+    world.clock.pass_seconds(3_700)
+    await world.controllers.settle()
+    await say(world, replace(RUNNING, told=old))
+    assert not [event for event in await world.all(EVENTS) if event.value["reason"] == "Unhealthy"]
+
+
+@scenario("memory")
+async def test_what_was_told_last_of_a_pod_that_has_gone_is_kept(world: Cluster) -> None:
+    """A preStop hook fails shortly before the end; both may come at once."""
+    await lone(world)
+    await say(world, RUNNING)
+    await world.delete(LONE, grace_seconds=30)
+    now = Milliseconds(world.clock.now)
+    failed = Occurrence("FailedPreStopHook", "", "PreStopHook failed: exit code 3: ", True, 1, now, now)  # noqa: FBT003
+    status = PodStatus(
+        PodPhase.TERMINATING, ready=False, proxy_ready=False, containers=(replace(RUNNING, told=(failed,)),)
+    )
+    world.statuses.set("default", "lone", Report(status, ""))
+    world.statuses.finish("default", "lone")
+    world.statuses.finish("default", "lone")
+    await world.statuses.flush()
+    assert await world.get(LONE) is None
+    assert "FailedPreStopHook" in await reasons(world, "lone")
+
+
+@scenario("memory")
+async def test_a_pod_that_leaves_keeps_the_address_it_was_told_with(world: Cluster) -> None:
+    await lone(world)
+    await say(world, RUNNING)
+    status = PodStatus(PodPhase.TERMINATING, ready=False, proxy_ready=False, containers=(RUNNING,))
+    world.statuses.set("default", "lone", Report(status, ""))
+    await world.statuses.flush()
+    assert (await world.there(LONE)).status["podIP"] == "10.1.0.9"
+
+
 # ------------------------------------------------------------ the node, and Events
 
 
@@ -148,7 +225,8 @@ async def test_events_are_forgotten_after_an_hour(world: Cluster) -> None:
     await say(world, RUNNING)
     assert await world.all(EVENTS)
     world.clock.pass_seconds(3_500)
-    await say(world, replace(RUNNING, ready=False))
+    told = unhealthy(world, 1, "HTTP status 503")
+    await say(world, replace(RUNNING, ready=False, told=told))
     world.clock.pass_seconds(200)
     wake = await world.controllers.settle()
     assert {event.value["reason"] for event in await world.all(EVENTS)} == {"Unhealthy"}

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from meshwright.model.config import SecretUse
-from meshwright.model.pod import ProbeType
+from meshwright.model.names import Milliseconds
+from meshwright.model.pod import Hook, Probe, ProbeType
 from meshwright.model.protocol import Protocol
 from meshwright.model.service import Resolution, Service
 from tests.kinds.loading import document, good, load
@@ -80,6 +81,7 @@ def test_documents_of_a_cluster_read_without_a_word() -> None:
         "/health",
     )
     assert container.readiness.period == 5000
+    assert container.pre_stop == Hook(Probe(ProbeType.EXEC, command=("sleep", "5")))
     (pod,) = loaded.objects.pods
     assert (pod.address, pod.ready) == ("10.244.0.17", True)
     assert pod.template.labels.get("pod-template-hash") == "7d4f9"
@@ -163,3 +165,32 @@ def test_containers_and_init_containers_share_their_names() -> None:
     assert (found.origin.path, found.code.id) == ("spec.initContainers[1].name", "MW0010")
     [found] = load(document("Pod", INIT_POD.replace("Always, ports", "Never, ports"), api_version="v1")).diagnostics
     assert found.origin.path == "spec.initContainers[2].restartPolicy"
+
+
+def hooks_of(lifecycle: str) -> tuple[Hook | None, Hook | None]:
+    [pod] = good(
+        document("Pod", f"{{containers: [{{name: a, image: x, lifecycle: {lifecycle}}}]}}", api_version="v1")
+    ).objects.pods
+    [container] = pod.template.containers
+    return container.post_start, container.pre_stop
+
+
+def test_hooks_are_read_as_probes_are() -> None:
+    header = "[{name: X-Why, value: stop}]"
+    start, stop = hooks_of(
+        f"{{postStart: {{httpGet: {{port: http, path: /warm, scheme: HTTPS, httpHeaders: {header}}}}}, "
+        "preStop: {exec: {command: [sh, -c, sync]}}}"
+    )
+    assert start == Hook(Probe(ProbeType.HTTP, "http", "/warm", "HTTPS", (("X-Why", "stop"),)))
+    assert stop == Hook(Probe(ProbeType.EXEC, command=("sh", "-c", "sync")))
+    assert hooks_of("{preStop: {sleep: {seconds: 30}}}") == (None, Hook(sleep=Milliseconds(30_000)))
+    assert hooks_of("{preStop: {sleep: {seconds: 0}}}") == (None, Hook())
+    assert hooks_of("{}") == (None, None)
+
+
+def test_a_hook_of_which_nothing_is_left_is_none() -> None:
+    spec = "{containers: [{name: a, image: x, lifecycle: {preStop: {tcpSocket: {port: 1}}}}]}"
+    loaded = load(document("Pod", spec, api_version="v1"))
+    [pod] = loaded.objects.pods
+    assert pod.template.containers[0].pre_stop is None
+    assert [each.code.id for each in loaded.diagnostics] == ["MW0012"]

@@ -12,16 +12,18 @@ from enum import StrEnum
 from meshwright.agent import probes
 from meshwright.agent.back_off import Restarts
 from meshwright.agent.holder_link import Session
+from meshwright.agent.hooks import before_end, carry_out
 from meshwright.agent.machine import Machine
+from meshwright.agent.occurrences import Occurrences
 from meshwright.agent.probes import ProbeCount, Prober, Verdict
 from meshwright.agent.program import Program, Waiting, finder, named_folders, program
 from meshwright.agent.volumes import mounts_of
 from meshwright.model import image
 from meshwright.model.names import Milliseconds
 from meshwright.model.planned_pod import ContainerStatus, PlannedPod
-from meshwright.model.pod import Container, Probe, RestartPolicy
+from meshwright.model.pod import Container, Hook, Probe, RestartPolicy
 from meshwright.processes.children import Exit
-from meshwright.processes.holder_client import ProcessInfo, RemoteError, SpawnSpec, execute
+from meshwright.processes.holder_client import Disconnected, ProcessInfo, RemoteError, SpawnSpec, execute
 from meshwright.processes.messages import MountSpec
 
 _LOOK_AGAIN_SECONDS = 1.0
@@ -36,10 +38,13 @@ COMPLETED, FAILED = "Completed", "Error"
 
 @dataclass(frozen=True, slots=True)
 class ContainerMemory:
-    """What a restarted agent has to know of a container that went on running."""
+    """What a restarted agent has to know of a container that went on running. `begun`: its postStart hook, if it has
+    one, has been carried out.
+    """
 
     ready: bool = False
     restarts: int = 0
+    begun: bool = True
 
 
 class Part(StrEnum):
@@ -68,6 +73,7 @@ class ContainerRunner:
         self._program: Program | None = None
         self._mounts: tuple[MountSpec, ...] = ()
         self._part = part
+        self._occurrences = Occurrences(machine.clock)
         self.started = asyncio.Event()
         self.status = ContainerStatus(
             container.name, ready=memory.ready if memory else False, restarts=self._restarts.count, reason=CREATING
@@ -79,7 +85,13 @@ class ContainerRunner:
 
     @property
     def memory(self) -> ContainerMemory:
-        return ContainerMemory(self.status.ready, self.status.restarts)
+        adopted = self._memory  # until it is looked at, what was known before still holds
+        begun = self.status.reason == RUNNING or (adopted is not None and adopted.begun)
+        return ContainerMemory(self.status.ready, self.status.restarts, begun)
+
+    @property
+    def has_pre_stop(self) -> bool:
+        return self._container.pre_stop is not None
 
     def update(self, pod: PlannedPod) -> None:
         """The pod's plan has changed in a way that needs no restart."""
@@ -113,8 +125,20 @@ class ContainerRunner:
         if process is None:
             return
         if process.exit is None:
-            await end(session, process, grace)
+            await end(session, process, await self._prepare_end(session, process, grace))
         self._end(await session.exit_of(process))
+
+    async def leave(self, session: Session, grace: Milliseconds, *, only_prepare: bool = False) -> None:
+        """Carry out its preStop hook, then end it (not with `only_prepare`), because the pod leaves. `run` must not
+        run any more.
+        """
+        process = session.process(self._pod.name, self.name)
+        if process is None or process.exit is not None:
+            return
+        with suppress(Disconnected):  # then nothing runs any more
+            left = await self._prepare_end(session, process, grace)
+            if not only_prepare:
+                await end(session, process, left)
 
     def _end(self, ended: Exit) -> None:
         code = ended.shell_code
@@ -142,8 +166,19 @@ class ContainerRunner:
     def _set(self, **values: object) -> None:
         status = replace(self.status, **values)  # pyright: ignore[reportArgumentType] - names are checked by replace
         if status != self.status:
-            self.status = status
-            self._changed()
+            self._say(status)
+
+    def _say(self, status: ContainerStatus) -> None:
+        self.status = replace(status, told=self._occurrences.take())
+        self._changed()
+
+    def _tell(self, reason: str, topic: str, message: str, *, warning: bool = True) -> None:
+        """Something that people should hear of; the same soon again is only counted."""
+        if self._occurrences.add(reason, topic, message, warning=warning):
+            self._say(self.status)
+
+    def _unhealthy(self, probe: str, verdict: Verdict) -> None:
+        self._tell("Unhealthy", probe, f"{probe.capitalize()} probe failed: {verdict.message}")
 
     async def _process(self, session: Session) -> tuple[ProcessInfo, Milliseconds]:
         """The running process, started or found, and since when."""
@@ -155,7 +190,7 @@ class ContainerRunner:
             if isinstance(planned, Program):
                 self._program = planned
             if found is not None and adopted:
-                self._set(reason=RUNNING, message="", pid=found.pid, ready=memory.ready if memory else False)
+                self._show(found, begun=memory is None or memory.begun, ready=memory.ready if memory else False)
                 return found, self._machine.clock()
             if isinstance(planned, Waiting):
                 self._set(reason=planned.reason, message=planned.message, ready=False, pid=None)
@@ -166,8 +201,19 @@ class ContainerRunner:
             except RemoteError as error:
                 await self._wait_after(error, Milliseconds(0))
                 continue
-            self._set(reason=RUNNING, message="", pid=process.pid, ready=False)
+            self._show(process, begun=False)
             return process, self._machine.clock()
+
+    def _show(self, process: ProcessInfo, *, begun: bool, ready: bool = False) -> None:
+        """It runs; for others it does so only when its postStart hook has been carried out."""
+        if begun or self._post_start is None:
+            self._set(reason=RUNNING, message="", pid=process.pid, ready=ready)
+        else:
+            self._set(reason=CREATING, message="", pid=None, ready=False)
+
+    @property
+    def _post_start(self) -> Hook | None:
+        return None if self._part is Part.BEFORE else self._container.post_start
 
     def _plan(self) -> Program | Waiting:
         """What to start, with its volumes made."""
@@ -218,16 +264,35 @@ class ContainerRunner:
         if self._part is Part.BEFORE:
             return  # it is ready when it has ended
         prober = self._prober(session)
-        container = self._container
-        failure = None if self.status.ready else await self._until_started(prober, container.startup)
+        failure = await self._begin(process, prober)
         if failure is not None:
-            await self._kill(session, process, f"startup probe failed: {failure.message}")
+            self._tell("FailedPostStartHook", "", f"PostStartHook failed: {failure.message}")
+            await self._kill(session, process, "postStart hook", failure)
+            return
+        startup, liveness = self._container.startup, self._container.liveness
+        failure = None if self.status.ready else await self._until_started(prober, startup)
+        if failure is not None:
+            await self._kill(session, process, "startup probe", failure)
             return
         self.started.set()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_ready(prober))
-            if container.liveness is not None:
-                tasks.create_task(self._keep_alive(session, process, prober, container.liveness))
+            asking = tasks.create_task(self._keep_ready(prober))
+            if liveness is not None:
+                failure = await self._until_dead(prober, liveness)
+                asking.cancel()  # what is about to be ended does not become ready any more
+        if failure is not None:
+            await self._kill(session, process, "liveness probe", failure)
+
+    async def _begin(self, process: ProcessInfo, prober: Prober) -> Verdict | None:
+        """Carry out the postStart hook where that is still to be done; what went wrong, None when all is well."""
+        hook = self._post_start
+        if hook is None or self.status.reason == RUNNING:
+            return None
+        verdict = await carry_out(hook, prober, self._container)
+        if not verdict.success:
+            return verdict
+        self._show(process, begun=True)
+        return None
 
     def _prober(self, session: Session) -> Prober:
         async def open_socket() -> socket.socket:
@@ -247,6 +312,7 @@ class ContainerRunner:
             if verdict.success:
                 return None
             failures += 1
+            self._unhealthy("startup", verdict)
             if failures >= probe.failure_threshold:
                 return verdict
             await asyncio.sleep(probe.period / 1000)
@@ -262,15 +328,21 @@ class ContainerRunner:
         count = ProbeCount(passing=self.status.ready)
         if not count.passing:
             await asyncio.sleep(probe.initial_delay / 1000)
-        seen_ready = count.passing
+        seen_ready, clock = count.passing, asyncio.get_running_loop().time
+        due = clock() + (0 if seen_ready else probe.period / 1000)
         while True:
             verdict = await prober.ask(probe, self._container)
+            if not verdict.success and clock() >= due:
+                self._unhealthy("readiness", verdict)
             count = count.after(success=verdict.success, probe=probe)
             message = "" if count.passing else f"readiness probe failed: {verdict.message}"
             self._set(ready=count.passing, message=message)
             seen_ready = seen_ready or count.passing
-            # Until it is ready for the first time, failures mean nothing new: asking more often only helps.
+            # Until it is ready for the first time, failures mean nothing new: asking more often only helps. They are
+            # told as often as its period would meet them.
             period = probe.period / 1000
+            if seen_ready or clock() >= due:
+                due = clock() + (0 if seen_ready else period)
             await asyncio.sleep(period if seen_ready else min(period, _FIRST_READY_SECONDS))
 
     async def _until_listening(self, prober: Prober) -> None:
@@ -281,27 +353,45 @@ class ContainerRunner:
                     while not (await prober.ask(ask, self._container)).success:
                         await asyncio.sleep(_FIRST_READY_SECONDS / 4)
 
-    async def _keep_alive(self, session: Session, process: ProcessInfo, prober: Prober, probe: Probe) -> None:
+    async def _until_dead(self, prober: Prober, probe: Probe) -> Verdict:
+        """The answer with which the liveness probe has failed often enough."""
         await asyncio.sleep(probe.initial_delay / 1000)
         count = ProbeCount(passing=True)
         while True:
             verdict = await prober.ask(probe, self._container)
             count = count.after(success=verdict.success, probe=probe)
+            if not verdict.success:
+                self._unhealthy("liveness", verdict)
             if not count.passing:
-                await self._kill(session, process, f"liveness probe failed: {verdict.message}")
-                return
+                return verdict
             await asyncio.sleep(probe.period / 1000)
 
-    async def _kill(self, session: Session, process: ProcessInfo, why: str) -> None:
-        self._set(ready=False, message=why)
-        await end(session, process, self._pod.template.termination_grace)
+    async def _kill(self, session: Session, process: ProcessInfo, what: str, failure: Verdict) -> None:
+        """End it because a probe or its postStart hook has failed."""
+        self._occurrences.add(
+            "Killing", what, f"Container {self.name} failed {what}, will be restarted", warning=False
+        )
+        self._set(ready=False, message=f"{what} failed: {failure.message}")
+        grace = self._pod.template.termination_grace
+        await end(session, process, await self._prepare_end(session, process, grace))
+
+    async def _prepare_end(self, session: Session, process: ProcessInfo, grace: Milliseconds) -> Milliseconds:
+        """Carry out the preStop hook, if there is one and any time for it; what is left of `grace`."""
+        hook = self._container.pre_stop
+        if hook is None or grace == 0:
+            return grace
+        running = (session, process)
+        verdict, left = await before_end(hook, self._prober(session), self._container, running, grace)
+        if not verdict.success:
+            self._tell("FailedPreStopHook", "", f"PreStopHook failed: {verdict.message}")
+        return left
 
     async def _execute(self, command: tuple[str, ...]) -> tuple[int, str]:
         """Run a command as the application would, among its files; exit code and the end of its output."""
-        planned = self._program
-        if planned is None:
-            return 1, "the container has no program"
         settings = self._machine.settings
+        planned = self._program or program(self._container, self._pod, settings, self._machine.references)
+        if isinstance(planned, Waiting):  # a former agent has started it
+            return os.EX_CONFIG, planned.message
         entry = self._machine.ports.catalogue(self._container.image)
         argv = image.resolve_program(entry, command, python=settings.python, exists=finder(planned.env))
         spec = SpawnSpec(

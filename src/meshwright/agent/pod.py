@@ -28,6 +28,7 @@ _BUILD_AGAIN_SECONDS = 1.0
 _LONGEST_BARRIER_SECONDS = 30.0
 _REFRESH_SECONDS = 2.0
 _KILLED_SECONDS = 10.0
+_CONNECT_SECONDS = 2.0
 
 
 class PodRunner:
@@ -264,7 +265,7 @@ class PodRunner:
         await self._machine.ports.drained(self.pod)
 
     async def _take_down(self) -> None:
-        session = self._machine.link.current.value
+        session = await self._last_session()
         if session is not None:
             # Without a holder nothing of the pod runs any more.
             with suppress(Disconnected):
@@ -281,6 +282,13 @@ class PodRunner:
                 for file in self._machine.log_files(self.pod, name):
                     file.unlink(missing_ok=True)
 
+    async def _last_session(self) -> Session | None:
+        """The holder as it is; an agent that has just begun may not have reached it yet."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                return await self._machine.link.session()
+        return None
+
     async def _end_processes(self, session: Session) -> None:
         if self._proxy is not None:
             drain, grace = self._machine.settings.drain_time, self.pod.template.termination_grace
@@ -288,10 +296,26 @@ class PodRunner:
             longest = drain if self.pod.role is Role.SIDECAR else max(drain, grace)
             await self._proxy.drain(drain / 1000, longest / 1000)
         grace = self.pod.template.termination_grace
+        await self._leave(session, grace)
         await end_applications(session, self.name, grace, but=self._preparation.staying)
         await end_applications(session, self.name, grace)
         if self._proxy is not None:
             await self._proxy.end(session)
+
+    async def _leave(self, session: Session, grace: Milliseconds) -> None:
+        """All preStop hooks begin now; an application is told to end when its own is done."""
+        beside = [each for each in self._preparation.beside if each.has_pre_stop]
+        hooked = [each for each in self._containers if each.has_pre_stop]
+        if not beside and not hooked:
+            return
+        async with asyncio.TaskGroup() as tasks:
+            for each in beside:
+                tasks.create_task(each.leave(session, grace, only_prepare=True))
+            for each in hooked:
+                tasks.create_task(each.leave(session, grace))
+            for each in self._containers:
+                if each not in hooked:
+                    tasks.create_task(each.leave(session, grace))
 
 
 async def end_applications(session: Session, pod: ProxyName, grace: Milliseconds, but: Collection[str] = ()) -> None:

@@ -35,7 +35,10 @@ class Memories:
 
     def write(self, name: ProxyName, memory: PodMemory) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        containers = {key: {"ready": value.ready, "restarts": value.restarts} for key, value in memory.containers}
+        containers = {
+            key: {"ready": value.ready, "restarts": value.restarts, "begun": value.begun}
+            for key, value in memory.containers
+        }
         write_json(
             self._file(name),
             {
@@ -60,7 +63,10 @@ class Memories:
                 started=Milliseconds(int(value["started"])),
                 grace=Milliseconds(int(value["grace"])),
                 containers=tuple(
-                    (name, ContainerMemory(bool(item["ready"]), int(item["restarts"])))
+                    (
+                        name,
+                        ContainerMemory(bool(item["ready"]), int(item["restarts"]), bool(item.get("begun", True))),
+                    )
                     for name, item in containers.items()
                 ),
             )

@@ -38,7 +38,12 @@ class Preparation:
     @property
     def staying(self) -> tuple[str, ...]:
         """The names of those that run beside the applications."""
-        return tuple(runner.name for runner in self._of(Part.BESIDE))
+        return tuple(runner.name for runner in self.beside)
+
+    @property
+    def beside(self) -> tuple[ContainerRunner, ...]:
+        """Those that run beside the applications."""
+        return self._of(Part.BESIDE)
 
     async def run(self, session: Session, tasks: asyncio.TaskGroup) -> None:
         """Until all have done what they are for, or one has failed for good; those that stay become `tasks`."""

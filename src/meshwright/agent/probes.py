@@ -18,6 +18,7 @@ from meshwright.model.pod import Container, Probe, ProbeType
 _MOST_REDIRECTS = 10
 _USER_AGENT = "kube-probe/meshwright"
 _SUCCESS = range(200, 400)
+ANY_STATUS = range(100, 1000)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -69,9 +70,14 @@ class Prober:
         """Carry out one probe within its time-out."""
         try:
             async with asyncio.timeout(max(probe.timeout, 1) / 1000):
-                return await self._ask(probe, container)
+                return await self.act(probe, container)
         except TimeoutError:
             return Verdict(success=False, message=f"no answer within {probe.timeout / 1000:g} s")
+
+    async def act(self, probe: Probe, container: Container, good: range = _SUCCESS) -> Verdict:
+        """The same for as long as it takes; `good` are the HTTP statuses that count as success."""
+        try:
+            return await self._act(probe, container, good)
         except ssl.SSLError as error:
             return Verdict(success=False, message=f"TLS: {error.reason or error}")
         except OSError as error:
@@ -79,7 +85,7 @@ class Prober:
         except HttpError as error:
             return Verdict(success=False, message=str(error))
 
-    async def _ask(self, probe: Probe, container: Container) -> Verdict:
+    async def _act(self, probe: Probe, container: Container, good: range) -> Verdict:
         if probe.type is ProbeType.EXEC:
             code, output = await self.run(probe.command)
             return Verdict(code == 0, "" if code == 0 else f"exit code {code}: {output[:200]}")
@@ -89,7 +95,7 @@ class Prober:
         if probe.type is ProbeType.TCP:
             (await self._connect(port)).close()
             return Verdict(success=True)
-        return await self._http(probe, port)
+        return await self._http(probe, port, good)
 
     async def _connect(self, port: int) -> socket.socket:
         connection = await self.open_socket()
@@ -100,7 +106,7 @@ class Prober:
             raise
         return connection
 
-    async def _http(self, probe: Probe, port: int) -> Verdict:
+    async def _http(self, probe: Probe, port: int, good: range) -> Verdict:
         scheme = probe.scheme.lower()
         path = probe.path if probe.path.startswith("/") else f"/{probe.path}"
         url = f"{scheme}://{self.address}:{port}{path}"
@@ -108,7 +114,7 @@ class Prober:
             answer = await self._get(url, probe)
             location = answer.header("location")
             if answer.status not in _REDIRECTS or not location:
-                return Verdict(answer.status in _SUCCESS, f"HTTP status {answer.status}")
+                return Verdict(answer.status in good, f"HTTP status {answer.status}")
             target = urljoin(url, location)
             if urlsplit(target).hostname != self.address:
                 # Where another host leads is not this container's health.

@@ -34,6 +34,7 @@ def fingerprint(pod: PlannedPod) -> str:
         template.subdomain,
         tuple(_placeless(each) for each in template.volumes),
         template.restart_policy,
+        *((each.post_start, each.pre_stop) for each in template.all_containers if each.post_start or each.pre_stop),
     )
     return blake2b(repr(parts).encode(), digest_size=12).hexdigest()
 

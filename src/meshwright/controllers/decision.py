@@ -12,7 +12,9 @@ NO_KEYS: frozenset[Key] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something to tell the people about an object: it becomes an Event. `reason` is one word in upper camel case."""
+    """Something to tell the people about an object: it becomes an Event. `reason` is one word in upper camel case.
+    `topic` is what makes it the same as before, where the message does not.
+    """
 
     about: Object
     reason: str
@@ -20,6 +22,7 @@ class Happening:
     component: str
     warning: bool = False
     part: str = ""  # field path, e.g. spec.containers{web}
+    topic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

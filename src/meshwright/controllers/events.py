@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from meshwright.controllers.decision import Decision, Happening
 from meshwright.controllers.resources import EVENTS
@@ -14,6 +15,7 @@ KEEP_MILLISECONDS = 3_600_000
 MOST_PER_NAMESPACE = 2_000
 EVERYWHERE = Key(EVENTS, "", "*")  # the one key of a controller that looks at all events together
 _PAUSE_MILLISECONDS = 60_000
+_STALE_MILLISECONDS = 600_000
 _DEFAULT_NAMESPACE = "default"
 _LONGEST_MESSAGE = 1024
 
@@ -21,7 +23,8 @@ _LONGEST_MESSAGE = 1024
 def event_key(happening: Happening) -> Key:
     """The same happening has the same name, so that it is found again, also after a restart."""
     about = happening.about
-    parts = [about.uid, happening.reason, happening.message, happening.component, happening.part]
+    topic = happening.message if happening.topic is None else happening.topic
+    parts = [about.uid, happening.reason, topic, happening.component, happening.part]
     return Key(EVENTS, about.namespace or _DEFAULT_NAMESPACE, f"{about.name}.{text_hash(parts, 16)}")
 
 
@@ -40,6 +43,34 @@ def _write(key: Key, before: Object | None, same: list[Happening], now: EpochMil
         return Create(key, _event(same[0], len(same), now))
     total = number(before.value.get("count"), 1) + len(same)
     return Update(key, {**before.value, "count": total, "lastTimestamp": timestamp(now)}, before.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How often something has happened in all, from when to when."""
+
+    times: int
+    first: EpochMilliseconds
+    last: EpochMilliseconds
+
+
+def counted_write(before: Object | None, happening: Happening, count: Count, now: EpochMilliseconds) -> Write | None:
+    """The Event `before` of something that somebody else counts, as it should be; None where it is, or where it was
+    forgotten and nothing of it is new.
+    """
+    last = min(count.last, now)
+    if before is None:
+        if now - last > _STALE_MILLISECONDS:
+            return None
+        first = EpochMilliseconds(min(count.first, last))
+        return Create(
+            event_key(happening), {**_event(happening, count.times, last), "firstTimestamp": timestamp(first)}
+        )
+    if number(before.value.get("count"), 1) == count.times:
+        return None
+    message = happening.message[:_LONGEST_MESSAGE]
+    told: Json = {"count": count.times, "message": message, "lastTimestamp": timestamp(last)}
+    return Update(before.key, {**before.value, **told}, before.revision)
 
 
 def _event(happening: Happening, times: int, now: EpochMilliseconds) -> Json:

@@ -1,9 +1,10 @@
 """How a pod is doing, as its Kubernetes status says it; and what there is to tell when that changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from meshwright.controllers.decision import Happening
+from meshwright.controllers.events import Count
 from meshwright.controllers.values import compact, condition, dig, list_of, map_of, timestamp
 from meshwright.controllers.world import Object
 from meshwright.model.planned_pod import ContainerStatus, PodPhase, PodStatus
@@ -25,7 +26,7 @@ _ENDING = "Terminating"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the machine says of one pod. `address` is its IP, empty while it has none."""
+    """What the machine says of one pod. `address` is its IP, empty: as it was told before."""
 
     status: PodStatus
     address: str
@@ -38,6 +39,7 @@ def kubernetes_status(pod: Object, report: Report, now: EpochMilliseconds) -> Js
     before = pod.value
     started = status.started if status.started is not None else now
     phase = _phase(before, status)
+    address = report.address or str(dig(before, "status", "podIP") or "")
     own = _names(pod.spec, "containers")
     all_ready = all(container.ready for container in status.containers)
     reason = "" if status.ready else _ENDING if status.phase is PodPhase.TERMINATING else "ContainersNotReady"
@@ -55,8 +57,8 @@ def kubernetes_status(pod: Object, report: Report, now: EpochMilliseconds) -> Js
         "conditions": conditions,
         "hostIP": report.host_address,
         "hostIPs": [{"ip": report.host_address}],
-        "podIP": report.address,
-        "podIPs": [{"ip": report.address}] if report.address else [],
+        "podIP": address,
+        "podIPs": [{"ip": address}] if address else [],
         "startTime": dig(before, "status", "startTime") or timestamp(EpochMilliseconds(started)),
         "containerStatuses": [_container(before, each, now) for each in status.containers if each.name in own],
         "initContainerStatuses": [
@@ -234,8 +236,7 @@ def happenings(pod: Object, status: Json, report: Report) -> list[Happening]:
 
 
 def _steps(pod: Object, container: ContainerStatus, old: Json, new: Json) -> Sequence[Happening]:
-    field = "initContainers" if container.name in _names(pod.spec, "initContainers") else "containers"
-    part = f"spec.{field}{{{container.name}}}"
+    part = _part(pod, container.name)
     running = dig(new, "state", _RUNNING) is not None
     was_running = dig(old, "state", _RUNNING) is not None
     if running and (not was_running or old.get("restartCount") != container.restarts):
@@ -246,16 +247,29 @@ def _steps(pod: Object, container: ContainerStatus, old: Json, new: Json) -> Seq
     if container.reason == _BACK_OFF and old.get("restartCount") != container.restarts:
         said = f"Container {container.name} of pod {pod.name} ended again and is started later"
         return (Happening(pod, "BackOff", said, COMPONENT, warning=True, part=part),)
-    if running and old.get("ready") is True and not container.ready and not pod.leaving:
-        said = f"Container {container.name} is not ready any more: {container.message or 'its probe fails'}"
-        return (Happening(pod, "Unhealthy", said, COMPONENT, warning=True, part=part),)
     return ()
+
+
+def _part(pod: Object, container: str) -> str:
+    field = "containers" if container in _names(pod.spec, "containers") else "initContainers"
+    return f"spec.{field}{{{container}}}"
 
 
 def _killing(pod: Object, report: Report) -> list[Happening]:
     return [
-        Happening(
-            pod, "Killing", f"Stopping container {each.name}", COMPONENT, part=f"spec.containers{{{each.name}}}"
-        )
+        Happening(pod, "Killing", f"Stopping container {each.name}", COMPONENT, part=_part(pod, each.name))
         for each in report.status.containers
+        if each.pid is not None
     ]
+
+
+def occurrences(pod: Object, report: Report) -> Iterator[tuple[Happening, Count]]:
+    """What the machine counts of the pod's containers. Counts that began at another time are another Event, so that
+    one that begins anew (the agent was started again) is not taken for the old one.
+    """
+    for container in report.status.containers:
+        part = _part(pod, container.name)
+        for each in container.told:
+            topic = f"{each.topic} since {each.first}"
+            happening = Happening(pod, each.reason, each.message, COMPONENT, each.warning, part, topic)
+            yield happening, Count(each.count, EpochMilliseconds(each.first), EpochMilliseconds(each.last))

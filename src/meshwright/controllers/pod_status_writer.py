@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from itertools import islice
 
 from meshwright.controllers.decision import Happening
-from meshwright.controllers.events import event_key, event_writes
-from meshwright.controllers.pod_status import COMPONENT, Report, happenings, kubernetes_status, with_sidecars
+from meshwright.controllers.events import counted_write, event_key, event_writes
+from meshwright.controllers.pod_status import (
+    COMPONENT,
+    Report,
+    happenings,
+    kubernetes_status,
+    occurrences,
+    with_sidecars,
+)
 from meshwright.controllers.resources import PODS
 from meshwright.controllers.values import condition, same
 from meshwright.controllers.world import Clock, Object
@@ -31,6 +38,12 @@ class _Said:
     uid: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    uid: str | None
+    last: Report | None
+
+
 class PodStatusWriter:
     """Say statuses with `set` and ends with `finish`, at any time; `run` writes them. Of each pod at most one of
     either waits. `uid` None: whichever pod has the name.
@@ -41,7 +54,7 @@ class PodStatusWriter:
         self._clock = clock
         self._pause = pause_seconds
         self._said: dict[Key, _Said] = {}
-        self._gone: dict[Key, str | None] = {}
+        self._gone: dict[Key, _Gone] = {}
         self._some = asyncio.Event()
 
     def set(self, namespace: str, name: str, report: Report, uid: str | None = None) -> None:
@@ -52,8 +65,9 @@ class PodStatusWriter:
     def finish(self, namespace: str, name: str, uid: str | None = None) -> None:
         """The pod has ended: if it is marked for deletion, it is removed from the store for good."""
         key = Key(PODS, namespace, name)
-        self._gone[key] = uid
-        self._said.pop(key, None)
+        waiting, before = self._said.pop(key, None), self._gone.get(key)
+        last = waiting.report if waiting is not None and waiting.uid in (None, uid) else None
+        self._gone[key] = _Gone(uid, last or (before.last if before is not None and before.uid == uid else None))
         self._some.set()
 
     async def run(self) -> None:
@@ -68,8 +82,8 @@ class PodStatusWriter:
         while self._gone:
             gone = dict(islice(self._gone.items(), _PORTION))
             await self._finish(gone)
-            for key, uid in gone.items():
-                if key in self._gone and self._gone[key] == uid:
+            for key, each in gone.items():
+                if self._gone.get(key) is each:
                     del self._gone[key]
         while self._said:
             said = dict(islice(self._said.items(), _PORTION))
@@ -80,13 +94,26 @@ class PodStatusWriter:
         if not self._gone:
             self._some.clear()
 
-    async def _finish(self, gone: dict[Key, str | None]) -> None:
-        for key, uid in gone.items():
-            pod = await self._pod(key, uid)
+    async def _finish(self, gone: dict[Key, _Gone]) -> None:
+        for key, each in gone.items():
+            pod = await self._pod(key, each.uid)
             if pod is None or not pod.leaving:
                 continue
+            if each.last is not None:
+                await self._tell_last(pod, each.last)
             with suppress(NotFoundError, ConflictError):  # it went by itself
                 await self._store.transact((Delete(key, uid=Uid(pod.uid)),), of_controller(OWNER))
+
+    async def _tell_last(self, pod: Object, report: Report) -> None:
+        """What nobody could write before the pod had gone; that it went does not depend on it."""
+        try:
+            writes = await self._counted(pod, report)
+            if writes:
+                await self._store.transact(writes, of_controller(OWNER))
+        except StorageError:
+            raise
+        except StoreError as error:
+            log.warning("the last Events of %s are not written: %s", pod.key, error)
 
     async def _write(self, portion: dict[Key, _Said], attempts: int = _ATTEMPTS) -> None:
         try:
@@ -96,6 +123,7 @@ class PodStatusWriter:
                 pod = await self._pod(key, said.uid)
                 if pod is not None:
                     self._step(pod, said.report, writes, told)
+                    writes += await self._counted(pod, said.report)
             writes += await self._events(told)
             if writes:
                 await self._store.transact(writes, of_controller(OWNER))
@@ -129,6 +157,16 @@ class PodStatusWriter:
             if version is not None:
                 known[key] = Object.of(version)
         return event_writes(known.get, told, EpochMilliseconds(self._clock()))
+
+    async def _counted(self, pod: Object, report: Report) -> list[Write]:
+        """What the machine counts, where it has moved."""
+        writes: list[Write] = []
+        for happening, count in occurrences(pod, report):
+            version = await self._store.find(event_key(happening))
+            before = None if version is None else Object.of(version)
+            write = counted_write(before, happening, count, EpochMilliseconds(self._clock()))
+            writes += [] if write is None else [write]
+        return writes
 
 
 def _own_part(value: Json) -> Json:

@@ -1,32 +1,23 @@
-"""Containers: what runs, with which environment, and how it is probed."""
+"""Containers: what runs, with which environment, how it is probed, and what is done at its start and end."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 from meshwright.kinds import formats
 from meshwright.kinds.fields import Fields
+from meshwright.kinds.handlers import EXEC, GRPC, HTTP_GET, TCP_SOCKET, read_handler
+from meshwright.kinds.lifecycle import LIFECYCLE, read_hook
 from meshwright.kinds.metadata import PORT
-from meshwright.kinds.schema import (
-    ANYTHING,
-    Enum,
-    Flag,
-    Integer,
-    ListOf,
-    NumberOrName,
-    Object,
-    Text,
-    Unsupported,
-)
+from meshwright.kinds.schema import Enum, Flag, Integer, ListOf, Object, Text, Unsupported
 from meshwright.kinds.volumes import VOLUME_MOUNTS, read_mount
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.names import Milliseconds, PortNumber
-from meshwright.model.pod import Container, EnvironmentVariable, Probe, ProbeType
+from meshwright.model.pod import Container, EnvironmentVariable, Probe
 from meshwright.model.workload import ContainerPort
 
 STAYS = "Always"  # the one restartPolicy that an init container may have
 _HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
-_PROBE_PORT = NumberOrName(formats.CONTAINER_PORT_NAME)
 
 
 def _has_handler(fields: Fields) -> Iterator[Diagnostic]:
@@ -38,27 +29,10 @@ def _has_handler(fields: Fields) -> Iterator[Diagnostic]:
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 _PROBE = Object(
     fields={
-        "httpGet": Object(
-            fields={
-                "path": Text(),
-                "port": _PROBE_PORT,
-                "host": ANYTHING,
-                "scheme": Enum(("HTTP", "HTTPS")),
-                "httpHeaders": ListOf(
-                    Object(
-                        fields={"name": Text(formats.HEADER_NAME, empty=False), "value": Text()},
-                        required={"name": "the header's name"},
-                    )
-                ),
-            },
-            required={"port": "a number or the name of a container port"},
-        ),
-        "tcpSocket": Object(
-            fields={"port": _PROBE_PORT, "host": ANYTHING},
-            required={"port": "a number or the name of a container port"},
-        ),
-        "exec": Object(fields={"command": ListOf(Text())}, required={"command": "a list of words"}),
-        "grpc": Object(fields={"port": PORT, "service": Text()}, required={"port": "a number"}),
+        "httpGet": HTTP_GET,
+        "tcpSocket": TCP_SOCKET,
+        "exec": EXEC,
+        "grpc": GRPC,
         "initialDelaySeconds": Integer(),
         "periodSeconds": Integer(),
         "timeoutSeconds": Integer(),
@@ -96,7 +70,7 @@ _ENV = Object(
 )
 _OTHERS = frozenset({
     "imagePullPolicy", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules",
-    "volumeDevices", "securityContext", "lifecycle", "stdin", "stdinOnce", "tty", "terminationMessagePath",
+    "volumeDevices", "securityContext", "stdin", "stdinOnce", "tty", "terminationMessagePath",
     "terminationMessagePolicy",
 })  # fmt: skip
 
@@ -123,6 +97,7 @@ CONTAINER = Object(
             unique="name",
         ),
         **dict.fromkeys(_PROBES, _PROBE),
+        "lifecycle": LIFECYCLE,
         "volumeMounts": VOLUME_MOUNTS,
     },
     required={"name": "e.g. app", "image": "the image's name"},
@@ -130,9 +105,11 @@ CONTAINER = Object(
 )
 
 
-def _probes_of_one_that_stays(fields: Fields) -> Iterator[Diagnostic]:
-    """One that is to end is ready when it has: there is nothing to ask, and Kubernetes refuses it, too."""
-    probed = [name for name in _PROBES if fields.has(name)]
+def _for_one_that_stays(fields: Fields) -> Iterator[Diagnostic]:
+    """One that is to end is ready when it has: there is nothing to ask and no one to stop, and Kubernetes refuses
+    probes and hooks, too.
+    """
+    probed = [name for name in (*_PROBES, "lifecycle") if fields.has(name)]
     if probed and fields.text("restartPolicy") != STAYS:
         hint = f"{STAYS}, if it is to run beside the others; if it is to end, remove {probed[0]}"
         yield Diagnostic(codes.MISSING_FIELD, fields.origin.field(probed[0]), ("`restartPolicy`", hint))
@@ -142,7 +119,7 @@ INIT_CONTAINER = replace(
     CONTAINER,
     fields={**CONTAINER.fields, "restartPolicy": Enum((STAYS,))},
     others=_OTHERS - {"restartPolicy"},
-    rules=(_probes_of_one_that_stays,),
+    rules=(_for_one_that_stays,),
 )
 
 
@@ -167,6 +144,8 @@ def read_container(fields: Fields) -> Container:
         readiness=_read_probe(fields.child("readinessProbe")),
         liveness=_read_probe(fields.child("livenessProbe")),
         startup=_read_probe(fields.child("startupProbe")),
+        post_start=read_hook(fields, "postStart"),
+        pre_stop=read_hook(fields, "preStop"),
         mounts=tuple(read_mount(mount) for mount in fields.items("volumeMounts")),
     )
 
@@ -185,20 +164,10 @@ def _read_variable(fields: Fields) -> EnvironmentVariable:
 
 
 def _read_probe(fields: Fields | None) -> Probe | None:
-    """A gRPC probe asks only whether its port takes connections."""
     if fields is None:
         return None
-    http, command = fields.child("httpGet"), fields.child("exec")
-    tcp = fields.child("tcpSocket") or fields.child_or_empty("grpc")
-    type_ = ProbeType.HTTP if http is not None else ProbeType.EXEC if command is not None else ProbeType.TCP
-    target = http or tcp
-    return Probe(
-        type=type_,
-        port=target.number_or_text("port") or 0,
-        path=(target.text("path") if http else "") or "/",
-        scheme=target.text("scheme", "HTTP") if http else "HTTP",
-        headers=tuple((entry.text("name"), entry.text("value")) for entry in target.items("httpHeaders")),
-        command=() if command is None else command.texts("command"),
+    return replace(
+        read_handler(fields),
         initial_delay=_seconds(fields, "initialDelaySeconds", 0),
         period=_seconds(fields, "periodSeconds", 10),
         timeout=_seconds(fields, "timeoutSeconds", 1),

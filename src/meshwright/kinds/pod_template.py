@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from meshwright.kinds import formats
 from meshwright.kinds.container import CONTAINER, INIT_CONTAINER, read_container, read_init_container
 from meshwright.kinds.fields import Fields
+from meshwright.kinds.lifecycle import too_long_sleeps
 from meshwright.kinds.metadata import TEMPLATE_METADATA, annotations_of
 from meshwright.kinds.schema import Enum, Integer, ListOf, Object, Text
 from meshwright.kinds.volumes import VOLUMES, read_volume
@@ -36,6 +37,12 @@ def _two_of_a_name(fields: Fields) -> Iterator[Diagnostic]:
             yield Diagnostic(codes.DUPLICATE, each.origin.field("name"), (f"name {each.text('name')}",))
 
 
+def _sleeps_within_grace(fields: Fields) -> Iterator[Diagnostic]:
+    grace = fields.number_or("terminationGracePeriodSeconds", _GRACE_SECONDS)
+    for each in (*fields.items("containers"), *fields.items("initContainers")):
+        yield from too_long_sleeps(each, grace)
+
+
 POD_SPEC = Object(
     fields={
         "containers": ListOf(CONTAINER, least=1, unique="name"),
@@ -49,7 +56,7 @@ POD_SPEC = Object(
     },
     required={"containers": "a list with `name` and `image`"},
     others=_OTHERS,
-    rules=(_two_of_a_name,),
+    rules=(_two_of_a_name, _sleeps_within_grace),
 )
 TEMPLATE = Object(
     fields={"metadata": TEMPLATE_METADATA, "spec": POD_SPEC},

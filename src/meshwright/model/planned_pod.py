@@ -71,8 +71,25 @@ class PodPhase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Something that happened to a container `count` times, the same as long as `reason` and `topic` are; `message`
+    is the newest. Times in ms since the epoch; counts of another `first` are others'.
+    """
+
+    reason: str
+    topic: str
+    message: str
+    warning: bool
+    count: int
+    first: Milliseconds
+    last: Milliseconds
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerStatus:
-    """`reason` e.g. Running, ContainerCreating, CrashLoopBackOff, Completed, Error, NoImageEntry."""
+    """`reason` e.g. Running, ContainerCreating, CrashLoopBackOff, Completed, Error, NoImageEntry. `told` is what
+    people should hear of beside that, counted since the agent's start.
+    """
 
     name: str
     ready: bool
@@ -81,6 +98,7 @@ class ContainerStatus:
     message: str = ""
     pid: int | None = None
     exit_code: int | None = None
+    told: tuple[Occurrence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,16 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """What is done right after a container's start, or before it is told to end: what an HTTP or exec probe asks
+    (`action`; its times mean nothing here), or nothing for `sleep`.
+    """
+
+    action: Probe | None = None
+    sleep: Milliseconds = Milliseconds(0)
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentVariable:
     """`field_path` is set for the downward API (metadata.name, metadata.namespace, status.podIP, ...);
     `config_map`/`secret` with `key` for references.
@@ -118,7 +128,10 @@ class Container:
     liveness: Probe | None = None
     startup: Probe | None = None
     mounts: tuple[VolumeMount, ...] = ()
-    stays: bool = field(default=False, repr=False)  # names of pods that are made offline are hashes of the rest
+    # Names of pods that are made offline are hashes of what is shown.
+    stays: bool = field(default=False, repr=False)
+    post_start: Hook | None = field(default=None, repr=False)
+    pre_stop: Hook | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,5 +24,8 @@ class PodReports:
             if status is not None:
                 self._writer.set(pod.meta.namespace, pod.meta.name, Report(status, pod.address))
         for key, uid in leaving.items():
-            if ProxyName(f"{key.name}.{key.namespace}") not in statuses:
+            status = statuses.get(ProxyName(f"{key.name}.{key.namespace}"))
+            if status is None:
                 self._writer.finish(key.namespace, key.name, uid)
+            else:  # nobody wants it any more, so its address is told by what was said before
+                self._writer.set(key.namespace, key.name, Report(status, ""), uid)

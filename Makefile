@@ -52,7 +52,7 @@ test-all: setup-dev
 bench: setup-dev
 	$(PY) -m bench
 
-# the screenshot and the transcript of the READMEs, from a real mesh and a real browser
+# the screenshots and the transcript of the READMEs, from a real mesh and a real browser
 docs: setup-dev
 	$(PY) -m tools.transcript
 	$(PY) -m tools.screenshot

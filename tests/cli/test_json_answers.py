@@ -43,6 +43,11 @@ def forms_of(name: str) -> list[str]:
     return [str(choice) for kind in types if isinstance(kind, click.Choice) for choice in kind.choices]
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
 Failing = Callable[..., tuple[int, str, str]]
 
 
@@ -147,6 +152,15 @@ def test_a_busy_port_is_told_with_one_that_is_free(failing: Failing, tmp_path: P
     assert port in [each["port"] for each in doctor["busy_ports"]]
     assert any(fix.startswith("take other ports") for fix in doctor["fixes"])
     assert not (tmp_path / "d").exists()
+
+
+def test_a_place_that_cannot_be_is_told(failing: Failing, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, error, _ = failing("up", "--data", str(tmp_path / "file" / "d"), "--detach", "-o", "json")
+    assert (code, error.partition(": ")[2]) == (2, "Not a directory")
+    words = ("--api-port", str(free_port()), "--http-port", str(free_port()), "--https-port", str(free_port()))
+    code, error, _ = failing("up", "--data", "/proc/meshwright-test", "--detach", "-o", "json", *words)
+    assert (code, error.split(": ")[1]) == (1, "No such file or directory; name another one with --data")
 
 
 def test_one_port_for_two_things_is_named_with_both(tmp_path: Path) -> None:

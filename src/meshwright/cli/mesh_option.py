@@ -47,7 +47,11 @@ def insist_on_place(mesh: LocalMesh) -> None:
     would go.
     """
     insist_on_access(mesh)
-    if mesh.data.is_of_others():
+    try:
+        foreign = mesh.data.is_of_others()
+    except OSError as error:
+        raise UsageFailure(f"{mesh.data.root} cannot be the data directory: {error.strerror}") from None
+    if foreign:
         raise UsageFailure(
             f"{mesh.data.root} holds files that are no mesh's: name an empty or a new folder with --data"
         )

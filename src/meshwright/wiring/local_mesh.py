@@ -101,8 +101,13 @@ class LocalMesh:
 
     def start(self, run: RunFile, rung: Rung, *, single_uid: bool) -> None:
         """Start supervisor, holder, forwarder, control plane and agent in the background. Raises CannotStartError."""
-        self.data.prepare()
-        write_run_file(self.data.root, run)
+        try:
+            self.data.prepare()
+            write_run_file(self.data.root, run)
+        except OSError as error:
+            raise CannotStartError(
+                f"{self.data.root} cannot be the data directory: {error.strerror}; name another one with --data"
+            ) from None
         children = tuple(
             ChildPlan(
                 name=name,

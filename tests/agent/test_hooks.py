@@ -18,6 +18,7 @@ from meshwright.model.pod import Container, Hook, Probe, ProbeType, RestartPolic
 from tests.agent.mesh import Holder, Wired, holder, mesh, origin, pod, settings, web, wired
 
 FAST = Milliseconds(50)
+PLACES = {Rung.ROOT: (2, "10.244"), Rung.USER: (2, "10.244"), Rung.LOOPBACK: (201, "127.66")}
 
 
 @pytest.fixture
@@ -127,14 +128,16 @@ def test_a_post_start_hook_that_fails_ends_its_container(folder: Path) -> None:
     uvloop.run(scenario())
 
 
-def test_hooks_come_before_the_end_and_after_the_barrier(folder: Path) -> None:
+@pytest.mark.parametrize("rung", list(PLACES))
+def test_hooks_come_before_the_end_and_after_the_barrier(folder: Path, rung: Rung) -> None:
     """That of a container that stays begins at once, but it is told to end after the applications."""
 
     async def scenario() -> None:
-        async with mesh() as m:
+        async with mesh(rung) as m:
             hook = run(f"echo hook >> {folder}/notes; sleep 0.3")
             beside = shell(folder, "beside", stays=True, pre_stop=Hook(sleep=FAST))
-            made = pod("a", 2, shell(folder, pre_stop=hook), shell(folder, "other"))
+            number, network = PLACES[rung]
+            made = pod("a", number, shell(folder, pre_stop=hook), shell(folder, "other"), network=network)
             m.wired.want(replace(made, template=replace(made.template, init_containers=(beside,))))
             await m.wired.ready("a")
             (folder / "notes").unlink()

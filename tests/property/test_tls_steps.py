@@ -1,13 +1,17 @@
-"""Whatever changes of TLS modes come, and whoever acknowledges when: no client ever sends what its server may refuse,
-and in the end everything is as it is stored.
+"""Whatever changes of TLS modes come, whoever acknowledges when, and whenever the control plane is killed: no client
+ever sends what its server may refuse, no server takes what neither the policies of before nor those on their way
+allow, and in the end everything is as it is stored.
 
 A proxy may run any publication from the one that it acknowledged last to the newest. So at every moment each client,
-in each state that it may be in, is held against each server, in each state that it may be in.
+in each state that it may be in, is held against each server, in each state that it may be in. A control plane may be
+killed after a change is stored and before it is read, or after it wrote down what it is about to publish and before
+that is published.
 """
 
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import product
 from pathlib import Path
 
@@ -25,9 +29,11 @@ from meshwright.model.proxy import Interception
 from meshwright.model.published import Published
 from meshwright.node.progress import ProxyProgress
 from meshwright.wiring.acknowledgements import Acknowledgements
+from meshwright.wiring.kept_steps import KeptSteps
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.loading import load
 from meshwright.wiring.machine import Machine
+from meshwright.wiring.tls_steps import StepState, TlsSteps
 from tests.examples import examples
 
 READY = PodStatus(PodPhase.RUNNING, ready=True, proxy_ready=True, containers=())
@@ -82,24 +88,68 @@ class Wanted:
         return all((self.mode(place), self.tls[place]) not in wrong for place in SERVERS)
 
 
+class KilledError(Exception):
+    """The control plane has ended, just here."""
+
+
 @dataclass
 class World:
-    """A mesh, and proxies that acknowledge when they are told to; nobody is given up."""
+    """A control plane that may be killed, and proxies that acknowledge when they are told to; nobody is given up."""
 
-    mesh: LiveMesh
+    folder: Path
+    wanted: Wanted
     moved: Latest[int] = field(default_factory=lambda: Latest(0))
     history: list[Published] = field(default_factory=list[Published])
     acknowledged: dict[ProxyName, int] = field(default_factory=dict[ProxyName, int])  # places in the history
+    dying: bool = False  # with the next publication
+    on_their_way: list[Wanted] = field(default_factory=list["Wanted"])  # and what was before
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Another control plane takes over. Publications of before have other numbers."""
+        self.dying = False
+        kept = KeptSteps(self.folder / "steps")
+
+        def keep(state: StepState) -> None:
+            kept.keep(state)
+            if self.dying:
+                raise KilledError
+
+        machine = Machine(Rung.ROOT, Interception.UID, self.folder, ())
+        self.mesh = LiveMesh(machine, TlsSteps(kept.read(0)), keep)
+        self.first = len(self.history)
+        self.mesh.update(load(self.wanted.texts()))
+        self.mesh.ready(dict.fromkeys(NAMES.values(), READY))
+        self.note()
 
     def progress(self) -> Mapping[ProxyName, ProxyProgress]:
         return {
-            name: ProxyProgress(connected=True, change=self.history[at].change)
+            name: ProxyProgress(connected=True, change=self.history[at].change if at >= self.first else 0)
             for name, at in self.acknowledged.items()
         }
 
-    def want(self, wanted: Wanted) -> None:
-        self.mesh.update(load(wanted.texts()))
-        self.note()
+    def happen(self, event: "Event") -> None:
+        """An event, and the steps that have ended by it."""
+        if isinstance(event, Wanted | Unread):
+            self.wanted = event if isinstance(event, Wanted) else event.wanted
+            self.on_their_way.append(self.wanted)
+        try:
+            match event:
+                case Wanted():
+                    self.mesh.update(load(event.texts()))
+                    self.note()
+                case Unread() | Kill.NOW:
+                    self.start()
+                case Kill.PUBLISHING:
+                    self.dying = True
+                case _:
+                    self.acknowledge(event)
+            self.keep()
+        except KilledError:
+            self.start()
+            self.keep()
 
     def acknowledge(self, name: ProxyName) -> None:
         self.acknowledged[name] = len(self.history) - 1
@@ -113,16 +163,25 @@ class World:
 
     def note(self) -> None:
         self.history.append(self.mesh.published.value)
+        if not self.mesh.open_steps:
+            self.on_their_way = [self.wanted]
         self.check()
+        for place, server in NAMES.items():
+            allowed = set[bool]().union(*(takes(each.mode(place)) for each in self.on_their_way))
+            assert takes(mode(self.history[-1], server)) <= allowed, (server, self.on_their_way)
 
     def check(self) -> None:
         for client, place in product(NAMES.values(), SERVERS):
             server = NAMES[place]
             sends = {encrypts(each, client, place) for each in self.history[self.acknowledged.get(client, -1) :]}
-            takes = {mode(each, server) for each in self.history[self.acknowledged.get(server, -1) :]}
-            for encrypted, taken in product(sends, takes):
-                refused = MutualTlsMode.DISABLE if encrypted else MutualTlsMode.STRICT
-                assert taken is not refused, (client, server, sends, takes)
+            modes = {mode(each, server) for each in self.history[self.acknowledged.get(server, -1) :]}
+            for encrypted, taken in product(sends, modes):
+                assert encrypted in takes(taken), (client, server, sends, modes)
+
+
+def takes(mode: str) -> set[bool]:
+    """Whether a server in this mode takes what is not encrypted, and what is."""
+    return {MutualTlsMode.STRICT.value: {True}, MutualTlsMode.DISABLE.value: {False}}.get(mode, {False, True})
 
 
 def mode(published: Published, server: ProxyName) -> MutualTlsMode:
@@ -144,43 +203,62 @@ def wanted(modes: tuple[str, str, str], tls: tuple[str, str]) -> Wanted:
     return Wanted(dict(zip((ROOT, *SERVERS), modes, strict=True)), dict(zip(SERVERS, tls, strict=True)))
 
 
+@dataclass(frozen=True)
+class Unread:
+    """What users want is stored, and the control plane is killed before it has read that."""
+
+    wanted: Wanted
+
+
+class Kill(Enum):
+    """When the control plane is killed otherwise."""
+
+    NOW = 1
+    PUBLISHING = 2
+
+
+Event = Wanted | Unread | Kill | ProxyName
 MODES = st.sampled_from(["", "DISABLE", "PERMISSIVE", "STRICT"])
 TLS = st.sampled_from(["", "", "DISABLE", "ISTIO_MUTUAL"])
 WANTED = st.builds(wanted, st.tuples(MODES, MODES, MODES), st.tuples(TLS, TLS)).filter(lambda each: each.works)
-EVENTS = st.lists(st.one_of(WANTED, st.sampled_from(list(NAMES.values()))), max_size=14)
+CHANGES = (WANTED, st.sampled_from(list(NAMES.values())))
+KILLS = (st.builds(Unread, WANTED), st.sampled_from(Kill))
 
 
-@pytest.mark.timeout(300)
-@examples(30, 400)
-@given(first=WANTED, events=EVENTS)
-def test_no_client_sends_what_its_server_may_refuse(first: Wanted, events: list[Wanted | ProxyName]) -> None:
+def check_all(first: Wanted, events: list[Event]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        world = World(LiveMesh(Machine(Rung.ROOT, Interception.UID, Path(folder), ())))
-        world.mesh.update(load(first.texts()))
-        world.mesh.ready(dict.fromkeys(NAMES.values(), READY))
-        world.note()
+        world = World(Path(folder), first)
         for name in NAMES.values():
             world.acknowledge(name)
-        newest = first
         for event in events:
-            if isinstance(event, Wanted):
-                newest = event
-                world.want(event)
-            else:
-                world.acknowledge(event)
-            world.keep()
+            world.happen(event)
+        world.dying = False
         for _ in range(8):
             for name in NAMES.values():
                 world.acknowledge(name)
             world.keep()
         assert world.mesh.open_steps == ()
         for place, server in NAMES.items():
-            assert mode(world.mesh.published.value, server).value == newest.mode(place)
+            assert mode(world.mesh.published.value, server).value == world.wanted.mode(place)
         alone = LiveMesh(Machine(Rung.ROOT, Interception.UID, Path(folder) / "alone", ()))
-        alone.update(load(newest.texts()))
+        alone.update(load(world.wanted.texts()))
         alone.ready(dict.fromkeys(NAMES.values(), READY))
         for name in NAMES.values():
             assert as_bytes(world.mesh, name) == as_bytes(alone, name), "as a mesh that has always been so"
+
+
+@pytest.mark.timeout(300)
+@examples(30, 400)
+@given(first=WANTED, events=st.lists(st.one_of(*CHANGES), max_size=14))
+def test_no_client_sends_what_its_server_may_refuse(first: Wanted, events: list[Event]) -> None:
+    check_all(first, events)
+
+
+@pytest.mark.timeout(300)
+@examples(30, 400)
+@given(first=WANTED, events=st.lists(st.one_of(*CHANGES, *KILLS), max_size=14))
+def test_nor_while_the_control_plane_is_killed(first: Wanted, events: list[Event]) -> None:
+    check_all(first, events)
 
 
 def as_bytes(mesh: LiveMesh, name: ProxyName) -> dict[object, bytes]:

@@ -3,7 +3,8 @@ the test says so, and the bound of a step has passed when the test says so.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ from meshwright.store.names import Author, Key, Resource
 from meshwright.store.sources import system_sources
 from meshwright.store.store import Store
 from meshwright.wiring.acknowledgements import Acknowledgements
+from meshwright.wiring.kept_steps import FILE, KeptSteps
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.machine import Machine
 from meshwright.wiring.receipts import Receipt, Receipts
 from meshwright.wiring.seeding import seed
 from meshwright.wiring.step_keeper import StepKeeper
 from meshwright.wiring.store_follower import POLICIES, RULES, StoreFollower
-from meshwright.wiring.tls_steps import Stage
+from meshwright.wiring.tls_steps import Stage, TlsSteps
 from tests.store.memory import MemoryEngine
 
 ME = Author("test")
@@ -56,12 +58,12 @@ spec:
 class World:
     """Store, follower, mesh, receipts and keeper; proxies that acknowledge when they are told to."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, steps: TlsSteps | None = None) -> None:
         self.store = store
         self.now = 0.0
         self.moved: Latest[int] = Latest(0)
         self.known: dict[ProxyName, ProxyProgress] = {}
-        self.mesh = LiveMesh(Machine(Rung.ROOT, Interception.UID, folder, ()))
+        self.mesh = LiveMesh(Machine(Rung.ROOT, Interception.UID, folder, ()), steps, KeptSteps(folder / FILE).keep)
         self.follower = StoreFollower(store, self.mesh, lambda: self.now)
         self.receipts = Receipts(self, self.mesh.published, lambda: self.now, self.mesh.steps)
         waits = Acknowledgements(self, self.mesh.published, BOUND)
@@ -71,11 +73,24 @@ class World:
     def progress(self) -> Mapping[ProxyName, ProxyProgress]:
         return self.known
 
-    async def start(self) -> None:
+    async def load(self) -> None:
         await self.follower.load()
         self.mesh.ready(dict.fromkeys(PLACES, READY))
         self.receipts.start(self.follower.change.value)
+
+    async def start(self) -> None:
+        await self.load()
         await self.acknowledged()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            jobs = (self.follower.run(), self.follow_changes(), self.receipts.run(), self.keeper.run())
+            helpers = [tasks.create_task(each) for each in jobs]
+            await asyncio.sleep(0)
+            yield
+            for helper in helpers:
+                helper.cancel()
 
     async def follow_changes(self) -> None:
         seen = self.follower.change.value
@@ -161,20 +176,8 @@ def play(folder: Path, scenario: Callable[[World], Coroutine[Any, Any, None]], *
         await seed(store, [(str(number), text) for number, text in enumerate((*pods, *texts))], "start")
         world = World(store, folder)
         await world.start()
-        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-            helpers = [
-                tasks.create_task(each)
-                for each in (
-                    world.follower.run(),
-                    world.follow_changes(),
-                    world.receipts.run(),
-                    world.keeper.run(),
-                )
-            ]
-            await asyncio.sleep(0)
+        async with world.running():
             await scenario(world)
-            for helper in helpers:
-                helper.cancel()
         await store.close()
 
     asyncio.run(main())

@@ -19,8 +19,7 @@ class Snapshot:
     the compiler's memo lives on. Order of the tuples has no meaning; the compiler sorts.
 
     Clients follow `peer_authentications`. While these change, servers take what clients may send before and after:
-    `also_accepted` are the policies that some clients follow instead, those of the root namespace and of each other
-    one by themselves; None when there are none.
+    `also_accepted` are the policies that some clients follow instead, all of them; None when there are none.
     """
 
     settings: MeshSettings = MeshSettings()

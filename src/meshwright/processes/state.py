@@ -135,8 +135,13 @@ class DataDirectory:
 
 def write_json(path: Path, value: object) -> None:
     """Replace a JSON file whole: a reader sees the old or the new one, never half of it."""
+    replace_file(path, (json.dumps(value, indent=1) + "\n").encode())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace a file whole, readable by the owner only. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    temporary.write_bytes(content)
     temporary.chmod(0o600)
     temporary.replace(path)
 

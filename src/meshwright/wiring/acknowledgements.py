@@ -68,11 +68,15 @@ class Acknowledgements:
             self.give_up(self.missing(change))
             return False
 
-    def missing(self, change: int, names: Collection[ProxyName] | None = None) -> set[ProxyName]:
-        """Who is waited for until it runs this publication, of `names` (None: of all)."""
+    def missing(
+        self, change: int, names: Collection[ProxyName] | None = None, *, absent: bool = False
+    ) -> set[ProxyName]:
+        """Who is waited for until it runs this publication, of `names` (None: of all); `absent`: and who is not
+        connected.
+        """
         progress = self._proxies.progress()
         chosen = progress.keys() if names is None else progress.keys() & names
-        behind = {name for name in chosen if progress[name].connected and progress[name].change < change}
+        behind = {name for name in chosen if progress[name].change < change and (absent or progress[name].connected)}
         stopped = {name for name in behind if progress[name].stopped}
         for name in sorted(stopped - self._stopped):
             LOG.warning("%s is stopped: nobody waits for it", name)

@@ -37,6 +37,8 @@ from meshwright.wiring.analysis import Analysis
 from meshwright.wiring.cluster_addresses import cluster_addresses
 from meshwright.wiring.control_plane_metrics import ControlPlaneMetrics
 from meshwright.wiring.host_ports import show_host_ports
+from meshwright.wiring.kept_steps import FILE as STEPS
+from meshwright.wiring.kept_steps import KeptSteps
 from meshwright.wiring.live_mesh import LiveMesh
 from meshwright.wiring.machine import NODE, NODE_SOCKET, machine_of, run_file_of, settle
 from meshwright.wiring.mesh_control import MeshControl
@@ -52,6 +54,7 @@ from meshwright.wiring.source_lines import SourceLines
 from meshwright.wiring.status_view import StatusView
 from meshwright.wiring.step_keeper import StepKeeper
 from meshwright.wiring.store_follower import StoreFollower
+from meshwright.wiring.tls_steps import TlsSteps
 
 LOG = logging.getLogger("meshwright")
 DRAIN_BOUND_SECONDS = 10.0  # until a pod that leaves does not wait any longer for those who still may send to it
@@ -119,7 +122,6 @@ class ControlPlane:
             helpers = [
                 tasks.create_task(self._follow_pods()),
                 tasks.create_task(self._follow_changes()),
-                tasks.create_task(self._keeper.run()),
                 tasks.create_task(self._living.controllers.run()),
                 tasks.create_task(self._living.writer.run()),
                 tasks.create_task(self._follower.run()),
@@ -151,6 +153,7 @@ class ControlPlane:
             tasks.create_task(self._follow_statuses())
             tasks.create_task(self._follow_leaving())
             tasks.create_task(self._status.run())
+            tasks.create_task(self._keeper.run())  # what it waits for can be acknowledged from now on
 
     async def _follow_statuses(self) -> None:
         seen = self._nodes.statuses.value
@@ -208,7 +211,9 @@ async def serve(data_dir: Path) -> None:
     store = await Store.open(SqliteEngine(data.store), sources, Limits(), meaning, fill)
     try:
         await seed_once(store, data.root / APPLIED, run)
-        mesh = LiveMesh(await machine_of(data, run))
+        kept = KeptSteps(data.run / STEPS)
+        resumed = kept.read((await store.head()).change)
+        mesh = LiveMesh(await machine_of(data, run), TlsSteps(resumed), kept.keep)
         controllers = Controllers(store, sources.now)
         await controllers.settle()
         follower = StoreFollower(store, mesh, time.monotonic)

@@ -13,6 +13,7 @@ from meshwright.model.destination_rule import DestinationRule, PortPolicy, Traff
 from meshwright.model.names import PortNumber
 from meshwright.model.origin import ObjectRef
 from meshwright.model.service import Service
+from meshwright.wiring.kept import Kept
 
 Rules = tuple[DestinationRule, ...]
 PortTls = tuple[tuple[PortNumber, ClientTls | None], ...]
@@ -28,6 +29,27 @@ class HeldRules:
         self._aimed: Rules = ()  # whose TLS goes with the modes that are on their way
         self._seen: tuple[Rules, frozenset[str] | None, bool] | None = None
         self._last: Rules = ()
+        self._spoken: tuple[Rules, Rules, Rules, Rules] = ((), (), (), ())
+        self._bare: Kept[DestinationRule, None, DestinationRule | None] = Kept(_bare)
+
+    @property
+    def spoken(self) -> tuple[Rules, Rules]:
+        """What the rules whose TLS clients follow, and those that go with the modes on their way, say of it."""
+        if self._spoken[0] is not self._told or self._spoken[1] is not self._aimed:
+            told, aimed = (tuple(filter(None, (self._bare(rule, None) for rule in rules))) for rules in self._both)
+            self._spoken = (self._told, self._aimed, told, aimed)
+            self._bare.turn()
+        return self._spoken[2:]
+
+    @property
+    def _both(self) -> tuple[Rules, Rules]:
+        return self._told, self._aimed
+
+    def resume(self, told: Rules, aimed: Rules) -> None:
+        """Go on from what was in effect before a start, as `spoken` told it: a rule that has gone and stays until
+        servers are open stays without its pools and the like.
+        """
+        self._told, self._aimed = told, aimed
 
     def let_go(self, stored: Rules) -> Rules:
         """What is in effect when servers are open for all that is stored: just that."""
@@ -132,6 +154,19 @@ def _tls_of(rule: DestinationRule | None) -> object:
     if not any(wide is not None or any(tls is not None for _, tls in ports) for wide, ports in said.values()):
         return None
     return rule.host, said
+
+
+def _bare(rule: DestinationRule, extra: None) -> DestinationRule | None:
+    """A rule with nothing but what it says of TLS; None where it says nothing."""
+    del extra
+    if not any(map(_says_tls, (rule.policy, *(subset.policy for subset in rule.subsets)))):
+        return None
+    subsets = (replace(each, policy=each.policy and _nothing_but_tls(each.policy)) for each in rule.subsets)
+    return replace(rule, policy=rule.policy and _nothing_but_tls(rule.policy), subsets=tuple(subsets))
+
+
+def _says_tls(policy: TrafficPolicy | None) -> bool:
+    return policy is not None and (policy.tls is not None or any(port.tls is not None for port in policy.ports))
 
 
 def _places(rules: Iterable[DestinationRule], services: Iterable[Service]) -> frozenset[str] | None:

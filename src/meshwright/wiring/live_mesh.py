@@ -32,7 +32,7 @@ from meshwright.wiring.node_documents import DocumentWriter
 from meshwright.wiring.planning import PodDraft, Roles, written
 from meshwright.wiring.service_addresses import service_table
 from meshwright.wiring.snapshot import assembled, needs_address, workload
-from meshwright.wiring.tls_steps import Step, TlsSteps
+from meshwright.wiring.tls_steps import Step, StepState, TlsSteps
 from meshwright.wiring.withheld import Withheld
 
 PodFacts = tuple[str, Role | None, str]  # address, role, trust domain
@@ -47,14 +47,18 @@ class LiveMesh:
     All three are set without a pause between them, so whoever follows one of them sees all as of the same moment.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(
+        self, machine: Machine, steps: TlsSteps | None = None, keep: Callable[[StepState], None] | None = None
+    ) -> None:
+        """`keep` is told how far TLS modes are, each time before that is published."""
         network = LOOPBACK_POD_NETWORK if machine.rung is Rung.LOOPBACK else POD_NETWORK
         self.published: Latest[Published] = Latest(Published({}, {}, {}))
         self.desired: Latest[DesiredState] = Latest(DesiredState())
         self.documents: Latest[Documents] = Latest({})
         self.snapshot = Snapshot()
         self.loaded: LoadedMesh | None = None
-        self.steps = TlsSteps()
+        self.steps = steps or TlsSteps()
+        self._keep = keep or _nobody_keeps
         self.withheld = Withheld()
         self._machine = machine
         self._statuses: Mapping[ProxyName, PodStatus] = {}
@@ -130,6 +134,7 @@ class LiveMesh:
             now = (each for each in found if each.origin.object not in earlier)
             found = tuple(dict.fromkeys((*now, *in_effect.findings)))
         before = self.published.value
+        self._keep(self.steps.state)
         self.published.set(replace(compiled, change=self._number, diagnostics=found))
         self.steps.published(before, self.published.value)
         desired = self._desired(pods)
@@ -182,6 +187,10 @@ class LiveMesh:
             if ingress is not None
         )
         return DesiredState(pods, dns_table(self.snapshot.services, pods), led, service_table(self.snapshot))
+
+
+def _nobody_keeps(state: StepState) -> None:
+    """After a start everything is as it is stored."""
 
 
 def _is_ready(status: PodStatus) -> bool:

@@ -40,7 +40,7 @@ class Receipt:
     """`affected` proxies get other bytes by the change; `absent` of them are not connected and count apart.
 
     `refused`: they did not take something of it (yet). `milliseconds` from the moment the change was stored until all
-    others ran it (or refused); None while `waiting` is not empty.
+    others ran it (or refused), from a restart on where one came between; None while `waiting` is not empty.
     `withheld`: what of it was not in effect then.
     `steps`: what the change still has to go through before it is in effect (see `tls_steps`), in words; until then
     `waiting` also names those whom such a step waits for.
@@ -160,9 +160,13 @@ class Receipts:
         self.news: Latest[int] = Latest(0)
 
     def start(self, change: int) -> None:
-        """Changes up to this number were there before: they have no receipt."""
+        """Changes up to this number were there before: they have no receipt, but for those whose steps are not taken;
+        these count from now on.
+        """
+        now = self._latest.value
         self._newest = change
-        self._numbers = [(self._latest.value.change, change)]
+        self._numbers = [(now.change, change)]
+        self._open |= {number: _Open(self._clock(), now, now, ()) for number in self._steps.carried}
 
     def published(self, change: int, since: float, before: Published) -> None:
         """What was published last holds the changes up to this number, of which the oldest new one was stored at
@@ -314,12 +318,12 @@ def _looked_at(
 
 
 def _waited_for(steps: tuple[Step, ...], progress: Mapping[ProxyName, ProxyProgress]) -> set[ProxyName]:
-    """Who is connected and has not acknowledged what one of these steps needs."""
+    """Who has not acknowledged what one of these steps needs, and is connected or expected to be."""
     return {
         name
         for step in steps
         for name in (progress if step.names is None else progress.keys() & step.names)
-        if progress[name].connected and progress[name].change < step.since
+        if progress[name].change < step.since and (step.resumed or progress[name].connected)
     }
 
 

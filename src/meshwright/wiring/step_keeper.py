@@ -52,7 +52,7 @@ class StepKeeper:
         return tuple(each for each in steps if self._has_ended(each, now))
 
     def _has_ended(self, step: Step, now: float) -> bool:
-        missing = self._acknowledgements.missing(step.since, step.names)
+        missing = self._acknowledgements.missing(step.since, step.names, absent=step.resumed)
         if not missing:
             self._acknowledgements.pardon(step.since)
             return True

@@ -1,7 +1,7 @@
 """The store's events reach the living mesh: objects are read as they change, proxies get what follows."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from meshwright.apiserver.values import dig
@@ -22,6 +22,7 @@ MARK = b'"deletionTimestamp"'
 BOUND = b'"nodeName"'
 POLICIES = Resource("security.istio.io", "peerauthentications")
 RULES = Resource("networking.istio.io", "destinationrules")
+MOST_IN_STEPS = 100  # changes that are looked at after a start: steps take some seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,21 @@ class StoreFollower:
             self._put(version)
         self._revision = page.revision
         await self._recall()
+        head = (await self._store.head()).change
         self._mesh.update(self._book.loaded)
-        self.change.set((await self._store.head()).change)
+        await self._carry_on(head)
+        self._mesh.steps.reached = head
+        self.change.set(head)
+
+    async def _carry_on(self, newest: int) -> None:
+        """What was stored and not in effect when the control plane before ended is still in its steps."""
+        steps = self._mesh.steps
+        if not steps.open:
+            return
+        for change in reversed(await self._store.changes(MOST_IN_STEPS)):
+            keys = [each.key for each in change.differences if each.key.resource in (POLICIES, RULES)]
+            if keys and steps.rested < change.number <= newest:
+                self._carry(change.number, keys)
 
     async def _recall(self) -> None:
         """What was in effect instead of objects that cannot be, from the history."""
@@ -104,11 +118,15 @@ class StoreFollower:
         if news:
             self._mesh.update(self._book.loaded)
         for change, keys in stepping.items():
-            rules = [ref_of(key) for key in keys if key.resource == RULES]
-            self._mesh.steps.carry(change, rules, policies=len(rules) < len(keys))
+            self._carry(change, keys)
         if newest:
+            self._mesh.steps.reached = newest
             self._begun = self._begun or begun
             self.change.set(newest)
+
+    def _carry(self, change: int, keys: Collection[Key]) -> None:
+        rules = [ref_of(key) for key in keys if key.resource == RULES]
+        self._mesh.steps.carry(change, rules, policies=len(rules) < len(keys))
 
     def _follow(self, event: Event) -> bool:
         """Whether the mesh reads something else now."""

@@ -8,7 +8,8 @@ OPENING the servers that were opened, of MOVING every proxy, for each may call e
 One change is on its way; what is written of PeerAuthentications meanwhile waits for that, all of it together; what is
 taken back before clients have heard of it is dropped. What DestinationRules say of TLS goes with the modes that it is
 meant for (see `held_rules`): every state that clients are in is one that somebody wanted. All other objects are
-published at once. After a start everything is in effect as it is stored.
+published at once. After a start it goes on from what was in effect (see `kept_steps`), or, where nobody knows that,
+everything is in effect as it is stored.
 """
 
 from collections.abc import Iterable
@@ -36,12 +37,30 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """It has ended when `names` (None: all proxies) run the publication `since`. `number` is never used again."""
+    """It has ended when `names` (None: all proxies) run the publication `since`. `number` is never used again.
+    `resumed`: it was open before a start, so who is not connected yet may run something, and is waited for as well.
+    """
 
     stage: Stage
     number: int
     since: int
     names: frozenset[ProxyName] | None
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """What is in effect instead of what is stored, as it outlives this process: the policies that clients follow,
+    those that servers take besides, the rules whose TLS clients follow, and those that go with the modes on their way
+    (both as `HeldRules.spoken` has them). After change `settled` all was in effect as it was stored.
+    """
+
+    stage: Stage | None
+    followed: Policies
+    also: Policies | None
+    told: Rules
+    aimed: Rules = ()
+    settled: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +83,10 @@ class _Carried:
 class TlsSteps:
     """Ask `in_effect` what to compile, with the servers' `also`, and tell it what was `published`; `go_on` with a
     step that has ended, and publish again. `carry` a change to know when it is `in_steps`, and its effect afterwards.
+    Keep its `state` before what is in effect is published: the next process goes on with it as `resumed`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, resumed: StepState | None = None) -> None:
         self.also: Policies | None = None  # what servers take besides: what comes, or what was
         self.round = 0  # another number when anything of it is another
         self._stored: Policies | None = None
@@ -81,6 +101,33 @@ class TlsSteps:
         self._reached: frozenset[ProxyName] = frozenset()  # by the newest step, if the last publication brought one
         self._carried: dict[int, _Carried] = {}
         self._effects: dict[int, Effect] = {}
+        self.reached = 0  # the newest change that is among the objects
+        self._rested = 0  # the newest change of the last time that all was in effect
+        if resumed is not None:
+            self._resume(resumed)
+
+    def _resume(self, before: StepState) -> None:
+        """As if what was on its way was all that is stored: what was written after it comes with the objects."""
+        self._followed, self.also, self._stage = before.followed, before.also, before.stage
+        opening = before.stage is Stage.OPENING
+        self._stored = before.also if opening else before.followed
+        self._rules.resume(before.told, before.aimed if opening else before.told)
+        self._rested = before.settled
+        if self._stage is not None:
+            self.round = self._epoch = self._heading = 1
+            self._opened = 0 if opening else 1
+
+    @property
+    def state(self) -> StepState:
+        """What is in effect since `in_effect` was asked."""
+        told, aimed = self._rules.spoken
+        waits = aimed if self._stage is Stage.OPENING else ()
+        return StepState(self._stage, self._followed, self.also, told, waits, self._rested)
+
+    @property
+    def rested(self) -> int:
+        """After this change all was in effect as it was stored."""
+        return self._rested
 
     # ------------------------------------------------------------ objects
 
@@ -93,6 +140,8 @@ class TlsSteps:
             self._want(policies)
         rules = self._rules_in_effect(objects, root)
         self._has_released |= not held <= self._rules.held
+        if self._stage is None and not self._rules.held:
+            self._rested = self.reached
         if self._followed is policies and rules is objects.destination_rules:
             return objects
         return replace(objects, peer_authentications=self._followed, destination_rules=rules)
@@ -169,8 +218,9 @@ class TlsSteps:
         self._has_stepped = self._has_released = False
         if self._stage is not None and self._step is None:
             self._number += 1
-            names = _opened(before, now) if self._stage is Stage.OPENING else None
-            self._step = Step(self._stage, self._number, now.change, names)
+            is_first = not before.change  # nobody knows what each proxy runs
+            names = _opened(before, now) if self._stage is Stage.OPENING and not is_first else None
+            self._step = Step(self._stage, self._number, now.change, names, resumed=is_first)
         for change, carried in list(self._carried.items()):
             if carried.settled <= self._settled and carried.opened <= self._opened:
                 del self._carried[change]
@@ -184,6 +234,11 @@ class TlsSteps:
         opened = self._epoch if self._rules.held & set(rules) else 0
         if settled > self._settled or opened > self._opened:
             self._carried[change] = _Carried(settled, opened, set(self._reached))
+
+    @property
+    def carried(self) -> tuple[int, ...]:
+        """The changes that are `in_steps`."""
+        return tuple(sorted(self._carried))
 
     def in_steps(self, change: int) -> bool:
         """Whether a change is not yet in effect because its steps are not taken."""

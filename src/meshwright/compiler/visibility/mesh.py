@@ -243,25 +243,18 @@ class Mesh:
     # ---------------------------------------------------------------- derived
 
     def _policies_of(self, namespace: str) -> Policies:
-        return self._policies_among(self._policies, self._policies, namespace)
+        return self._policies_among(self._policies, namespace)
 
     def _accepted_in(self, namespace: str) -> Accepted:
-        """The root namespace and each other one change by themselves: a client may know the old of one and the new of
-        the other.
+        """Clients follow the one set of policies or the other, never the mesh's policy of one with the namespace's of
+        the other: what only such a mixture allows is taken at no time.
         """
-        sources = (self._policies, self._also_accepted)
-        found: list[Policies] = []
-        for wide in sources:
-            for own in sources:
-                policies = self._policies_among(wide, own, namespace)
-                found += [policies] if policies not in found else []
-        return Accepted(tuple(found))
+        found = (self._policies_among(source, namespace) for source in (self._policies, self._also_accepted))
+        return Accepted(tuple(dict.fromkeys(found)))
 
-    def _policies_among(
-        self, wide: Source[str, PeerAuthentication], own: Source[str, PeerAuthentication], namespace: str
-    ) -> Policies:
+    def _policies_among(self, source: Source[str, PeerAuthentication], namespace: str) -> Policies:
         root = self.settings.root_namespace
-        return peer_authentication.policies_of(wide.get(root), own.get(namespace), is_root=namespace == root)
+        return peer_authentication.policies_of(source.get(root), source.get(namespace), is_root=namespace == root)
 
     def _hosts_of(self, bucket: int) -> tuple[Hostname, ...]:
         return tuple(sorted({service.host for service in self._buckets.get(bucket)}))

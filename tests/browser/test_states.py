@@ -304,6 +304,29 @@ def test_a_second_tab_needs_no_token(small: Console, values: Values) -> None:
     assert violations(second) == []
 
 
+def test_nothing_is_cut_off_on_a_narrow_page(small: Console, values: Values) -> None:
+    values.graph = SMALL
+    values.visitors = True
+    fields = [{"spec": {"http": [{"fault": {"abort": {"httpStatus": code}}}]}} for code in (500, 555)]
+    values.changes = [change(2, live=True, milliseconds=5.0)]
+    values.differences = [{"object": "VirtualService default/v2", "before": fields[0], "after": fields[1]}]
+    page = small.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(values.url)
+    page.wait_for_selector(f"[data-label='{CALL['id']}'] rect")
+    page.locator("[data-box='default/cart']").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Diff of change 2").click()
+    expect(page.locator(".diff .new")).to_contain_text("555", timeout=HANG)
+    wide = "[...document.querySelectorAll('body, .panel .scroll, .diff, .diff .scroll')]"
+    assert page.evaluate(f"{wide}.filter(e => e.scrollWidth > e.clientWidth).map(e => e.className)") == []
+    tools = "[...document.querySelectorAll('.tools > :not([hidden])')]"
+    rows = f"new Set({tools}.map(e => Math.round(e.getBoundingClientRect().bottom / 20))).size"
+    assert page.evaluate(rows) == 1
+    assert violations(page) == []
+    assert small.complaints == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_odd_states(chromium: Browser, values: Values, scheme: str) -> None:
     failed = edge(GATEWAY, "gone.default.svc.cluster.local", error_share=1.0, mtls_share=0.0)

@@ -163,7 +163,7 @@ def test_changes_go_on_while_a_refused_object_is_tried_again(mesh: Mesh) -> None
     mesh.run("apply", "--wait", "-f", "-", stdin=rule("good-10", answering("good-10-is-newer")))
     history = json.loads(mesh.run("history", "vs/good-9", "-n", "live", "--limit", "1000", "-o", "json").stdout)
     assert len(history) > written
-    assert [each for each in history[:written] if not (each["receipt"] or {}).get("live")] == []
+    assert [each for each in history[:written] if each["receipt"] is None or not each["receipt"]["live"]] == []
     mesh.eventually(lambda: not unnamed(mesh), "every culprit is still named", 30)
     mesh.run("delete", "vs", LATE, "-n", "live")
 

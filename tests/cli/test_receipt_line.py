@@ -49,3 +49,12 @@ def test_of_many_objects_their_number_is_told(capsys: pytest.CaptureFixture[str]
 def test_who_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     line = told(capsys, ("Service default/web", "created"), live=False, waiting=["web-1.default"])
     assert line == "web: live on 3/4 proxies so far, change 17; waiting for: web-1.default"
+
+
+def test_what_is_withheld_names_its_own_object(capsys: pytest.CaptureFixture[str]) -> None:
+    sentence = "reviews: not in effect: subset v1 of reviews is not defined; the route before it goes on"
+    listed = [{"object": "VirtualService default/reviews", "action": "configured"}]
+    for affected, rest in ((0, []), (4, ["reviews: live on 4/4 proxies in 38 ms, change 17"])):
+        receipt = {**RECEIPT, "live": False, "withheld": [sentence], "affected": affected}
+        tell({"objects": listed, "change": 17, "receipt": receipt})
+        assert capsys.readouterr().out.splitlines()[1:] == [f"{sentence} (change 17)", *rest]

@@ -102,8 +102,7 @@ def tell(answer: dict[str, Any], *, dry_run: bool = False) -> None:
     for note in answer.get("notes", []):
         click.echo(note, err=True)
     if answer["change"] is not None and not dry_run:
-        line = receipt_line(answer["receipt"], answer["change"])
-        click.echo(f"{changed}: {line}" if (changed := _changed(answer["objects"])) else line)
+        click.echo(receipt_line(answer["receipt"], answer["change"], _changed(answer["objects"])))
     for sentence in answer.get("withheld", []):
         click.echo(sentence)
     tell_wanted(answer)
@@ -134,14 +133,20 @@ def tell_wanted(answer: dict[str, Any]) -> None:
         click.echo("\n---\n".join(text.rstrip() for text in wanted), err=True)
 
 
-def receipt_line(receipt: dict[str, Any] | None, change: int) -> str:
-    """Live on 4/4 proxies in 38 ms, change 17."""
+def receipt_line(receipt: dict[str, Any] | None, change: int, whose: str = "") -> str:
+    """reviews: live on 4/4 proxies in 38 ms, change 17. What is withheld comes before it, and names its own objects."""
+    before = f"{whose}: " if whose else ""
     if receipt is None:
-        return f"change {change}: no receipt is kept"
+        return f"{before}change {change}: no receipt is kept"
     if receipt["withheld"]:
         told = f"{'; '.join(receipt['withheld'])} (change {change})"
-        rest = receipt_line({**receipt, "withheld": [], "live": receipt["milliseconds"] is not None}, change)
-        return f"{told}\n{rest}" if receipt["affected"] else told
+        rest = {**receipt, "withheld": [], "live": receipt["milliseconds"] is not None}
+        return f"{told}\n{before}{_reached(rest, change)}" if receipt["affected"] else told
+    return before + _reached(receipt, change)
+
+
+def _reached(receipt: dict[str, Any], change: int) -> str:
+    """Live on 4/4 proxies in 38 ms, change 17."""
     total, waiting, absent = receipt["affected"], receipt["waiting"], receipt["absent"]
     names = ", ".join(receipt["refused"])
     away = f", absent: {', '.join(absent)}" if absent else ""

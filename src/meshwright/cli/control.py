@@ -134,13 +134,13 @@ def tell_wanted(answer: dict[str, Any]) -> None:
 
 
 def receipt_line(receipt: dict[str, Any] | None, change: int, whose: str = "") -> str:
-    """reviews: live on 4/4 proxies in 38 ms, change 17. What is withheld comes before it, and names its own objects."""
+    """reviews: live on 4/4 proxies in 38 ms, change 17. What is withheld comes first, and names its own objects."""
     before = f"{whose}: " if whose else ""
     if receipt is None:
         return f"{before}change {change}: no receipt is kept"
     if receipt["withheld"]:
         told = f"{'; '.join(receipt['withheld'])} (change {change})"
-        rest = {**receipt, "withheld": [], "live": receipt["milliseconds"] is not None}
+        rest: dict[str, Any] = {**receipt, "withheld": [], "live": receipt["milliseconds"] is not None}
         return f"{told}\n{before}{_reached(rest, change)}" if receipt["affected"] else told
     return before + _reached(receipt, change)
 

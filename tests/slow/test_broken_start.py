@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from tests.live.mesh import HANG
 from tests.slow.bookinfo import bookinfo_mesh, marked, mesh_id
 
 
@@ -20,12 +21,15 @@ def test_interrupted_before_the_pods_are_ready(detached: list[str], number: sign
         with subprocess.Popen([*heard, *mesh.program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as up:
             assert up.stdout is not None
             assert up.stderr is not None
-            while b"processes started" not in (line := up.stdout.readline()):
-                assert line, "up ended before its time"
-            identity = mesh_id(mesh)
-            up.send_signal(number)
-            assert up.wait() == 1
-            assert b"the mesh is stopped" in up.stderr.read()
+            try:
+                while b"processes started" not in (line := up.stdout.readline()):
+                    assert line, "up ended before its time"
+                identity = mesh_id(mesh)
+                up.send_signal(number)
+                assert up.wait(HANG) == 1
+                assert b"the mesh is stopped" in up.stderr.read()
+            finally:
+                up.kill()
         assert marked(identity) == []
 
 

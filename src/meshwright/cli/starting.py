@@ -57,7 +57,7 @@ def begin(mesh: LocalMesh, run: RunFile, rung: Rung | None, notes: Notes, *, sin
     began, left_out = time.monotonic(), 0
     earlier = mesh.supervisor() is not None
     try:
-        with _ended_as_by_interrupt():
+        with interruptible():
             if earlier:
                 _insist_on_same(mesh, run, notes)
             else:
@@ -76,18 +76,26 @@ def begin(mesh: LocalMesh, run: RunFile, rung: Rung | None, notes: Notes, *, sin
 
 
 @contextmanager
-def _ended_as_by_interrupt() -> Generator[None]:
-    """TERM and the terminal's end are as ^C inside; who has them ignored (`nohup`) goes on."""
+def interruptible() -> Generator[None]:
+    """^C, TERM and the terminal's end raise KeyboardInterrupt inside; who has them ignored (`nohup`) goes on. One
+    that comes where nothing can be raised (at the end of an object, or of an event loop) is raised when the block
+    ends.
+    """
+    heard = False
 
     def interrupt(*_: object) -> None:
+        nonlocal heard
+        heard = True
         raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, interrupt)
     try:
         yield
+        if heard:
+            raise KeyboardInterrupt
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -22,10 +22,15 @@ def as_in_a_terminal() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_it_is_raised_where_it_comes(number: signal.Signals) -> None:
-    reached = False
-    with pytest.raises(KeyboardInterrupt), interruptible():
-        signal.raise_signal(number)
-        reached = True
+    reached: list[signal.Signals] = []
+
+    def interrupted() -> None:
+        with interruptible():
+            signal.raise_signal(number)
+            reached.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not reached
     assert signal.getsignal(number) is signal.SIG_DFL
 

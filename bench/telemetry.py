@@ -1,11 +1,11 @@
 """What telemetry costs: a pair of sidecars with it against a pair without, and a flood of records.
 
-`python -m bench.telemetry`; two meshes with it and two without take turns in one run. Each has a pair of sidecars
-with an application that costs next to nothing, which is the worst case, and Bookinfo, whose page takes five requests
-between its services. A turn of four rounds (on, off, off, on) gives one ratio; what meshes with the same setting
-differ from each other is noise. Two figures say what telemetry costs: the throughput, and the CPU time of all proxies
-for each request. Our own processes (the worker that asks the proxies and reads their lines, agent, control plane) are
-counted apart: their CPU time while all take turns, per request.
+`python -m bench.telemetry`; two meshes with it and two without take turns in one run: first with a pair of sidecars
+and an application that costs next to nothing, which is the worst case, then with Bookinfo, whose page takes five
+requests between its services. A turn of four rounds (on, off, off, on) gives one ratio; what meshes with the same
+setting differ from each other is noise. Two figures say what telemetry costs: the throughput, and the CPU time of all
+proxies for each request. Our own processes (the worker that asks the proxies and reads their lines, agent, control
+plane) are counted apart: their CPU time while all take turns, per request.
 
 The flood writes lines into a proxy's `requests.log` as a proxy would that has so many requests; meanwhile changes are
 pushed, and the worker's memory, CPU and the file's size are watched.
@@ -59,29 +59,36 @@ ORDER = (True, False, False, True)
 
 
 async def measure() -> None:
-    """Throughput first, then the flood on a pair that has telemetry."""
+    """Throughput of pairs, the flood on a pair that has telemetry, then Bookinfo in meshes of its own."""
     began = time.monotonic()
     print(f"load: {generator()}; server application: an Envoy that answers 1 KiB")
-    async with AsyncExitStack() as stack:
-        meshes = [
-            await stack.enter_async_context(product([BOOKINFO], [*pair_documents(), *([] if is_on else [OFF])]))
-            for is_on in ORDER
-        ]
+    async with _meshes([]) as meshes:
         sides = [await product_side(mesh) for mesh in meshes]
-        own = [[one.pid for one in processes(mesh.data) if one.kind == OWN] for mesh in meshes]
         for side in sides:
             for http2 in (True, False):
                 await answers(side, http2=http2)
         for shape in SHAPES:
-            await _in_turns(sides, shape, own)
-        whole = [replace(side, proxies=await all_proxies(mesh)) for side, mesh in zip(sides, meshes, strict=True)]
-        await _in_turns(whole, PAGE, own)
+            await _in_turns(meshes, sides, shape)
         await _flooded(meshes[0])
+    async with _meshes([BOOKINFO]) as meshes:
+        sides = [replace(await product_side(mesh), proxies=await all_proxies(mesh)) for mesh in meshes]
+        await _in_turns(meshes, sides, PAGE)
     print(f"took {time.monotonic() - began:.0f} s")
 
 
-async def _in_turns(sides: Sequence[Side], shape: Shape, own: Sequence[Sequence[int]]) -> None:
-    """`own`: our own processes of each mesh."""
+@asynccontextmanager
+async def _meshes(files: Sequence[Path]) -> AsyncGenerator[list[Product]]:
+    """One for each place in ORDER, with a pair of sidecars and these files."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(product(files, [*pair_documents(), *([] if is_on else [OFF])]))
+            for is_on in ORDER
+        ]
+
+
+async def _in_turns(meshes: Sequence[Product], sides: Sequence[Side], shape: Shape) -> None:
+    """Measure one shape and print it, with what our own processes spent meanwhile."""
+    own = [[one.pid for one in processes(mesh.data) if one.kind == OWN] for mesh in meshes]
     before = [sum(map(cpu_seconds, pids)) for pids in own]
     measured = await take_turns(sides, shape)
     spent = [sum(map(cpu_seconds, pids)) - start for pids, start in zip(own, before, strict=True)]

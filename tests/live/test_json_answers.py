@@ -98,10 +98,14 @@ def test_pods_are_waited_for(mesh: Mesh) -> None:
 
 def test_logs_are_told_line_by_line(mesh: Mesh) -> None:
     mesh.one("http://echo:8000/told-in-json")
-    told = [
-        json.loads(line)
-        for line in mesh.run("logs", "deploy/client.live", "-c", "proxy", "-o", "json").stdout.splitlines()
-    ]
+    told: list[dict[str, Any]] = []
+
+    def is_told() -> bool:
+        said = mesh.run("logs", "deploy/client.live", "-c", "proxy", "-o", "json").stdout
+        told[:] = [json.loads(line) for line in said.splitlines()]
+        return any("/told-in-json" in each["line"] for each in told)
+
+    mesh.eventually(is_told, "Envoy has written the line, which it does every ten seconds")
     [line, *_] = [each for each in told if "/told-in-json" in each["line"]]
     assert (line["namespace"], line["container"], line["pod"][:7]) == ("live", "istio-proxy", "client-")
     times = [each["time"] for each in told]

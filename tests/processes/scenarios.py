@@ -66,11 +66,12 @@ class Scenario:
         """Start a program of programs.py and wait until it says that it is ready."""
         name = name or program
         output = self.data.logs / f"{pod}.{name}.log"
+        before = output.stat().st_size if output.exists() else 0  # of one that ran before it under this name
         argv = (sys.executable, str(PROGRAMS), program, *arguments)
         spec = SpawnSpec(pod, name, argv, role, str(output), expose=(str(PROGRAMS.parent),))
         await self.holder.spawn(spec)
         for _ in range(500):
-            if "ready" in output.read_text():
+            if "ready" in output.read_text()[before:]:
                 return
             await asyncio.sleep(0.02)
         raise AssertionError(f"{program} did not start: {output.read_text()}")

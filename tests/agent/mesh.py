@@ -283,3 +283,14 @@ async def mesh(rung: Rung = Rung.ROOT, **more: Any) -> AsyncGenerator[Mesh]:
             raise
         finally:
             running.cancel()
+
+
+@contextlib.asynccontextmanager
+async def killed_agent(one: Holder, planned: PlannedPod) -> AsyncGenerator[Wired]:
+    """An agent that is killed at the end of the block: it ends nothing."""
+    async with wired(settings(one.data, one.rung)) as made, asyncio.TaskGroup() as tasks:
+        made.want(planned)
+        await made.agent.adopt()
+        running = tasks.create_task(made.agent.run())
+        yield made
+        running.cancel()

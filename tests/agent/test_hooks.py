@@ -15,7 +15,7 @@ from meshwright.agent.settings import Rung
 from meshwright.model.names import Milliseconds
 from meshwright.model.planned_pod import ContainerStatus, Occurrence, PlannedPod, PodPhase
 from meshwright.model.pod import Container, Hook, Probe, ProbeType, RestartPolicy
-from tests.agent.mesh import Holder, Wired, holder, mesh, origin, pod, settings, web, wired
+from tests.agent.mesh import Wired, holder, killed_agent, mesh, origin, pod, web
 
 FAST = Milliseconds(50)
 PLACES = {Rung.ROOT: (2, "10.244"), Rung.USER: (2, "10.244"), Rung.LOOPBACK: (201, "127.66")}
@@ -242,17 +242,6 @@ def test_what_is_not_ready_at_first_is_told_as_often_as_its_period_meets_it(fold
     uvloop.run(scenario())
 
 
-@contextlib.asynccontextmanager
-async def agent(one: Holder, planned: PlannedPod) -> AsyncGenerator[Wired]:
-    """An agent that is killed at the end of the block: it ends nothing."""
-    async with wired(settings(one.data, one.rung)) as made, asyncio.TaskGroup() as tasks:
-        made.want(planned)
-        await made.agent.adopt()
-        running = tasks.create_task(made.agent.run())
-        yield made
-        running.cancel()
-
-
 def test_the_next_agent_carries_out_a_hook_again_that_was_cut(folder: Path) -> None:
     """And its pods' preStop hooks, though it has not started them."""
 
@@ -260,14 +249,14 @@ def test_the_next_agent_carries_out_a_hook_again_that_was_cut(folder: Path) -> N
         wait = run(f"echo hook >> {folder}/notes; until [ -e {folder}/go ]; do sleep 0.05; done")
         planned = alone(shell(folder, post_start=wait, pre_stop=run(f"echo last >> {folder}/notes")))
         async with holder(Rung.ROOT) as one:
-            async with agent(one, planned) as made:
+            async with killed_agent(one, planned) as made:
                 await made.until(lambda: is_shown(made, "ContainerCreating"))
                 await written(folder, "hook")
             (folder / "go").touch()
-            async with agent(one, planned) as made:
+            async with killed_agent(one, planned) as made:
                 await made.ready("a")
                 assert sorted(notes(folder)) == ["began app", "hook", "hook"]
-            async with agent(one, planned) as made:
+            async with killed_agent(one, planned) as made:
                 await made.ready("a")
                 made.want()
                 await made.gone("a")

@@ -1,9 +1,7 @@
 """Init containers on real Envoys, in all rungs: their order, what becomes of failures, those that stay, adoption."""
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import pytest
@@ -14,7 +12,7 @@ from meshwright.model.names import Milliseconds
 from meshwright.model.planned_pod import ContainerStatus, PlannedPod, PodPhase
 from meshwright.model.pod import Container, Probe, ProbeType, RestartPolicy
 from meshwright.processes.holder_client import ProcessInfo
-from tests.agent.mesh import Holder, Mesh, Wired, holder, mesh, origin, pod, settings, web, wired
+from tests.agent.mesh import Holder, Mesh, Wired, holder, killed_agent, mesh, origin, pod, web
 
 WAITS = "trap 'exit 0' USR1; echo waits; while :; do sleep 0.05; done"
 STAYS = "trap 'echo bye; exit 0' TERM; echo here; while :; do sleep 0.05; done"
@@ -185,25 +183,14 @@ def test_one_that_stays_is_probed_among_its_own_files() -> None:
     uvloop.run(scenario())
 
 
-@contextlib.asynccontextmanager
-async def agent(one: Holder, planned: PlannedPod) -> AsyncGenerator[Wired]:
-    """An agent that is killed at the end of the block: it ends nothing."""
-    async with wired(settings(one.data, one.rung)) as made, asyncio.TaskGroup() as tasks:
-        made.want(planned)
-        await made.agent.adopt()
-        running = tasks.create_task(made.agent.run())
-        yield made
-        running.cancel()
-
-
 def test_the_next_agent_runs_none_of_them_again() -> None:
     async def scenario() -> None:
         planned = prepared(shell("first", "echo once"), shell("beside", STAYS, stays=True))
         async with holder(Rung.ROOT) as one:
-            async with agent(one, planned) as made:
+            async with killed_agent(one, planned) as made:
                 await made.ready("a")
                 before = await processes(one)
-            async with agent(one, planned) as made:
+            async with killed_agent(one, planned) as made:
                 await made.until(lambda: part(made, "first").reason == "Completed")
                 await made.ready("a")
                 assert phase(made) is PodPhase.RUNNING
@@ -219,11 +206,11 @@ def test_the_next_agent_leaves_a_pod_alone_that_has_ended() -> None:
     async def scenario() -> None:
         planned = prepared(shell("first", "true"), app=shell("app", "exit 4"), policy=RestartPolicy.NEVER)
         async with holder(Rung.ROOT) as one:
-            async with agent(one, planned) as made:
+            async with killed_agent(one, planned) as made:
                 await made.until(lambda: phase(made) is PodPhase.FAILED)
                 await made.until(lambda: envoy_ended(made))
                 before = await processes(one)
-            async with agent(one, planned) as made:
+            async with killed_agent(one, planned) as made:
                 await made.until(lambda: phase(made) is PodPhase.FAILED)
                 await asyncio.sleep(0.5)
                 assert part(made, "app").exit_code == 4

@@ -4,7 +4,6 @@ before was, no request fails, the change becomes live, and its receipt says so.
 
 import contextlib
 import http.client
-import os
 import time
 from collections.abc import Callable, Generator
 from typing import Any
@@ -16,10 +15,10 @@ from meshwright.cli.control import ask
 from meshwright.cli.failure import UnreachableFailure
 from meshwright.wiring.tls_steps import Stage
 from tests.live.mesh import Mesh
-from tests.slow.load.world import Api, load, loaded_mesh, traced
+from tests.slow.load.world import Api, load, traced
 from tests.slow.test_hostile_pod import attacking, pod_of, xds_socket
-from tests.slow.test_silent_proxy import POLICY, SILENT, is_well
-from tests.slow.victims import in_pods, kill, ours
+from tests.slow.test_silent_proxy import POLICY, is_well, mesh_with_silent
+from tests.slow.victims import kill, ours
 
 pytestmark = pytest.mark.timeout(600)
 ROUNDS = 3  # of all kinds of steps
@@ -30,11 +29,7 @@ CLIENTS = {"STRICT": "ISTIO_MUTUAL", "DISABLE": "DISABLE", "PERMISSIVE": None}
 
 @pytest.fixture(scope="module")
 def mesh() -> Generator[Mesh]:
-    assert os.geteuid() == 0, "this test enters the namespaces of pods, so it needs root"
-    with loaded_mesh() as made:
-        made.run("apply", "-f", "-", stdin=yaml.safe_dump(SILENT))
-        made.eventually(lambda: ("silent", "envoy") in in_pods(made), "it runs")
-        made.eventually(lambda: is_well(made), "all pods are ready")
+    with mesh_with_silent() as made:
         yield made
 
 

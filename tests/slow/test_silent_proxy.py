@@ -26,13 +26,20 @@ TRIES = 5  # on a machine so busy that a step's bound passes before ten changes 
 POLICY = "PeerAuthentication load/default"
 
 
-@pytest.fixture(scope="module")
-def mesh() -> Generator[Mesh]:
+@contextlib.contextmanager
+def mesh_with_silent() -> Generator[Mesh]:
+    """The load's mesh and a pod whose proxy nobody has made silent yet; all are ready."""
     assert os.geteuid() == 0, "this test enters the namespaces of pods, so it needs root"
     with loaded_mesh() as made:
         made.run("apply", "-f", "-", stdin=yaml.safe_dump(SILENT))
         made.eventually(lambda: ("silent", "envoy") in in_pods(made), "it runs")
         made.eventually(lambda: is_well(made), "all pods are ready")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Generator[Mesh]:
+    with mesh_with_silent() as made:
         with contextlib.closing(Api(made)) as api:
             change(api, 0)
         yield made

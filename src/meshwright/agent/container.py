@@ -329,10 +329,11 @@ class ContainerRunner:
         if not count.passing:
             await asyncio.sleep(probe.initial_delay / 1000)
         seen_ready, clock = count.passing, asyncio.get_running_loop().time
-        due = clock() + (0 if seen_ready else probe.period / 1000)
+        period = probe.period / 1000
+        due = clock() + period
         while True:
             verdict = await prober.ask(probe, self._container)
-            if not verdict.success and clock() >= due:
+            if not verdict.success and (seen_ready or clock() >= due):
                 self._unhealthy("readiness", verdict)
             count = count.after(success=verdict.success, probe=probe)
             message = "" if count.passing else f"readiness probe failed: {verdict.message}"
@@ -340,9 +341,8 @@ class ContainerRunner:
             seen_ready = seen_ready or count.passing
             # Until it is ready for the first time, failures mean nothing new: asking more often only helps. They are
             # told as often as its period would meet them.
-            period = probe.period / 1000
-            if seen_ready or clock() >= due:
-                due = clock() + (0 if seen_ready else period)
+            if clock() >= due:
+                due = clock() + period
             await asyncio.sleep(period if seen_ready else min(period, _FIRST_READY_SECONDS))
 
     async def _until_listening(self, prober: Prober) -> None:

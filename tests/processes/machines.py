@@ -93,7 +93,7 @@ class Machine:
         return json.loads(done.stdout.splitlines()[-1])
 
     def down(self) -> list[str]:
-        return sweep.stop(self.data.root)
+        return sweep.stop(self.data.root).words()
 
     def pids(self) -> dict[str, int]:
         """The pids of supervisor and children."""

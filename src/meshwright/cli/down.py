@@ -7,7 +7,7 @@ import click
 from meshwright.cli.answer import JSON, give_json
 from meshwright.cli.mesh_option import data_option, insist_on_access, insist_on_place, local_mesh
 from meshwright.cli.progress import step
-from meshwright.processes.sweep import REMOVED
+from meshwright.processes.sweep import Swept
 
 
 @click.command("down")
@@ -21,15 +21,18 @@ def command(data: Path | None, output: str, *, purge: bool) -> None:
     if purge:
         insist_on_place(mesh)
     ran = mesh.supervisor() is not None
-    done: list[str] = []
+    done = Swept()
     if not ran and not mesh.data.root.exists():
         if output != JSON:
             click.echo(f"nothing runs in {mesh.data.root}")
     else:
         with step("stopped", err=output == JSON) as current:
             done = mesh.stop(purge=purge)
-            current.outcome = "; ".join(done) if done else f"nothing ran in {mesh.data.root}"
+            words = done.words()
+            if purge and mesh.data.root.exists():
+                words.append(f"{mesh.data.root} could not be removed whole")
+            current.outcome = "; ".join(words) if words else f"nothing ran in {mesh.data.root}"
     if output == JSON:
-        removed = [each.removeprefix(REMOVED) for each in done if each.startswith(REMOVED)]
-        ended = [each for each in done if not each.startswith(REMOVED)]
+        ended = [process.pid for process in (done.supervisor, *done.ended) if process is not None]
+        removed = [str(path) for path in done.removed]
         give_json({"data": str(mesh.data.root), "ran": ran, "ended": ended, "removed": removed})

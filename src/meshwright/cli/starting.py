@@ -112,7 +112,7 @@ def _stop_undisturbed(mesh: LocalMesh) -> None:
 
 def _start(mesh: LocalMesh, run: RunFile, rung: Rung | None, notes: Notes, *, single_uid: bool) -> int:
     """Check and start; how many findings leave something out of the configuration."""
-    swept = mesh.sweep()
+    swept = mesh.sweep().words()
     if swept:
         notes.hint(f"an earlier mesh had lost its supervisor: {len(swept)} leftovers swept")
     with notes.step("machine checked") as current:

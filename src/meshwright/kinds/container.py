@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from meshwright.kinds import formats
 from meshwright.kinds.fields import Fields
-from meshwright.kinds.handlers import EXEC, GRPC, HTTP_GET, TCP_SOCKET, read_handler
+from meshwright.kinds.handlers import EXEC, GRPC, HTTP_GET, TCP_SOCKET, has_handler, read_handler
 from meshwright.kinds.lifecycle import LIFECYCLE, read_hook
 from meshwright.kinds.metadata import PORT
 from meshwright.kinds.schema import Enum, Flag, Integer, ListOf, Object, Text, Unsupported
@@ -18,12 +18,6 @@ from meshwright.model.workload import ContainerPort
 
 STAYS = "Always"  # the one restartPolicy that an init container may have
 _HANDLERS = ("httpGet", "tcpSocket", "exec", "grpc")
-
-
-def _has_handler(fields: Fields) -> Iterator[Diagnostic]:
-    if not any(fields.has(name) for name in _HANDLERS):
-        example = "with `port` and `path` (or tcpSocket, exec)"
-        yield Diagnostic(codes.MISSING_FIELD, fields.origin.field("httpGet"), ("`httpGet`", example))
 
 
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
@@ -41,7 +35,7 @@ _PROBE = Object(
         "terminationGracePeriodSeconds": Integer(),
     },
     one_of=(_HANDLERS,),
-    rules=(_has_handler,),
+    rules=(has_handler(_HANDLERS, "httpGet", "with `port` and `path` (or tcpSocket, exec)"),),
 )
 _KEY = Object(
     fields={"name": Text(), "key": Text(empty=False), "optional": Flag()},

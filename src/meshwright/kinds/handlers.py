@@ -1,9 +1,13 @@
 """What a probe asks and what a hook does: an HTTP request, a connection, a command."""
 
+from collections.abc import Collection, Iterator
+
 from meshwright.kinds import formats
 from meshwright.kinds.fields import Fields
 from meshwright.kinds.metadata import PORT
-from meshwright.kinds.schema import ANYTHING, Enum, ListOf, NumberOrName, Object, Text
+from meshwright.kinds.schema import ANYTHING, Enum, ListOf, NumberOrName, Object, Rule, Text
+from meshwright.model import codes
+from meshwright.model.diagnostic import Diagnostic
 from meshwright.model.pod import Probe, ProbeType
 
 _PORT = NumberOrName(formats.CONTAINER_PORT_NAME)
@@ -28,6 +32,16 @@ TCP_SOCKET = Object(
 )
 EXEC = Object(fields={"command": ListOf(Text(), least=1)}, required={"command": "a list of words"})
 GRPC = Object(fields={"port": PORT, "service": Text()}, required={"port": "a number"})
+
+
+def has_handler(names: Collection[str], usual: str, example: str) -> Rule:
+    """The rule that one of these handlers is written; where none is, the `usual` one is missed (`example`: how)."""
+
+    def rule(fields: Fields) -> Iterator[Diagnostic]:
+        if not any(fields.has(name) for name in names):
+            yield Diagnostic(codes.MISSING_FIELD, fields.origin.field(usual), (f"`{usual}`", example))
+
+    return rule
 
 
 def read_handler(fields: Fields) -> Probe:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from meshwright.kinds.fields import Fields
-from meshwright.kinds.handlers import EXEC, HTTP_GET, read_handler
+from meshwright.kinds.handlers import EXEC, HTTP_GET, has_handler, read_handler
 from meshwright.kinds.schema import Integer, Object, Unsupported
 from meshwright.model import codes
 from meshwright.model.diagnostic import Diagnostic
@@ -13,12 +13,6 @@ from meshwright.model.pod import Hook
 
 _HANDLERS = ("exec", "httpGet", "sleep")
 _HOOKS = ("postStart", "preStop")
-
-
-def _has_handler(fields: Fields) -> Iterator[Diagnostic]:
-    if not any(fields.has(name) for name in (*_HANDLERS, "tcpSocket")):
-        example = "with `command` (or httpGet, sleep)"
-        yield Diagnostic(codes.MISSING_FIELD, fields.origin.field("exec"), ("`exec`", example))
 
 
 _HOOK = Object(
@@ -31,7 +25,7 @@ _HOOK = Object(
         "tcpSocket": Unsupported("a hook has exec, httpGet or sleep: Kubernetes runs no tcpSocket hook either"),
     },
     one_of=(_HANDLERS,),
-    rules=(_has_handler,),
+    rules=(has_handler((*_HANDLERS, "tcpSocket"), "exec", "with `command` (or httpGet, sleep)"),),
 )
 LIFECYCLE = Object(
     fields={**dict.fromkeys(_HOOKS, _HOOK), "stopSignal": Unsupported("every program is told to end by SIGTERM")}

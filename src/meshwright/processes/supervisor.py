@@ -183,7 +183,7 @@ class Supervisor:
             if child.process is not None:
                 self._stop_one(child.process, child.stop_seconds)
                 log("stopped", name=child.name)
-        for line in sweep.sweep(self._data.root):
+        for line in sweep.sweep(self._data.root).words():
             log(line)
 
     def _stop_one(self, process: ProcessId, seconds: float) -> None:
@@ -258,7 +258,7 @@ def _run(data: state.DataDirectory, report: int | None) -> str:
 
     try:
         plan = RunPlan.read(data.run_file)
-        for line in sweep.sweep_processes(data):
+        for line in sweep.sweep_processes(data).words():
             log(line)
         data.prepare()
         Supervisor(data, plan).run(ready)

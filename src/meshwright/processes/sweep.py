@@ -12,52 +12,70 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from meshwright.processes import procfs, state
 from meshwright.processes.procfs import ProcessId
 
-REMOVED = "removed "
-"""How sentences about files begin; the others are about processes."""
 _ROUNDS = 20
 _PATIENCE_SECONDS = 10.0
 
 
-def sweep(data_dir: Path) -> list[str]:
-    """End every process of this data directory at once and remove its sockets and state; what was done, in words.
+@dataclass(slots=True)
+class Swept:
+    """What was ended and removed."""
+
+    ended: list[ProcessId] = field(default_factory=list[ProcessId])
+    removed: list[Path] = field(default_factory=list[Path])
+    supervisor: ProcessId | None = None
+    """The one that was asked to end everything in order."""
+
+    def words(self) -> list[str]:
+        """In the order in which it was done."""
+        asked = [] if self.supervisor is None else [f"stopped the mesh (supervisor {self.supervisor.pid})"]
+        ended = [f"ended process {process.pid}" for process in self.ended]
+        return [*asked, *ended, *(f"removed {path}" for path in self.removed)]
+
+
+def sweep(data_dir: Path) -> Swept:
+    """End every process of this data directory at once and remove its sockets and state.
 
     Logs, keys and configuration stay. Namespaces, interfaces and rules vanish with the processes.
     """
     data = state.DataDirectory(data_dir.resolve())
     done = sweep_processes(data)
-    return [*done, *_remove_files(data)] if (data.root / "id").exists() else done
+    if (data.root / "id").exists():
+        done.removed = _remove_files(data)
+    return done
 
 
-def sweep_processes(data: state.DataDirectory) -> list[str]:
+def sweep_processes(data: state.DataDirectory) -> Swept:
     """End the processes of this data directory, without its files; also the state of what ran is forgotten."""
+    done = Swept()
     if not (data.root / "id").exists():
-        return []
-    done: list[str] = []
+        return done
     for _ in range(_ROUNDS):
         found = _processes(data)
         if not found:
             break
-        done += [f"ended process {process.pid}" for process in found if end(process)]
+        done.ended += [process for process in found if end(process)]
     state.remove_tree(data.run)
     state.remove_tree(data.pods)
     return done
 
 
-def stop(data_dir: Path, seconds: float = 30.0) -> list[str]:
-    """Ask the supervisor to stop everything in order, wait, then sweep what is left; what was done, in words."""
+def stop(data_dir: Path, seconds: float = 30.0) -> Swept:
+    """Ask the supervisor to stop everything in order, wait, then sweep what is left."""
     data = state.DataDirectory(data_dir.resolve())
-    done: list[str] = []
     supervisor = _identity(state.read_json(data.supervisor_state))
-    if supervisor is not None and procfs.alive(supervisor):
-        done.append(f"stopped the mesh (supervisor {supervisor.pid})")
+    asked = supervisor is not None and procfs.alive(supervisor)
+    if supervisor is not None and asked:
         _signal(supervisor, signal.SIGTERM, seconds)
-    return done + sweep(data_dir)
+    done = sweep(data_dir)
+    done.supervisor = supervisor if asked else None
+    return done
 
 
 def sweep_pods(data: state.DataDirectory) -> None:
@@ -121,15 +139,15 @@ def _ourselves() -> set[int]:
     return found
 
 
-def _remove_files(data: state.DataDirectory) -> list[str]:
-    done: list[str] = []
+def _remove_files(data: state.DataDirectory) -> list[Path]:
+    done: list[Path] = []
     for folder in (data.run, data.pods):
         deadline = time.monotonic() + 2.0
         present = folder.exists() and any(folder.rglob("*"))
         while folder.exists() and time.monotonic() < deadline:
             state.remove_tree(folder)
         if present:
-            done.append(f"{REMOVED}{folder}")
+            done.append(folder)
     with suppress(OSError):
         data.run_file.unlink()
     return done
@@ -138,7 +156,7 @@ def _remove_files(data: state.DataDirectory) -> list[str]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="meshwright-sweep", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    for line in sweep(parser.parse_args(argv).data):
+    for line in sweep(parser.parse_args(argv).data).words():
         sys.stdout.write(line + "\n")
     return 0
 

@@ -31,6 +31,20 @@ class Proxies(Protocol):
         ...
 
 
+def behind(
+    progress: Mapping[ProxyName, ProxyProgress],
+    change: int,
+    names: Collection[ProxyName] | None = None,
+    *,
+    absent: bool = False,
+) -> set[ProxyName]:
+    """Who does not run this publication yet, of `names` (None: of all) that are published; `absent`: also those who
+    are not connected.
+    """
+    chosen = progress.keys() if names is None else progress.keys() & names
+    return {name for name in chosen if progress[name].change < change and (absent or progress[name].connected)}
+
+
 class Acknowledgements:
     """One for each purpose: `bound` is how many seconds a proxy may be late before the others go on without it."""
 
@@ -75,14 +89,13 @@ class Acknowledgements:
         connected.
         """
         progress = self._proxies.progress()
-        chosen = progress.keys() if names is None else progress.keys() & names
-        behind = {name for name in chosen if progress[name].change < change and (absent or progress[name].connected)}
-        stopped = {name for name in behind if progress[name].stopped}
+        late = behind(progress, change, names, absent=absent)
+        stopped = {name for name in late if progress[name].stopped}
         for name in sorted(stopped - self._stopped):
             LOG.warning("%s is stopped: nobody waits for it", name)
         still = {name for name in self._stopped if name in progress and progress[name].stopped}
         self._stopped = still | stopped
-        return behind - stopped - self._late
+        return late - stopped - self._late
 
     def give_up(self, names: Collection[ProxyName]) -> None:
         """These were waited for as long as the bound: nobody does so again before they have kept up."""

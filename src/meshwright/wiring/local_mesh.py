@@ -14,6 +14,7 @@ from meshwright.processes.procfs import ProcessId
 from meshwright.processes.runplan import ChildPlan, RunPlan
 from meshwright.processes.sandbox import Rung
 from meshwright.processes.state import DataDirectory
+from meshwright.processes.sweep import Swept
 from meshwright.wiring.run_file import RunFile, read_run_file, write_run_file
 
 PROFILES: Mapping[str, tuple[str, ...]] = {
@@ -153,21 +154,21 @@ class LocalMesh:
         path = self.data.console_token
         return path.read_text().strip() if path.exists() else ""
 
-    def sweep(self) -> list[str]:
-        """End what a mesh without its supervisor left running; what was done, in words."""
-        return sweep.sweep(self.data.root) if self.data.root.exists() else []
+    def sweep(self) -> Swept:
+        """End what a mesh without its supervisor left running."""
+        return sweep.sweep(self.data.root) if self.data.root.exists() else Swept()
 
-    def stop(self, *, purge: bool) -> list[str]:
-        """End everything in order; with `purge` the data directory goes too. What was done, in words."""
+    def stop(self, *, purge: bool) -> Swept:
+        """End everything in order; with `purge` the data directory goes too, and is among what was `removed` unless
+        something of it could not be.
+        """
         if not self.data.root.exists():
-            return []
+            return Swept()
         done = sweep.stop(self.data.root)
         if purge:
             shutil.rmtree(self.data.root, ignore_errors=True)
-            left = self.data.root.exists()
-            done.append(
-                f"{self.data.root} could not be removed whole" if left else f"{sweep.REMOVED}{self.data.root}"
-            )
+            if not self.data.root.exists():
+                done.removed.append(self.data.root)
         return done
 
     def memory(self) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ from meshwright.model.names import ProxyName, ResourceName, TypeUrl, Version
 from meshwright.model.published import Published, Resources
 from meshwright.model.sentence import Sentence
 from meshwright.node.progress import NO_PROGRESS, ProxyProgress
+from meshwright.wiring.acknowledgements import behind
 from meshwright.wiring.affected import affected
 from meshwright.wiring.sentences import INSTEAD, WITHHELD
 from meshwright.wiring.tls_steps import Effect, Step, TlsSteps
@@ -304,13 +305,13 @@ def _looked_at(
     """
     absent: list[ProxyName] = []
     waiting: list[ProxyName] = []
-    behind = _waited_for(steps, progress)
-    names = tuple(name for name in sorted({*opened.names, *behind}) if name in progress)
+    stepping = _waited_for(steps, progress)
+    names = tuple(name for name in sorted({*opened.names, *stepping}) if name in progress)
     for name in names:
         each = progress[name]
         if not each.connected:
             absent.append(name)
-        elif each.change < opened.publication or name in behind:
+        elif each.change < opened.publication or name in stepping:
             waiting.append(name)
     refused = tuple(sorted(opened.refused))
     words = tuple(dict.fromkeys(step.stage.value for step in steps))
@@ -319,12 +320,7 @@ def _looked_at(
 
 def _waited_for(steps: tuple[Step, ...], progress: Mapping[ProxyName, ProxyProgress]) -> set[ProxyName]:
     """Who has not acknowledged what one of these steps needs, and is connected or expected to be."""
-    return {
-        name
-        for step in steps
-        for name in (progress if step.names is None else progress.keys() & step.names)
-        if progress[name].change < step.since and (step.resumed or progress[name].connected)
-    }
+    return {name for step in steps for name in behind(progress, step.since, step.names, absent=step.resumed)}
 
 
 def _withheld(before: Published, now: Published) -> tuple[Sentence, ...]:

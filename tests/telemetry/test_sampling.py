@@ -43,22 +43,22 @@ def records_told(rates: tuple[float, ...]) -> list[str]:
 
 
 def test_a_share_falls_at_once_and_all_are_taken_again_after_a_while() -> None:
-    few = PER_SECOND[RECORDS]
+    few, enough = EXACT[RECORDS], WHOLE * PER_SECOND[RECORDS]
     told = records_told((few / 2, few, 10 * few, 11 * few, *(0,) * LOOKS))
-    assert told == [f"{WHOLE}", f"{WHOLE // 10}", f"{WHOLE}"]
+    assert told == [f"{WHOLE}", f"{enough // (10 * few)}", f"{WHOLE}"]
 
 
 def test_a_pause_between_two_bursts_changes_nothing() -> None:
-    few = PER_SECOND[RECORDS]
+    few, enough = EXACT[RECORDS], WHOLE * PER_SECOND[RECORDS]
     pause = (0.0,) * (LOOKS - 1)
     told = records_told((10 * few, *pause, 10 * few, *pause, 10 * few, *pause, 0))
-    assert told == [f"{WHOLE // 10}", f"{WHOLE}"]
+    assert told == [f"{enough // (10 * few)}", f"{WHOLE}"]
 
 
 def test_the_busiest_look_counts() -> None:
-    few = PER_SECOND[RECORDS]
+    few, enough = EXACT[RECORDS], WHOLE * PER_SECOND[RECORDS]
     told = records_told((40 * few, *(20 * few,) * (LOOKS - 1), 20 * few, 20 * few, *(0,) * LOOKS))
-    assert told == [f"{WHOLE // 40}", f"{WHOLE // 20}", f"{WHOLE}"]
+    assert told == [f"{enough // (40 * few)}", f"{enough // (20 * few)}", f"{WHOLE}"]
 
 
 def test_sizes_are_taken_of_more_requests_than_lines_are_written() -> None:
@@ -99,4 +99,5 @@ def test_a_proxy_that_starts_anew_is_told_again() -> None:
         return told
 
     first, second = asyncio.run(two_processes())
-    assert first == second == f"POST /runtime_modify?{RECORDS}={WHOLE // 100}&{SIZES}={WHOLE // 40}"
+    lines, sizes = (round(WHOLE * PER_SECOND[key] / (10 * EXACT[SIZES])) for key in (RECORDS, SIZES))
+    assert first == second == f"POST /runtime_modify?{RECORDS}={lines}&{SIZES}={sizes}"

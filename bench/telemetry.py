@@ -5,11 +5,10 @@ and an application that costs next to nothing, which is the worst case, then wit
 requests between its services. A turn of four rounds (on, off, off, on) gives one ratio; what meshes with the same
 setting differ from each other is noise. Two figures say what telemetry costs: the throughput, and the CPU time of all
 proxies for each request. Our own processes (the worker that asks the proxies and reads their lines, agent, control
-plane) are counted apart: their CPU time while all take turns, per request, so also of the three rounds in which others
-are asked.
+plane) are counted apart: their CPU time while all take turns, per request, so also in rounds of others.
 
-A mesh waits for its next round for at most some 7 seconds, as it would not in a steady load: who had nothing to do for
-more than ten begins a burst with a line, and the sizes, of each request (`telemetry.sampling`).
+Between its rounds a mesh waits for some 7 seconds at most: a proxy that was idle for ten begins with a line,
+and the sizes, of each request (`telemetry.sampling`), which a steady load does once.
 
 The flood writes lines into a proxy's `requests.log` as a proxy would that has so many requests; meanwhile changes are
 pushed, and the worker's memory, CPU and the file's size are watched.

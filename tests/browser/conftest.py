@@ -11,7 +11,7 @@ from importlib.resources import files
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.values import Values, served
 from tests.live.mesh import Mesh, own_mesh
@@ -19,6 +19,7 @@ from tests.live.mesh import Mesh, own_mesh
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HANG = 20_000  # ms after which an expectation is given up; a guard, not a measurement
+expect.set_options(timeout=HANG)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import HANG, Console, new_page, wait
+from tests.browser.conftest import Console, new_page, wait
 from tests.browser.values import Json, Values, edge, graph, node
 
 GATEWAY = "istio-system/istio-ingressgateway"
@@ -204,7 +204,7 @@ def test_a_service_opens_with_its_versions_callers_and_calls(small: Console, val
     expect(box).to_be_focused()
     box.locator(".name").click()
     first.get_by_role("button").click()
-    expect(page.locator("#panel-title")).to_have_text("productpage v1 → reviews v1", timeout=HANG)
+    expect(page.locator("#panel-title")).to_have_text("productpage v1 → reviews v1")
     expect(page.locator("#service")).to_be_hidden()
     page.keyboard.press("Escape")
     expect(box).to_be_focused()

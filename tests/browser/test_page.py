@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import HANG, Console, address_of, english, new_page, origin_of, violations, visit, wait
+from tests.browser.conftest import Console, address_of, english, new_page, origin_of, violations, visit, wait
 from tests.live.mesh import Mesh
 
 GATEWAY = "istio-system/istio-ingressgateway"
@@ -59,7 +59,7 @@ def count_of(page: Page, name: str) -> int:
 def open_edge(page: Page, name: str) -> None:
     page.wait_for_selector(f"[data-label='{name}'] text")
     page.locator(f"[data-label='{name}']").click()
-    expect(page.locator("#requests > tr").first).to_be_visible(timeout=HANG)
+    expect(page.locator("#requests > tr").first).to_be_visible()
 
 
 def details_status(mesh: Mesh) -> int:
@@ -77,13 +77,13 @@ def test_the_graph_shows_services_versions_and_calls(console: Console, bookinfo:
     visit(bookinfo, 12)
     boxes = {GATEWAY, "default/productpage", "default/details", "default/reviews", "default/ratings"}
     for box in boxes:
-        expect(page.locator(f"[data-box='{box}']")).to_be_attached(timeout=HANG)
+        expect(page.locator(f"[data-box='{box}']")).to_be_attached()
     for version in ("v1", "v2", "v3"):
         row = page.locator(f"[data-box='default/reviews'] [data-node='default/reviews-{version}']")
-        expect(row).to_have_text(version, timeout=HANG)
+        expect(row).to_have_text(version)
     for version in ("v2", "v3"):
         name = f"default/reviews-{version}>default/ratings-v1>ratings.default.svc.cluster.local>http"
-        expect(page.locator(edge(name))).to_be_attached(timeout=HANG)
+        expect(page.locator(edge(name))).to_be_attached()
     words = page.locator(edge(PRODUCTPAGE)).get_attribute("aria-label") or ""
     assert words.startswith("istio-ingressgateway to productpage v1: ")
     assert "0% errors" in words
@@ -143,7 +143,7 @@ def test_requests_and_why_they_went_there(console: Console) -> None:
     expect(first).to_contain_text("200")
     first.get_by_role("button").click()
     steps = page.locator(".steps li")
-    expect(steps.first).to_contain_text("Gateway default/bookinfo-gateway spec.servers[0]", timeout=HANG)
+    expect(steps.first).to_contain_text("Gateway default/bookinfo-gateway spec.servers[0]")
     expect(page.locator(".steps")).to_contain_text("VirtualService default/bookinfo spec.http[0].match[0]")
 
 
@@ -156,8 +156,8 @@ def test_a_change_appears_with_its_receipt_and_is_undone_by_a_click(console: Con
     bookinfo.run("apply", "-f", "-", stdin=TEAPOT)
     try:
         change = page.locator(".change-list > li").first
-        expect(change).to_contain_text("VirtualService default/details", timeout=HANG)
-        expect(change.locator(".receipt")).to_contain_text("proxies in", timeout=HANG)
+        expect(change).to_contain_text("VirtualService default/details")
+        expect(change.locator(".receipt")).to_contain_text("proxies in")
         number = int(change.get_attribute("data-change") or "0")
         change.get_by_role("button", name="Diff").click()
         expect(change.locator(".diff")).to_contain_text("spec.http[0].fault.abort.httpStatus")
@@ -169,7 +169,7 @@ def test_a_change_appears_with_its_receipt_and_is_undone_by_a_click(console: Con
         open_edge(page, name)
         expect(page.locator("#codes")).to_contain_text("answered by a fault rule")
         page.locator("#requests > tr").first.get_by_role("button").click()
-        expect(page.locator(".steps")).to_contain_text("spec.http[0].fault", timeout=HANG)
+        expect(page.locator(".steps")).to_contain_text("spec.http[0].fault")
 
         change.get_by_role("button", name="Undo").click()
         expect(page.locator("#undo")).to_contain_text("VirtualService default/details")
@@ -178,8 +178,8 @@ def test_a_change_appears_with_its_receipt_and_is_undone_by_a_click(console: Con
         change.get_by_role("button", name="Undo").click()
         page.click("#undo-yes")
         newest = page.locator(".change-list > li").first
-        expect(newest).to_contain_text(f"undo {number}", timeout=HANG)
-        expect(newest.locator(".receipt")).to_contain_text("proxies in", timeout=HANG)
+        expect(newest).to_contain_text(f"undo {number}")
+        expect(newest.locator(".receipt")).to_contain_text("proxies in")
         assert details_status(bookinfo) == 200
     finally:
         bookinfo.run("delete", "virtualservice", "details", check=False)
@@ -197,11 +197,11 @@ def test_axe_finds_nothing(chromium: Browser, bookinfo: Mesh, scheme: str) -> No
         page.goto(address_of(bookinfo))
         page.wait_for_selector(f"[data-label='{PRODUCTPAGE}'] rect")
         page.locator(".change-list").get_by_role("button", name="Diff").first.click()
-        expect(page.locator(".diff").first).to_be_visible(timeout=HANG)
+        expect(page.locator(".diff").first).to_be_visible()
         assert violations(page) == []
         open_edge(page, PRODUCTPAGE)
         page.locator("#requests > tr").first.get_by_role("button").click()
-        expect(page.locator(".steps li").first).to_be_visible(timeout=HANG)
+        expect(page.locator(".steps li").first).to_be_visible()
         assert violations(page) == []
         for language, table in (("en", False), ("zh", False), ("zh", True)):
             page.select_option("#language", language)
@@ -237,10 +237,10 @@ def test_chinese(chromium: Browser, bookinfo: Mesh) -> None:
         expect(page.locator("#panel")).to_contain_text("最近的请求")
         expect(page.locator("#panel")).to_contain_text("双向 TLS")
         page.locator("#requests > tr").first.get_by_role("button").click()
-        expect(page.locator(".steps")).to_contain_text("全部条件成立", timeout=HANG)
+        expect(page.locator(".steps")).to_contain_text("全部条件成立")
         for button in page.locator(".change-list").get_by_role("button", name="差异").all():
             button.click()
-        expect(page.locator(".diff").first).to_be_visible(timeout=HANG)
+        expect(page.locator(".diff").first).to_be_visible()
         page.locator(".change-list").get_by_role("button", name="撤销").first.click()
         assert english(page) == []
         page.keyboard.press("Escape")
@@ -264,10 +264,10 @@ def test_keyboard_alone(console: Console) -> None:
     tab_to(edge(PRODUCTPAGE))
     page.keyboard.press("Enter")
     expect(page.locator("#panel-title")).to_be_focused()
-    expect(page.locator("#requests > tr").first).to_be_visible(timeout=HANG)
+    expect(page.locator("#requests > tr").first).to_be_visible()
     tab_to("#requests button")
     page.keyboard.press("Enter")
-    expect(page.locator(".steps li").first).to_be_visible(timeout=HANG)
+    expect(page.locator(".steps li").first).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#panel")).to_be_hidden()
     expect(page.locator(edge(PRODUCTPAGE))).to_be_focused()
@@ -318,12 +318,12 @@ def test_a_stopped_worker_is_no_live_picture(chromium: Browser, bookinfo: Mesh) 
         expect(page.locator("#live")).to_have_text("Live")
         os.kill(worker, signal.SIGSTOP)
         try:
-            expect(page.locator("#live")).to_have_text("Connection lost", timeout=HANG)
+            expect(page.locator("#live")).to_have_text("Connection lost")
             expect(page.locator("#notice")).to_contain_text("what you see is from then")
             expect(page.locator("#work")).to_have_class(re.compile("stale"))
         finally:
             os.kill(worker, signal.SIGCONT)
-        expect(page.locator("#live")).to_have_text("Live", timeout=HANG)
+        expect(page.locator("#live")).to_have_text("Live")
         visit(bookinfo, 5)
         wait(page, lambda: count_of(page, PRODUCTPAGE) >= 5, "new traffic is shown")
     finally:
@@ -335,7 +335,7 @@ def test_a_stopped_control_plane_is_told_and_the_graph_goes_on(console: Console,
     plane = json.loads((bookinfo.data / "run" / "supervisor.json").read_text())["children"]["control-plane"]["pid"]
     os.kill(plane, signal.SIGSTOP)
     try:
-        expect(page.locator("#notice")).to_contain_text("The control plane does not answer", timeout=HANG)
+        expect(page.locator("#notice")).to_contain_text("The control plane does not answer")
         expect(page.locator("#live")).to_have_text("Live")
         before = count_of(page, PRODUCTPAGE)
 
@@ -347,7 +347,7 @@ def test_a_stopped_control_plane_is_told_and_the_graph_goes_on(console: Console,
         wait(page, grown, "new traffic is shown")
     finally:
         os.kill(plane, signal.SIGCONT)
-    expect(page.locator("#notice")).to_be_empty(timeout=HANG)
+    expect(page.locator("#notice")).to_be_empty()
 
 
 @pytest.mark.parametrize("typed", ["the token", "the whole address"])
@@ -365,7 +365,7 @@ def test_log_in_by_hand(chromium: Browser, bookinfo: Mesh, typed: str) -> None:
         page.fill("#token", token if typed == "the token" else address_of(bookinfo))
         page.click("#login button")
         expect(page.locator("#work")).to_be_visible()
-        expect(page.locator("#live")).to_have_text("Live", timeout=HANG)
+        expect(page.locator("#live")).to_have_text("Live")
         assert "token" not in page.url
     finally:
         page.context.close()

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from meshwright.wiring.sentences import CHANGES, INSTEAD, WITHHELD
-from tests.browser.conftest import HANG, Console, english, new_page, violations, wait
+from tests.browser.conftest import Console, english, new_page, violations, wait
 from tests.browser.values import Json, Values, change, edge, graph, node
 
 GATEWAY = "istio-system/istio-ingressgateway"
@@ -29,7 +29,7 @@ def request(number: int, **values: object) -> Json:
 def test_an_empty_graph_says_how_to_fill_it(small: Console, values: Values) -> None:
     page = small.page
     page.goto(values.url)
-    expect(page.locator("#empty")).to_contain_text("No traffic in the last 30 s", timeout=HANG)
+    expect(page.locator("#empty")).to_contain_text("No traffic in the last 30 s")
     expect(page.locator("#empty")).to_contain_text(re.compile(r"curl http://localhost:\d+/"))
     expect(page.locator("#empty")).to_contain_text("meshwright run")
     expect(page.locator("#empty").get_by_role("button")).to_have_count(0)  # a mesh without visitors
@@ -44,9 +44,9 @@ def test_an_empty_demo_offers_its_visitors(small: Console, values: Values) -> No
     values.visitors = False
     page = small.page
     page.goto(values.url)
-    expect(page.locator("#empty")).to_contain_text("/productpage", timeout=HANG)
+    expect(page.locator("#empty")).to_contain_text("/productpage")
     page.get_by_role("button", name="Switch visitors on").click()
-    expect(page.get_by_role("switch", name="Visitors")).to_have_attribute("aria-checked", "true", timeout=HANG)
+    expect(page.get_by_role("switch", name="Visitors")).to_have_attribute("aria-checked", "true")
     assert values.visitors is True
     assert small.complaints == []
 
@@ -56,7 +56,7 @@ def test_a_switch_that_does_not_work_says_why(small: Console, values: Values) ->
     page = small.page
     page.goto(values.url)
     switch = page.get_by_role("switch", name="Visitors")
-    expect(switch).to_have_attribute("aria-checked", "true", timeout=HANG)
+    expect(switch).to_have_attribute("aria-checked", "true")
     values.away = True
     switch.click()
     expect(page.locator("#said")).to_contain_text("the control plane does not answer")
@@ -85,7 +85,6 @@ def test_receipts_in_words(small: Console, values: Values) -> None:
             "refused by 1/3 proxies: details-v1-abc.default",
             "live on 2/3 proxies in 20 ms; not connected: ratings-v1-abc.default",
         ],
-        timeout=HANG,
     )
     page.locator("[data-change='3']").get_by_role("button", name="Undo").click()
     page.click("#undo-yes")
@@ -126,7 +125,6 @@ def test_receipts_and_refusals_in_chinese(chromium: Browser, values: Values) -> 
                 "已在 2/3 个代理上生效，用时 9 ms；未连接：d.default",
                 "没有代理受影响",
             ],
-            timeout=HANG,
         )
         expect(page.locator("[data-change='7']")).to_contain_text("撤销变更 3")
         page.locator("[data-change='3']").get_by_role("button", name="撤销").click()
@@ -137,13 +135,13 @@ def test_receipts_and_refusals_in_chinese(chromium: Browser, values: Values) -> 
         assert english(page) == []
         values.away = True
         page.locator("[data-change='3']").get_by_role("button", name="差异").click()
-        expect(page.locator("[data-change='3'] .below")).to_have_text("操作失败：控制平面无响应", timeout=HANG)
+        expect(page.locator("[data-change='3'] .below")).to_have_text("操作失败：控制平面无响应")
         assert english(page) == []
         assert values.server is not None
         values.server.should_exit = True
-        expect(page.locator("#live")).to_have_text("连接已断开", timeout=HANG)
+        expect(page.locator("#live")).to_have_text("连接已断开")
         page.locator("[data-change='2']").get_by_role("button", name="差异").click()
-        expect(page.locator("[data-change='2'] .below")).to_have_text("操作失败：控制台无响应", timeout=HANG)
+        expect(page.locator("[data-change='2'] .below")).to_have_text("操作失败：控制台无响应")
     finally:
         page.context.close()
 
@@ -154,7 +152,7 @@ def test_texts_of_others_are_text(small: Console, values: Values) -> None:
     values.changes = [{**change(1), "author": evil, "message": evil, "objects": [evil]}]
     page = small.page
     page.goto(values.url)
-    expect(page.locator("#changes")).to_contain_text("onerror", timeout=HANG)
+    expect(page.locator("#changes")).to_contain_text("onerror")
     assert page.locator("#changes img").count() == 0
     expect(page).to_have_title("small · meshwright")
     assert small.complaints == []
@@ -165,7 +163,7 @@ def test_a_control_plane_that_is_away(small: Console, values: Values) -> None:
     values.away = True
     page = small.page
     page.goto(values.url)
-    expect(page.locator("#notice")).to_contain_text("The control plane does not answer", timeout=HANG)
+    expect(page.locator("#notice")).to_contain_text("The control plane does not answer")
     expect(page.locator("#live")).to_have_text("Live")
     expect(page.locator("#changes")).to_contain_text("The control plane keeps the changes")
 
@@ -181,7 +179,7 @@ def test_times_are_local_and_have_their_day(chromium: Browser, values: Values) -
         page = context.new_page()
         page.goto(values.url)
         times = page.locator(".change-list time")
-        expect(times.first).to_have_text(now.strftime("%H:%M:%S"), timeout=HANG)
+        expect(times.first).to_have_text(now.strftime("%H:%M:%S"))
         before = now - timedelta(days=400)
         expect(times.last).to_have_text(re.compile(rf"{before.day} \w+ {before.year},? {before:%H:%M:%S}"))
         expect(times.last).to_have_attribute("title", re.compile(r"GMT\+8"))
@@ -207,7 +205,6 @@ def test_what_an_undo_means_is_said_before_it_happens(small: Console, values: Va
             "VirtualService default/b comes back",
             *(f"{name} is deleted" for name in names),
         ],
-        timeout=HANG,
     )
     expect(page.locator("#undo-grave")).to_contain_text("6 objects")
     assert violations(page) == []
@@ -223,15 +220,15 @@ def test_requests_do_not_move_under_the_pointer(small: Console, values: Values) 
     page.goto(values.url)
     page.locator(f"[data-label='{CALL['id']}']").click()
     first = page.locator("#requests > tr").first
-    expect(first).to_contain_text("/4", timeout=HANG)
+    expect(first).to_contain_text("/4")
     first.hover()
     values.requests = [request(7, ms=0, code="503", flags="UF,URX"), request(6, ms=2345), *values.requests]
     values.tell()
-    expect(page.locator("#panel")).to_contain_text("newer: 2, shown", timeout=HANG)
+    expect(page.locator("#panel")).to_contain_text("newer: 2, shown")
     expect(first).to_contain_text("/4")
     page.locator("#panel-title").hover()
     page.locator("h1").hover()
-    expect(first).to_contain_text("/7", timeout=HANG)
+    expect(first).to_contain_text("/7")
     expect(first).to_contain_text("<1 ms")
     expect(page.locator("#requests > tr").nth(1)).to_contain_text("2.3 s")
     expect(page.locator("#panel")).not_to_contain_text("newer:")
@@ -248,7 +245,7 @@ def test_a_lost_connection_is_no_live_picture(small: Console, values: Values) ->
     wait(page, lambda: page.evaluate(step) != before, "dashes run")
     assert values.server is not None
     values.server.should_exit = True
-    expect(page.locator("#notice")).to_contain_text(re.compile(r"Connection lost at \d\d:\d\d:\d\d"), timeout=HANG)
+    expect(page.locator("#notice")).to_contain_text(re.compile(r"Connection lost at \d\d:\d\d:\d\d"))
     before = page.evaluate(step)
     page.wait_for_timeout(600)
     assert page.evaluate(step) == before
@@ -276,7 +273,7 @@ def test_a_hidden_tab_gives_its_connection_back(small: Console, values: Values) 
     page.on("requestfailed", lambda each: ended.append(each.url))
     page.clock.install()
     page.goto(values.url)
-    expect(page.locator("#live")).to_have_text("Live", timeout=HANG)
+    expect(page.locator("#live")).to_have_text("Live")
     hide = "h => { Object.defineProperty(document, 'hidden', {value: h, configurable: true});"
     hide += "document.dispatchEvent(new Event('visibilitychange')); }"
     page.evaluate(hide, arg=True)
@@ -292,15 +289,15 @@ def test_a_hidden_tab_gives_its_connection_back(small: Console, values: Values) 
 def test_a_second_tab_needs_no_token(small: Console, values: Values) -> None:
     page = small.page
     page.goto(values.url)
-    expect(page.locator("#live")).to_have_text("Live", timeout=HANG)
+    expect(page.locator("#live")).to_have_text("Live")
     assert page.context.cookies() == []
     assert "token" not in page.url
     second = page.context.new_page()
     second.goto(values.url.partition("#")[0])
-    expect(second.locator("#live")).to_have_text("Live", timeout=HANG)
+    expect(second.locator("#live")).to_have_text("Live")
     second.goto(f"{values.url.partition('#')[0]}#token=wrong")
     second.reload()
-    expect(second.locator("#login-error")).to_contain_text("not the token", timeout=HANG)
+    expect(second.locator("#login-error")).to_contain_text("not the token")
     assert violations(second) == []
 
 
@@ -317,7 +314,7 @@ def test_nothing_is_cut_off_on_a_narrow_page(small: Console, values: Values) -> 
     page.locator("[data-box='default/cart']").focus()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Diff of change 2").click()
-    expect(page.locator(".diff .new")).to_contain_text("555", timeout=HANG)
+    expect(page.locator(".diff .new")).to_contain_text("555")
     wide = "[...document.querySelectorAll('body, .panel .scroll, .diff, .diff .scroll')]"
     assert page.evaluate(f"{wide}.filter(e => e.scrollWidth > e.clientWidth).map(e => e.className)") == []
     tools = "[...document.querySelectorAll('.tools > :not([hidden])')]"
@@ -349,7 +346,7 @@ def test_axe_finds_nothing_in_odd_states(chromium: Browser, values: Values, sche
         values.visitors = False
         values.tell()
         page.reload()
-        expect(page.locator("#empty")).to_be_visible(timeout=HANG)
+        expect(page.locator("#empty")).to_be_visible()
         assert violations(page) == []
         assert made.complaints == []
     finally:

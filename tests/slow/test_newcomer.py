@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import HANG, Console, new_page, system_chromium
+from tests.browser.conftest import Console, new_page, system_chromium
 from tests.live.mesh import PLACE, free_port
 from tools.transcript import PAGES, ROOT, block_of, steps
 
@@ -200,7 +200,7 @@ def until(page: Page, claim: Callable[[], bool], what: Callable[[], object]) -> 
 
 
 def newest_change(page: Page) -> Locator:
-    expect(page.get_by_role("heading", name="Last changes")).to_be_visible(timeout=HANG)
+    expect(page.get_by_role("heading", name="Last changes")).to_be_visible()
     return page.locator(".change-list > li").first
 
 
@@ -219,11 +219,11 @@ def sees_the_traffic(newcomer: Newcomer, page: Page) -> None:
 
     switch = page.get_by_role("switch", name="Visitors")
     switch.click()
-    expect(newest_change(page)).to_contain_text("visitors off", timeout=HANG)
+    expect(newest_change(page)).to_contain_text("visitors off")
     until(page, lambda: not any(value(page, name, "count") for name in everything), lambda: "no line counts any more")
     expect(switch).to_have_attribute("aria-checked", "false")
     switch.click()
-    expect(newest_change(page)).to_contain_text("visitors on", timeout=HANG)
+    expect(newest_change(page)).to_contain_text("visitors on")
     until(page, lambda: value(page, VISITORS, "count") >= FEW, lambda: f"{FEW} visits are counted")
     visits = newcomer.ask_visitors(REST_PATH)["visits"]
     counted_exactly(page, visits)
@@ -279,13 +279,13 @@ def each_has_half(page: Page, _: str) -> None:
 
 def line_turns_red(page: Page, _: str) -> None:
     until(page, lambda: colour(page, TO_NOBODY) == "red", lambda: colour(page, TO_NOBODY))
-    expect(page.locator(f"[data-label='{TO_NOBODY}']")).to_contain_text("▲ 100%", timeout=HANG)
+    expect(page.locator(f"[data-label='{TO_NOBODY}']")).to_contain_text("▲ 100%")
 
 
 def why_is_the_same(page: Page, printed: str) -> None:
     page.locator(f"[data-label='{TO_NOBODY}']").click()
     page.locator("#requests > tr").first.get_by_role("button", name="Why").click()
-    expect(page.locator(".steps li").first).to_be_visible(timeout=HANG)
+    expect(page.locator(".steps li").first).to_be_visible()
     places = [each for each in page.locator(".steps .origin").all_inner_texts() if "/" in each]
     assert "spec.http[0].fault" in places[-1]
     assert [each for each in places if each not in printed] == []
@@ -305,8 +305,8 @@ def takes_it_back(newcomer: Newcomer, page: Page) -> None:
     number = newest_change(page).get_attribute("data-change")
     newest_change(page).get_by_role("button", name="Undo").click()
     page.click("#undo-yes")
-    expect(newest_change(page)).to_contain_text(f"undo {number}", timeout=HANG)
-    expect(newest_change(page).locator(".receipt")).to_contain_text("live on", timeout=HANG)
+    expect(newest_change(page)).to_contain_text(f"undo {number}")
+    expect(newest_change(page).locator(".receipt")).to_contain_text("live on")
     newcomer.note(f"on the page: {' | '.join(newest_change(page).inner_text().split(chr(10)))}")
     until(page, lambda: colour(page, TO_DETAILS) == "green", lambda: colour(page, TO_DETAILS))
     until(page, lambda: colour(page, TO_NOBODY) in {"grey", "absent"}, lambda: colour(page, TO_NOBODY))

@@ -2,10 +2,12 @@
 
 `python -m bench.telemetry`; two meshes with it and two without take turns in one run: first with a pair of sidecars
 and an application that costs next to nothing, which is the worst case, then with Bookinfo, whose page takes five
-requests between its services. A turn of four rounds (on, off, off, on) gives one ratio; what meshes with the same
-setting differ from each other is noise. Two figures say what telemetry costs: the throughput, and the CPU time of all
-proxies for each request. Our own processes (the worker that asks the proxies and reads their lines, agent, control
-plane) are counted apart: their CPU time while all take turns, per request, so also in rounds of others.
+requests between its services. A turn of four rounds (on, off, off, on) gives one ratio. Meshes with the same
+setting differ from each other by some percent for as long as they live (where their memory happens to be), so after
+some turns others take their place; what is left of that is printed as noise. Two figures say what telemetry costs:
+the throughput, and the CPU time of all proxies for each request. Our own processes (the worker that asks the
+proxies and reads their lines, agent, control plane) are counted apart: their CPU time while all take turns, per
+request, so also in rounds of others.
 
 Between its rounds a mesh waits for some 7 seconds at most: a proxy that was idle for ten begins with a line,
 and the sizes, of each request (`telemetry.sampling`), which a steady load does once.
@@ -38,10 +40,12 @@ LABELS = {"rate": "requests/s", "cpu": "CPU us/request", "p50": "p50 us", "p99":
 LINES_PER_SECOND, PAUSE = 50_000, 0.02
 FLOOD_ROUNDS, CHANGES = 6, 5
 WORKER = "telemetry_process"
+SETS, TURNS = 5, 8
+"""So many times four meshes are started; so many turns they take with each load."""
 SHAPES = (
-    Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=1, rounds=40),
-    Shape("16 connections, HTTP/1.1 between the proxies", http2=False, connections=16, seconds=1, rounds=40),
-    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=40),
+    Shape("16 connections, HTTP/2 between the proxies", http2=True, connections=16, seconds=1, rounds=TURNS),
+    Shape("16 connections, HTTP/1.1 between the proxies", http2=False, connections=16, seconds=1, rounds=TURNS),
+    Shape("1 connection, HTTP/2 between the proxies", http2=True, connections=1, seconds=1, rounds=TURNS),
 )
 OFF: Document = {
     "apiVersion": "v1",
@@ -55,7 +59,7 @@ PAGE = Shape(
     http2=False,
     connections=16,
     seconds=1,
-    rounds=40,
+    rounds=TURNS,
     url="http://productpage.default.svc.cluster.local:9080/productpage",
 )
 ORDER = (True, False, False, True)
@@ -65,18 +69,34 @@ async def measure() -> None:
     """Throughput of pairs, the flood on a pair that has telemetry, then Bookinfo in meshes of its own."""
     began = time.monotonic()
     print(f"load: {generator()}; server application: an Envoy that answers 1 KiB")
-    async with _meshes([]) as meshes:
-        sides = [await product_side(mesh) for mesh in meshes]
-        for side in sides:
-            for http2 in (True, False):
-                await answers(side, http2=http2)
-        for shape in SHAPES:
-            await _in_turns(meshes, sides, shape)
-        await _flooded(meshes[0])
-    async with _meshes([BOOKINFO]) as meshes:
-        sides = [replace(await product_side(mesh), proxies=await all_proxies(mesh)) for mesh in meshes]
-        await _in_turns(meshes, sides, PAGE)
+    pairs, page = [Taken(shape) for shape in SHAPES], Taken(PAGE)
+    for number in range(SETS):
+        async with _meshes([]) as meshes:
+            sides = [await product_side(mesh) for mesh in meshes]
+            for side in sides:
+                for http2 in (True, False):
+                    await answers(side, http2=http2)
+            for taken in pairs:
+                await _in_turns(meshes, sides, taken)
+            if number == SETS - 1:
+                for taken in pairs:
+                    _print(taken)
+                await _flooded(meshes[0])
+    for _ in range(SETS):
+        async with _meshes([BOOKINFO]) as meshes:
+            sides = [replace(await product_side(mesh), proxies=await all_proxies(mesh)) for mesh in meshes]
+            await _in_turns(meshes, sides, page)
+    _print(page)
     print(f"took {time.monotonic() - began:.0f} s")
+
+
+@dataclass(slots=True)
+class Taken:
+    """What one load gave so far: by place in ORDER, the rounds and the CPU seconds of the meshes' own processes."""
+
+    shape: Shape
+    measured: list[Measured] = field(default_factory=lambda: [Measured() for _ in ORDER])
+    own: list[float] = field(default_factory=lambda: [0.0 for _ in ORDER])
 
 
 @asynccontextmanager
@@ -89,22 +109,26 @@ async def _meshes(files: Sequence[Path]) -> AsyncGenerator[list[Product]]:
         ]
 
 
-async def _in_turns(meshes: Sequence[Product], sides: Sequence[Side], shape: Shape) -> None:
-    """Measure one shape and print it, with what our own processes spent meanwhile."""
+async def _in_turns(meshes: Sequence[Product], sides: Sequence[Side], taken: Taken) -> None:
+    """Add turns of these meshes, with what our own processes spent meanwhile. The first turn does not count: a proxy
+    is told how busy it is when it has been so for a look of the worker.
+    """
+    await take_turns(sides, replace(taken.shape, rounds=1))
     own = [[one.pid for one in processes(mesh.data) if one.kind == OWN] for mesh in meshes]
     before = [sum(map(cpu_seconds, pids)) for pids in own]
-    measured = await take_turns(sides, shape)
-    spent = [sum(map(cpu_seconds, pids)) - start for pids, start in zip(own, before, strict=True)]
-    _print(shape, measured, spent)
+    for known, fresh in zip(taken.measured, await take_turns(sides, taken.shape), strict=True):
+        known.rounds.extend(fresh.rounds)
+    for place, pids in enumerate(own):
+        taken.own[place] += sum(map(cpu_seconds, pids)) - before[place]
 
 
-def _print(shape: Shape, measured: Sequence[Measured], own: Sequence[float]) -> None:
-    """`own`: CPU seconds of our own processes of each mesh."""
+def _print(taken: Taken) -> None:
     with_it, without = (
-        [one for one, is_on in zip(measured, ORDER, strict=True) if is_on is wanted] for wanted in (True, False)
+        [one for one, is_on in zip(taken.measured, ORDER, strict=True) if is_on is wanted] for wanted in (True, False)
     )
     on, off = (Measured([one for side in sides for one in side.rounds]) for sides in (with_it, without))
-    print(f"\n{shape.name}: {shape.rounds} turns of 4 rounds of {shape.seconds:g} s, medians")
+    shape = taken.shape
+    print(f"\n{shape.name}: {SETS} times {shape.rounds} turns of 4 rounds of {shape.seconds:g} s, medians")
     for what, label in LABELS.items():
         found = ratio_of(_sums(with_it, what), _sums(without, what))
         print(
@@ -120,7 +144,7 @@ def _print(shape: Shape, measured: Sequence[Measured], own: Sequence[float]) -> 
         )
         print(f"  noise: {name} to {name}, {noise}")
     spent = {
-        wanted: MICROSECONDS * sum(cpu for cpu, is_on in zip(own, ORDER, strict=True) if is_on is wanted)
+        wanted: MICROSECONDS * sum(cpu for cpu, is_on in zip(taken.own, ORDER, strict=True) if is_on is wanted)
         for wanted in (True, False)
     }
     own_on, own_off = spent[True] / max(1, on.requests), spent[False] / max(1, off.requests)

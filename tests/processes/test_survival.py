@@ -1,5 +1,6 @@
 """kill -9 of everything: what goes on, what is mended, and that nothing is left."""
 
+import json
 import os
 import signal
 import socket
@@ -165,6 +166,20 @@ def test_a_crashing_child_is_started_again(fresh: Callable[[str], Machine]) -> N
         return children.get("agent", {}).get("restarts", 0)
 
     eventually(lambda: restarts() == 2, "the count")
+
+
+def test_children_that_end_at_once_are_noticed(fresh: Callable[[str], Machine]) -> None:
+    """However early, and when others are started at the same moment."""
+    machine = fresh("root")
+    names = [f"short{number}" for number in range(8)]
+    machine.up(tuple({"name": name, "argv": ["/bin/true"], "env": {}} for name in names))
+    log = machine.data.logs / "supervisor.log"
+
+    def ended() -> list[int]:
+        said = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+        return [sum(one.get("name") == name and "status" in one for one in said) for name in names]
+
+    eventually(lambda: min(ended()) >= 3, "each of them has ended three times")
 
 
 def test_one_mesh_per_data_directory(fresh: Callable[[str], Machine]) -> None:

@@ -140,7 +140,7 @@ class Supervisor:
         """Start a program of ours with its output in the logs; its pid."""
         with (self._data.logs / f"{name}.log").open("ab") as output:
             os.fchmod(output.fileno(), 0o600)
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 argv,
                 env=env,
                 cwd=cwd,
@@ -149,7 +149,10 @@ class Supervisor:
                 stderr=output,
                 start_new_session=True,
                 preexec_fn=_unblock_signals,  # noqa: PLW1509 - there are no threads here
-            ).pid
+            )
+        # Left to itself a Popen that nobody keeps collects its child, and `_reap` never learns that this one has ended.
+        process.returncode = 0
+        return process.pid
 
     def _ours(self, name: str, *options: str) -> tuple[str, ...]:
         return (sys.executable, "-m", "meshwright.processes", name, "--data", str(self._data.root), *options)

@@ -150,7 +150,7 @@ class Supervisor:
                 start_new_session=True,
                 preexec_fn=_unblock_signals,  # noqa: PLW1509 - there are no threads here
             )
-        # Left to itself a Popen that nobody keeps collects its child, and `_reap` never learns that this one has ended.
+        # A Popen that nobody keeps collects its own child, and `_reap` would never learn that this one has ended.
         process.returncode = 0
         return process.pid
 

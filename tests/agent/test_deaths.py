@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import uvloop
 
@@ -137,6 +138,25 @@ def test_kill_9_of_the_holder_is_mended_by_the_next_one() -> None:
             await m.wired.until(
                 lambda: all((s := m.wired.status(n)) is not None and not s.ready for n in ("p2", "p3"))
             )
+            await m.holder.start()
+            await m.wired.ready("p2", "p3")
+            assert (await m.get("p2", "10.244.0.3")).status == 200
+
+    uvloop.run(scenario())
+
+
+def test_kill_9_of_the_holder_while_the_wish_changes() -> None:
+    """Whoever brings changes to the holder meets its end before the link does, and has to leave it the time for it."""
+
+    async def scenario() -> None:
+        async with mesh() as m:
+            m.wired.want(pod("p2", 2), pod("p3", 3))
+            await m.wired.ready("p2", "p3")
+            desired = m.wired.agent.desired
+            await m.holder.kill(signal.SIGKILL)
+            for number in range(40):
+                desired.set(replace(desired.value, services=(("240.240.7.7:80", (f"10.244.0.{number}:80",)),)))
+                await asyncio.sleep(0.005)
             await m.holder.start()
             await m.wired.ready("p2", "p3")
             assert (await m.get("p2", "10.244.0.3")).status == 200

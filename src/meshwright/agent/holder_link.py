@@ -6,6 +6,7 @@ looks at what is there: after a mere loss of connection everything, after the ho
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -114,10 +115,12 @@ class HolderLink:
         self.current: Latest[Session | None] = Latest(None)
 
     async def session(self) -> Session:
-        """The session, when there is one."""
+        """The session, when there is one that lives. One that has just been lost is `current` for a moment more: who
+        got it, and asked for another at once, would leave nobody the time to notice.
+        """
         session = self.current.value
-        while session is None:
-            session = await self.current.newer_than(None)
+        while session is None or not session.client.connected:
+            session = await self.current.newer_than(session)
         return session
 
     async def run(self) -> None:
@@ -130,14 +133,14 @@ class HolderLink:
                 continue
             session: Session | None = None
             try:
-                session = Session(client, await client.watch())
-                self.current.set(session)
-                async for ended in client.exits():
-                    session.note(ended)
-            except Disconnected:
-                await asyncio.sleep(_RETRY_SECONDS)
+                with contextlib.suppress(Disconnected):
+                    session = Session(client, await client.watch())
+                    self.current.set(session)
+                    async for ended in client.exits():
+                        session.note(ended)
             finally:
                 self.current.set(None)
                 client.close()
                 if session is not None:
                     session.lose()
+            await asyncio.sleep(_RETRY_SECONDS)

@@ -146,7 +146,7 @@ def test_kill_9_of_the_holder_is_mended_by_the_next_one() -> None:
 
 
 def test_kill_9_of_the_holder_while_the_wish_changes() -> None:
-    """Whoever brings changes to the holder meets its end before the link does, and has to leave it the time for it."""
+    """Whoever brings changes to the holder meets its end before the link does, and has to leave it time for that."""
 
     async def scenario() -> None:
         async with mesh() as m:

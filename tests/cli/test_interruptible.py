@@ -46,3 +46,21 @@ def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
     signal.signal(number, signal.SIG_IGN)
     with interruptible():
         signal.raise_signal(number)
+
+
+def test_an_interrupt_that_becomes_another_error() -> None:
+    """As in the middle of an event loop, which then cannot be closed."""
+
+    def broken() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("the event loop stopped") from None
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        broken()
+
+
+def test_an_error_without_an_interrupt_stays_what_it_is() -> None:
+    with pytest.raises(RuntimeError, match="by itself"), interruptible():
+        raise RuntimeError("by itself")

@@ -78,8 +78,8 @@ def begin(mesh: LocalMesh, run: RunFile, rung: Rung | None, notes: Notes, *, sin
 @contextmanager
 def interruptible() -> Generator[None]:
     """^C, TERM and the terminal's end raise KeyboardInterrupt inside; who has them ignored (`nohup`) goes on. One
-    that comes where nothing can be raised (at the end of an object, or of an event loop) is raised when the block
-    ends.
+    that comes where nothing can be raised (at the end of an object, or of an event loop), or breaks an event loop so
+    that another error comes out, is raised when the block ends.
     """
     heard = False
 
@@ -93,7 +93,11 @@ def interruptible() -> Generator[None]:
         if handler is not signal.SIG_IGN:
             signal.signal(number, interrupt)
     try:
-        yield
+        try:
+            yield
+        except Exception:
+            if not heard:
+                raise
         if heard:
             raise KeyboardInterrupt
     finally:
